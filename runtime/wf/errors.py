@@ -10,6 +10,7 @@ WorkflowError
 ├── HookNotFoundError           no live hook has this token
 ├── HookDisposedError           the body disposed of this hook
 ├── HookConflictError           another live hook owns this token
+├── ValidationError             a hook's payload does not fit its schema (also a ValueError)
 ├── WorkflowRunFailedError      the awaited run failed; its own exception is the cause
 ├── WorkflowRunCancelledError   the awaited run was cancelled
 ├── RunNotFoundError            no run has this id
@@ -178,6 +179,13 @@ class HookConflictError(WorkflowError):
 
     def __str__(self) -> str:
         return f"the token {shorten(self.token)} belongs to a hook of run {self.conflicting_run_id}"
+
+
+class ValidationError(WorkflowError, ValueError):
+    """A payload does not fit the schema of its hook; nothing was written."""
+
+    slug = "validation"
+    hint = "send what the hook's schema asks for"
 
 
 class WorkflowRunFailedError(WorkflowError):

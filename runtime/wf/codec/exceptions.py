@@ -1,0 +1,247 @@
+"""Exceptions as values: what a step raised, carried so that the workflow can catch it.
+
+    {"$exception": {"type": "module:qualname", "message": text, "args": [...], "attributes": {...},
+     "notes": [...], "cause": …, "context": …, "suppress": bool, "members": [...], "traceback": text}}
+
+All but `type` and `message` are left out where there is nothing to say. `suppress` is written where
+it is not what `cause` implies.
+
+1. Every exception can be written. What cannot be carried of it (an attribute that holds a lock, an
+   argument without end) becomes its `repr`; texts end at 64 KiB; an exception met again in its own
+   chain is left out there.
+2. Reading makes an instance of the original class without running its code: no `__init__`, no
+   `__new__` of Python's. A class that is not loaded here, or cannot be rebuilt, becomes a
+   `StepError` that names it.
+3. The traceback becomes text, from the user's first frame on: `__wf_traceback__` after reading.
+   When the exception is raised on and written again, the frames it passed come before the old ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import traceback
+from contextlib import suppress
+from types import GetSetDescriptorType, MemberDescriptorType, TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from wf.codec.classes import native_base
+from wf.codec.names import find_class, remember
+from wf.codec.walk import LIFT, MAX_DEPTH, Lower, Lowering, Malformed, dump, lift
+from wf.errors import StepError, shorten
+
+MAX_TEXT: Final = 64 * 1024
+"""Characters that a message, a text argument or a traceback keeps."""
+
+MAX_FRAMES: Final = 100
+"""Frames that a traceback keeps: the last ones, nearest to where it was raised."""
+
+_MAX_TEXTS: Final = 16 * MAX_TEXT
+_MAX_REPR: Final = 1000
+_OWN_CODE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__"})
+
+
+def resolve_exception(cls: type) -> Lower | None:
+    return lower_exception if issubclass(cls, BaseException) else None
+
+
+def lower_exception(walk: Lowering, value: BaseException, depth: int) -> Any:
+    if walk.chain is not None:
+        return _lower_link(walk, value, depth)
+    walk.chain = set()
+    walk.text_left = _MAX_TEXTS
+    try:
+        return _lower_link(walk, value, depth)
+    finally:
+        walk.chain = None
+
+
+def _lower_link(walk: Lowering, value: BaseException, depth: int) -> Any:
+    depth = walk.enter(8, depth)
+    assert walk.chain is not None
+    is_met = id(value) in walk.chain
+    walk.chain.add(id(value))
+    data: dict[str, Any] = {"type": remember(type(value)), "message": _cut(walk, _message(value))}
+    if isinstance(value, BaseExceptionGroup):
+        if is_met:
+            return {"$exception": data}
+        data["message"] = _cut(walk, value.message)
+        data["members"] = [_lower_link(walk, member, depth) for member in value.exceptions if depth < MAX_DEPTH]
+    elif args := BaseException.args.__get__(value):  # type: ignore[attr-defined]
+        data["args"] = [_lower_part(walk, item, depth) for item in args]
+    attributes = {name: _lower_part(walk, item, depth) for name, item in _attributes(value).items()}
+    if attributes:
+        data["attributes"] = attributes
+    notes = getattr(value, "__notes__", None)
+    if isinstance(notes, (list, tuple)) and notes:
+        data["notes"] = [_cut(walk, note if type(note) is str else shorten(note, _MAX_REPR)) for note in notes]
+    if not is_met:
+        _lower_chain(walk, value, data, depth)
+    text = _traceback_text(value)
+    if text:
+        data["traceback"] = _cut(walk, text, keep_end=True)
+    return {"$exception": data}
+
+
+def _lower_chain(walk: Lowering, value: BaseException, data: dict[str, Any], depth: int) -> None:
+    assert walk.chain is not None
+    cause, context = value.__cause__, value.__context__
+    if cause is not None and id(cause) not in walk.chain and depth < MAX_DEPTH:
+        data["cause"] = _lower_link(walk, cause, depth)
+    if context is not None and not value.__suppress_context__ and id(context) not in walk.chain and depth < MAX_DEPTH:
+        data["context"] = _lower_link(walk, context, depth)
+    if value.__suppress_context__ != ("cause" in data):
+        data["suppress"] = value.__suppress_context__
+
+
+def _lower_part(walk: Lowering, item: Any, depth: int) -> Any:
+    """Lower an argument or attribute, or its repr where it cannot be carried or is too large."""
+    if type(item) is str:
+        return _cut(walk, item)
+    chain, parts = walk.chain, walk.parts
+    try:
+        if isinstance(item, BaseException):
+            if chain is not None and id(item) in chain:
+                return shorten(item, _MAX_REPR)
+            data = dump(_lower_link(walk, item, depth))
+        else:
+            data = dump(walk.lower(item, depth))
+    except UnicodeEncodeError:
+        if not walk.is_careful:
+            raise
+        return shorten(item, _MAX_REPR)
+    except Exception:  # Refusal, RecursionError, and what a user's own serializer raised
+        walk.parts = parts
+        return _cut(walk, shorten(item, _MAX_REPR))
+    if len(data) > max(walk.text_left, 0):
+        return shorten(item, _MAX_REPR if walk.text_left > 0 else 80)
+    walk.text_left -= len(data)
+    return msgspec.Raw(data)
+
+
+def _cut(walk: Lowering, text: str, keep_end: bool = False) -> Any:
+    room = max(min(MAX_TEXT, walk.text_left), 80)
+    if len(text) > room:
+        text = "…" + text[1 - room :] if keep_end else text[: room - 1] + "…"
+    walk.text_left -= len(text)
+    return walk.lower(text, 0)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(str(error))
+    except Exception as failure:  # a user's __str__ may do anything
+        return f"<{type(error).__name__}: str raised {type(failure).__name__}>"
+
+
+def _attributes(error: BaseException) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    cls: Any = type(error)
+    for name in _members(cls):
+        item = None
+        with suppress(Exception):
+            item = getattr(error, name)
+        if item is not None:
+            found[name] = item
+    own = error.__dict__
+    found.update((name, item) for name, item in own.items() if name not in _HIDDEN and type(name) is str)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _members(cls: type) -> tuple[str, ...]:
+    """Name what instances keep outside their dict: `errno` of an OSError, slots of Python classes."""
+    found: dict[str, None] = {}
+    for base in cls.__mro__:
+        if base in (BaseException, BaseExceptionGroup):
+            continue
+        for name, member in vars(base).items():
+            if isinstance(member, (MemberDescriptorType, GetSetDescriptorType)) and not name.startswith("__"):
+                found[name] = None
+    # The object whose attribute was missing: as a rule large, never wanted, often not carried.
+    if issubclass(cls, AttributeError):
+        found.pop("obj", None)
+    return tuple(found)
+
+
+def _traceback_text(error: BaseException) -> str:
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next and frames.tb_frame.f_code.co_filename.startswith(_OWN_CODE):
+        frames = frames.tb_next
+    text = _format(frames) if frames is not None else ""
+    earlier = getattr(error, "__wf_traceback__", "")
+    return text + earlier if isinstance(earlier, str) else text
+
+
+def _format(frames: TracebackType) -> str:
+    try:
+        return "".join(traceback.format_tb(frames, -MAX_FRAMES))
+    except Exception as failure:  # a source file that changed its encoding, a loader that fails
+        return f"  (the traceback cannot be shown: {type(failure).__name__})\n"
+
+
+# -- reading ------------------------------------------------------------------------------------
+
+
+def _is_exception(cls: type) -> bool:
+    return issubclass(cls, BaseException)
+
+
+def _lift_exception(tree: dict[str, Any], depth: int) -> Any:
+    data = tree["$exception"]
+    name, message = data["type"], lift(data["message"], depth)
+    if type(name) is not str or type(message) is not str:
+        raise Malformed("its type or message is not text")
+    args = [lift(item, depth) for item in data.get("args", ())]
+    attributes = {key: lift(item, depth) for key, item in data.get("attributes", {}).items()}
+    members = [lift(item, depth) for item in data.get("members", ())]
+    cls = find_class(name, _is_exception)
+    error = _rebuild(cls, message, args, attributes, members) if cls else None
+    if error is None:
+        error = StepError(name.replace(":", "."), message)
+    if "notes" in data:
+        error.__notes__ = [lift(note, depth) for note in data["notes"]]
+    error.__cause__ = _lift_linked(data.get("cause"), depth)
+    error.__context__ = _lift_linked(data.get("context"), depth)
+    error.__suppress_context__ = data.get("suppress", "cause" in data)
+    if "traceback" in data:
+        error.__dict__["__wf_traceback__"] = lift(data["traceback"], depth)
+    return error
+
+
+def _lift_linked(tree: Any, depth: int) -> BaseException | None:
+    if tree is None:
+        return None
+    error = lift(tree, depth)
+    if not isinstance(error, BaseException):
+        raise Malformed("its cause or context is not an exception")
+    return error
+
+
+def _rebuild(
+    cls: type, message: str, args: list[Any], attributes: dict[str, Any], members: list[Any]
+) -> BaseException | None:
+    maker: Any = native_base(cls)
+    try:
+        if issubclass(cls, BaseExceptionGroup):
+            error: BaseException = maker.__new__(cls, message, members)
+        else:
+            error = maker.__new__(cls, *args)
+            error.args = tuple(args)
+        outside = _members(cls)
+        for name, item in attributes.items():
+            if name in outside:
+                # Some are read-only, and then follow from the arguments.
+                with suppress(AttributeError, TypeError):
+                    object.__setattr__(error, name, item)
+            else:
+                error.__dict__[name] = item
+    except Exception:  # a class that was written in C and wants other arguments
+        return None
+    return error if type(error) is cls else None
+
+
+LIFT["$exception"] = _lift_exception

@@ -1,0 +1,101 @@
+"""Names of classes: how a log refers to a class, and how the class is found again.
+
+1. A class is named `module:qualname`. `__main__` counts as the main file's module name, when a
+   name is written and when it is looked up, so a script and an import of it name things alike.
+2. Finding never imports and never runs code: only `sys.modules` and the `__dict__`s below it are
+   read, without attribute access (a module's `__getattr__` or a lazy module could import).
+3. A class that cannot be found so (it was defined in a function) is remembered, weakly, when it
+   is first written or registered: the process that defined it finds it, no other does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import PurePath
+from typing import Any
+from weakref import WeakValueDictionary
+
+_remembered: WeakValueDictionary[str, type] = WeakValueDictionary()
+
+
+def module_name(module: str) -> str:
+    """Give the name under which a module is recorded: its own, or the main file's for `__main__`."""
+    # Children that multiprocessing spawns know the main file as __mp_main__.
+    if module != "__main__" and module != "__mp_main__":
+        return module
+    main = sys.modules.get("__main__")
+    return _main_name(getattr(main, "__spec__", None), getattr(main, "__file__", None))
+
+
+@lru_cache(maxsize=8)
+def _main_name(spec: Any, file: str | None) -> str:
+    if spec is not None:  # python -m package.module
+        return str(spec.name)
+    return PurePath(file).stem if file else "__main__"
+
+
+def type_name(cls: type) -> str:
+    """Give the name of a class in a log, `module:qualname`."""
+    return f"{module_name(cls.__module__)}:{cls.__qualname__}"
+
+
+def public_type_name(cls: type) -> str:
+    """Give the name of a class as people read it, `module.qualname`."""
+    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
+
+
+def remember(cls: type) -> str:
+    """Give a class's name, and make sure that this process finds the class by it."""
+    name = type_name(cls)
+    if _walk(name, lambda found: found is cls) is None:
+        _remembered[name] = cls
+    return name
+
+
+def find_class(name: str, is_expected: Callable[[type], bool]) -> type | None:
+    """Find a loaded class of the expected sort, or None. Never imports and runs no code."""
+    found = _walk(name, is_expected)
+    if found is None:
+        found = _remembered.get(name)
+        if found is not None and not is_expected(found):
+            return None
+    return found
+
+
+def _walk(name: str, is_expected: Callable[[type], bool]) -> type | None:
+    module, _, qualname = name.partition(":")
+    if module == module_name("__main__"):
+        found = _in_module(sys.modules.get("__main__"), qualname)
+        if isinstance(found, type) and is_expected(found):
+            return found
+    found = _in_module(sys.modules.get(module), qualname)
+    return found if isinstance(found, type) and is_expected(found) else None
+
+
+def _in_module(module: object, qualname: str) -> object:
+    try:
+        found: Any = object.__getattribute__(module, "__dict__").get(qualname)
+        if found is not None:
+            return found
+        names = _namespace(module)
+        # `Page[int]` of a generic model is no attribute of its module: look at what Page begot.
+        plain, bracket, _ = qualname.partition("[")
+        for part in plain.split("."):
+            found = names.get(part)
+            names = _namespace(found)
+    except AttributeError:
+        return None
+    if bracket and isinstance(found, type):
+        subclasses: list[type] = type.__subclasses__(found)
+        return next((cls for cls in subclasses if cls.__qualname__ == qualname), None)
+    return found
+
+
+def _namespace(owner: object) -> Mapping[str, Any]:
+    if isinstance(owner, type):
+        namespace: Mapping[str, Any] = type.__getattribute__(owner, "__dict__")
+    else:
+        namespace = object.__getattribute__(owner, "__dict__")
+    return namespace

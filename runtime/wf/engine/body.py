@@ -1,0 +1,421 @@
+"""A workflow body: the calls it may make, and the state that its open calls are in.
+
+1. Position is identity: the Nth call has correlation id N, whatever it is.
+2. A call is made when it is first awaited, as in plain Python; only registrations that a caller
+   can see at once (hooks, attributes, `wf.start`) are made when called.
+3. Every call leaves a command behind, in order. Nothing here waits, stores or sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+import msgspec
+
+from wf import codec, ids
+from wf.context import WorkflowInfo, current_body
+from wf.durations import MAX_DURATION_US
+from wf.engine import commands
+from wf.engine.loop import BodyFuture, BodyLoop, BodyTimer
+from wf.errors import FatalError, HookDisposedError, PayloadTooLargeError, WorkflowRunCancelledError
+
+MAX_ATTRIBUTES = 64
+MAX_ATTRIBUTE_KEY = 256
+MAX_ATTRIBUTE_VALUE_BYTES = 256
+
+
+class BodyClosed(BaseException):
+    """Unwinds what is left of a body that has ended or was put away. Do not catch it."""
+
+
+class ContinueRun(BaseException):
+    """Unwinds a body that goes on as a new run. Do not catch it."""
+
+    def __init__(self, arguments: bytes, deployment: str | None) -> None:
+        super().__init__()
+        self.arguments = arguments
+        self.deployment = deployment
+
+
+class StepState:
+    """An open step call. `attempt` is 0 while it is queued; `due_at` is set between attempts."""
+
+    __slots__ = (
+        "arguments", "attempt", "attempt_started_at", "correlation_id", "due_at", "future", "is_cancelled",
+        "message", "name", "started_at", "step",
+    )  # fmt: skip
+
+    def __init__(self, correlation_id: int, name: str, step: Any, arguments: bytes, future: BodyFuture) -> None:
+        self.correlation_id = correlation_id
+        self.name = name
+        self.step = step
+        self.arguments = arguments
+        self.future = future
+        self.attempt = 0
+        self.started_at = 0
+        self.attempt_started_at = 0
+        self.due_at: int | None = None
+        self.is_cancelled = False
+        self.message: str | None = None
+
+
+class WaitState:
+    __slots__ = ("correlation_id", "due_at", "kind", "timer")
+
+    def __init__(self, correlation_id: int, kind: str, due_at: int, timer: BodyTimer | None) -> None:
+        self.correlation_id = correlation_id
+        self.kind = kind
+        self.due_at = due_at
+        self.timer = timer
+
+
+class HookState:
+    """A registered hook: payloads that nobody awaited yet, and the awaits that nothing answered yet."""
+
+    __slots__ = ("conflict", "correlation_id", "is_disposed", "payloads", "token", "waiters")
+
+    def __init__(self, correlation_id: int, token: str) -> None:
+        self.correlation_id = correlation_id
+        self.token = token
+        self.payloads: deque[bytes] = deque()
+        self.waiters: list[BodyFuture] = []
+        self.conflict: BaseException | None = None
+        self.is_disposed = False
+
+
+class LockState:
+    __slots__ = ("correlation_id", "future", "limit", "name")
+
+    def __init__(self, correlation_id: int, name: str, limit: int, future: BodyFuture) -> None:
+        self.correlation_id = correlation_id
+        self.name = name
+        self.limit = limit
+        self.future = future
+
+
+class ChildOutcome(msgspec.Struct, frozen=True):
+    """How an awaited run ended. `value` is its result, its exception, or its cancel reason."""
+
+    run_id: str
+    status: str
+    code: str | None
+    value: Any
+
+
+class ChildState:
+    __slots__ = ("correlation_id", "future", "run_id", "workflow")
+
+    def __init__(self, correlation_id: int, run_id: str, workflow: str | None, future: BodyFuture) -> None:
+        self.correlation_id = correlation_id
+        self.run_id = run_id
+        self.workflow = workflow
+        self.future = future
+
+
+class Body:
+    """One workflow body on its loop. `Replay` delivers events to it and takes its commands.
+
+    `seed_id` is the run id that fixes the body's randomness (a fork keeps its origin's).
+    `draw_token` gives a hook's secret token for a correlation id, drawn now or read from the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        seed_id: str,
+        draw_token: Callable[[int], str],
+        payload_limit: int,
+    ) -> None:
+        self.run_id = run_id
+        self.seed = int.from_bytes(hashlib.sha256(seed_id.encode()).digest()[:7], "big")
+        self.loop = BodyLoop(self.seed, self._start_timer, self._drop_wait)
+        self.commands: deque[commands.Command] = deque()
+        self.steps: dict[int, StepState] = {}
+        self.waits: dict[int, WaitState] = {}
+        self.hooks: dict[int, HookState] = {}
+        self.locks: dict[int, LockState] = {}
+        self.children: dict[int, ChildState] = {}
+        self.child_runs: dict[str, ChildState] = {}
+        self.attributes: dict[str, str] = {}
+        self.info: WorkflowInfo
+        self.random: Any = None  # made by the API on first use, seeded with `seed`
+        self.main: asyncio.Task[Any] | None = None
+        self.is_ending = False
+        self.is_tracing = False  # while a log is replayed: note the caller of each command
+        self._draw_token = draw_token
+        self.payload_limit = payload_limit
+        self._calls = 0
+
+    # -- running
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Make the body's main task ready; every task it creates inherits the body's context."""
+        context = copy_context()
+        context.run(current_body.set, self)
+        self.main = self.loop.create_task(coroutine, context=context)
+
+    def close(self) -> None:
+        """Put the body away. Its `finally` blocks see `BodyClosed` on the first call they make."""
+        self.is_ending = True
+        tasks = sorted(self.loop.tasks, key=hash)
+        self.loop.close()
+        for task in tasks:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            for _ in range(100):  # a coroutine that goes on awaiting is asked again, not for ever
+                try:
+                    coroutine.close()  # type: ignore[union-attr]
+                except RuntimeError:
+                    continue
+                except BaseException:
+                    pass
+                break
+        self.loop.tasks.clear()
+
+    # -- the calls, from bottom to top
+
+    def _issue(self, command: commands.Command) -> None:
+        if self.is_ending:
+            raise BodyClosed
+        if command.data is not None and len(command.data) > self.payload_limit:
+            what = f"the arguments of {command.name}" if command.name else "the payload"
+            raise PayloadTooLargeError(what, len(command.data), self.payload_limit)
+        if self.is_tracing:
+            command.where = find_caller()
+        self.commands.append(command)
+
+    def _next_id(self) -> int:
+        if self.is_ending:
+            raise BodyClosed
+        return self._calls + 1
+
+    async def call_step(self, step: Any, arguments: bytes) -> Any:
+        """Schedule a step, and give its result or raise its exception."""
+        number = self._next_id()
+        self._issue(commands.ScheduleStep(number, step.id, None, arguments))
+        self._calls = number
+        future = self.loop.create_future()
+        state = StepState(number, step.id, step, arguments, future)
+        self.steps[number] = state
+        try:
+            return await future
+        except asyncio.CancelledError as error:
+            if future.cancelled() and number in self.steps:
+                state.is_cancelled = True
+                state.message = str(error.args[0]) if error.args else None
+                if step.is_cancellable and not self.is_ending:
+                    self.commands.append(commands.CancelStep(number, message=state.message))
+            raise
+
+    def _start_timer(self, timer: BodyTimer, delay_us: int, is_sleep: bool) -> None:
+        due_at = self.loop.now_us + min(delay_us, MAX_DURATION_US)
+        timer.correlation_id = self._start_wait("sleep" if is_sleep else "deadline", due_at, timer)
+
+    def _start_wait(self, kind: str, due_at: int, timer: BodyTimer) -> int:
+        number = self._next_id()
+        meta = f'{{"kind":"{kind}","due_at":{due_at}}}'
+        self._issue(commands.StartWait(number, None, meta, kind=kind, due_at=due_at))
+        self._calls = number
+        self.waits[number] = WaitState(number, kind, due_at, timer)
+        return number
+
+    def _drop_wait(self, correlation_id: int) -> None:
+        if self.waits.pop(correlation_id, None) is not None and not self.is_ending:
+            self.commands.append(commands.DropWait(correlation_id))
+
+    async def sleep_until(self, due_at: int) -> None:
+        """Wait until an instant; one that has passed is only a turn of the loop."""
+        delay_us = due_at - self.loop.now_us
+        if delay_us <= 0:
+            await asyncio.sleep(0)
+            return
+        await asyncio.sleep(delay_us / 1_000_000)
+
+    def create_hook(
+        self, name: str, *, token: str | None, kind: str, metadata: Any, schema: Any
+    ) -> HookState:
+        """Register a hook now; whoever owns its token already arrives as a conflict."""
+        number = self._next_id()
+        own = self._draw_token(number) if token is None else token
+        record = {"token": own, "metadata": metadata, "schema": schema}
+        data = codec.encode_arguments(record)
+        meta = None if token is not None else '{"generated":true}'
+        self._issue(commands.CreateHook(number, name, meta, data, token=own, kind=kind))
+        self._calls = number
+        state = HookState(number, own)
+        self.hooks[number] = state
+        return state
+
+    async def next_payload(self, hook: HookState) -> bytes:
+        """Give the next payload of a hook, encoded; kept ones first, each once."""
+        if hook.conflict is not None:
+            raise hook.conflict
+        if hook.payloads:
+            return hook.payloads.popleft()
+        if hook.is_disposed:
+            raise HookDisposedError(hook.token)
+        future = self.loop.create_future()
+        hook.waiters.append(future)
+        try:
+            return await future  # type: ignore[no-any-return]
+        finally:
+            if future in hook.waiters:
+                hook.waiters.remove(future)
+
+    def dispose_hook(self, hook: HookState) -> None:
+        """Give the token up; awaits that are pending raise. Disposing twice is harmless."""
+        if hook.is_disposed:
+            return
+        if hook.conflict is None:
+            self._issue(commands.DisposeHook(hook.correlation_id))
+        hook.is_disposed = True
+        hook.payloads.clear()
+        waiters, hook.waiters = hook.waiters, []
+        for future in waiters:
+            if not future.done():
+                future.set_exception(HookDisposedError(hook.token))
+
+    def request_lock(self, name: str, limit: int) -> LockState:
+        number = self._next_id()
+        self._issue(commands.RequestLock(number, name, f'{{"limit":{limit}}}', limit=limit))
+        self._calls = number
+        state = LockState(number, name, limit, self.loop.create_future())
+        self.locks[number] = state
+        return state
+
+    def release_lock(self, lock: LockState) -> None:
+        if self.locks.pop(lock.correlation_id, None) is not None and not self.is_ending:
+            self._issue(commands.ReleaseLock(lock.correlation_id, lock.name))
+
+    def start_child(self, workflow: Any, arguments: bytes, run_id: str | None = None) -> ChildState:
+        """Start a child run with this call; its id is known at once."""
+        number = self._next_id()
+        child = run_id or ids.derive_run_id(self.loop.now_us, self.run_id, number)
+        meta = msgspec.json.encode({"run_id": child}).decode()
+        self._issue(
+            commands.StartChild(
+                number, workflow.id, meta, arguments, run_id=child, workflow=workflow, options=workflow.options
+            )
+        )
+        self._calls = number
+        return self._add_child(ChildState(number, child, workflow.id, self.loop.create_future()))
+
+    def watch_run(self, run_id: str) -> ChildState:
+        """Find the child of this id, or ask to hear of the end of a run that is none."""
+        known = self.child_runs.get(run_id)
+        if known is not None:
+            return known
+        number = self._next_id()
+        meta = msgspec.json.encode({"run_id": run_id, "watch": True}).decode()
+        self._issue(commands.StartChild(number, None, meta, run_id=run_id))
+        self._calls = number
+        return self._add_child(ChildState(number, run_id, None, self.loop.create_future()))
+
+    def _add_child(self, state: ChildState) -> ChildState:
+        self.children[state.correlation_id] = state
+        self.child_runs[state.run_id] = state
+        return state
+
+    async def wait_child(self, state: ChildState) -> ChildOutcome:
+        """Wait for the end of a run without using it up: others may wait for it, too."""
+        return await asyncio.shield(state.future)
+
+    async def call_child(self, workflow: Any, arguments: bytes) -> Any:
+        """Run a child and give its result, or raise the exception that its body raised."""
+        options = workflow.options
+        state = self.start_child(workflow, arguments, options.id if options else None)
+        outcome = await self.wait_child(state)
+        return take_outcome(outcome, workflow.id)
+
+    def next_run_id(self) -> str:
+        """Name the run that this one continues as; the same name at every replay."""
+        return ids.derive_run_id(self.loop.now_us, self.run_id, "next")
+
+    def set_attributes(self, changes: dict[str, str | None]) -> None:
+        """Record changes that `check_attributes` let pass; None removes."""
+        number = self._next_id()
+        meta = msgspec.json.encode({"set": changes}).decode()
+        self._issue(commands.SetAttributes(number, None, meta, changes=changes))
+        self._calls = number
+        self.attributes = merge_attributes(self.attributes, changes)
+
+
+def take_outcome(outcome: ChildOutcome, name: str) -> Any:
+    """Give a child's result; raise its own exception with a note that names the child."""
+    if outcome.status == "completed":
+        return outcome.value
+    if outcome.status == "cancelled":
+        raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
+    error: BaseException = outcome.value
+    error.add_note(f"in the child run {outcome.run_id} of {name}")
+    raise error
+
+
+def check_attributes(present: dict[str, str], changes: dict[str, str | None], *, allow_reserved: bool = False) -> None:
+    """Raise `FatalError` for a key, a value or a number of attributes over the limits."""
+    for key, value in changes.items():
+        if not isinstance(key, str) or not 1 <= len(key) <= MAX_ATTRIBUTE_KEY:
+            raise FatalError(f"attribute key {key!r:.80} is not a text of 1 to {MAX_ATTRIBUTE_KEY} characters")
+        if key.startswith("$") and not allow_reserved:
+            raise FatalError(f"attribute key {key!r:.80} begins with `$`, which is reserved")
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise FatalError(f"attribute {key!r:.80}: {type(value).__name__} is not a text")
+        try:
+            size = len(value.encode()), key.encode()
+        except UnicodeEncodeError:
+            raise FatalError(f"attribute {key!r:.80} holds a lone surrogate") from None
+        if size[0] > MAX_ATTRIBUTE_VALUE_BYTES:
+            raise FatalError(f"attribute {key!r:.80} is {size[0]} bytes, over the limit of {MAX_ATTRIBUTE_VALUE_BYTES}")
+    count = len(merge_attributes(present, changes))
+    if count > MAX_ATTRIBUTES:
+        raise FatalError(f"the run would have {count} attributes, over the limit of {MAX_ATTRIBUTES}")
+
+
+def merge_attributes(present: dict[str, str], changes: dict[str, str | None]) -> dict[str, str]:
+    merged = {**present, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+_PACKAGE = __file__.rsplit("/engine/", 1)[0].rsplit("\\engine\\", 1)[0]
+_ASYNCIO = (asyncio.__file__ or "").rsplit("__init__", 1)[0]
+
+
+def show_frame(frame: Any) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def is_user_frame(frame: Any) -> bool:
+    name = frame.f_code.co_filename
+    return not (name.startswith((_PACKAGE, _ASYNCIO, "<frozen")))
+
+
+def find_caller() -> str | None:
+    """Name the innermost frame on the stack that is neither wf's nor asyncio's."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if is_user_frame(frame):
+            return show_frame(frame)
+        frame = frame.f_back
+    return None
+
+
+def find_position(task: asyncio.Task[Any] | None) -> str | None:
+    """Name the line of user code at which a suspended task waits."""
+    place: str | None = None
+    awaited: Any = task.get_coro() if task is not None else None
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None) or getattr(awaited, "ag_frame", None)
+        if frame is not None and is_user_frame(frame):
+            place = show_frame(frame)
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None) or getattr(awaited, "ag_await", None)
+    return place
+

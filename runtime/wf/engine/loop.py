@@ -1,0 +1,260 @@
+"""The body's event loop: deterministic, and unable to wait.
+
+1. It runs what is ready, in order, until nothing is. Time passes only when an event says so.
+2. A timer is a command to the outside (`on_timer`), never a clock that is read.
+3. Iteration order never depends on addresses: tasks and futures hash by their order of creation.
+   asyncio keeps tasks in sets (`wait`, `TaskGroup` on abort), and a set of objects that hash by
+   address is iterated differently in every process, so a replay would cancel in another order.
+4. It does no I/O: every method that would raises `WorkflowIOError`.
+
+Things that don't work: running bodies on the worker's own loop (its timers are real, its order
+depends on the network), and catching I/O by wrapping modules (anything may be imported before).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import events as asyncio_events
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, NoReturn
+
+from wf.errors import WorkflowError, WorkflowIOError
+
+MAX_CALLBACKS = 1_000_000
+"""Callbacks of one activation after which a body is held to spin for ever (about a second)."""
+
+_set_running_loop = asyncio_events._set_running_loop
+_get_running_loop = asyncio_events._get_running_loop
+# asyncio.sleep's own callback tells a sleep, which `wake_up` may end, from a deadline.
+_SLEEP_CALLBACK = asyncio.futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+
+_swap_current_task: Callable[[Any, Any], Any] | None = None
+if sys.version_info >= (3, 14):  # there, one thread may step one task at a time, whatever the loop
+    from asyncio.tasks import _swap_current_task
+
+
+class BodySpins(WorkflowError):
+    """One activation of a body ran a million callbacks without ever waiting for anything."""
+
+    slug = "body-spins"
+    hint = "await a step, a hook or wf.sleep in the loop"
+
+
+class BodyFuture(asyncio.Future[Any]):
+    """A future that hashes by its order of creation in the run (law 3)."""
+
+    def __init__(self, *, loop: BodyLoop, order: int) -> None:
+        self._order = order
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._order
+
+
+class BodyTask(asyncio.Task[Any]):
+    """A task that hashes by its order of creation in the run (law 3)."""
+
+    def __init__(self, coro: Any, *, loop: BodyLoop, order: int, name: str | None, context: Context | None) -> None:
+        self._order = order  # before super(): asyncio puts the task into a set at once
+        super().__init__(coro, loop=loop, name=name, context=context)
+
+    def __hash__(self) -> int:
+        return self._order
+
+
+class BodyTimer(asyncio.TimerHandle):
+    """A timer of the body: a durable wait with a correlation id; cancelling it drops the wait."""
+
+    __slots__ = ("_drop", "correlation_id")
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        loop: BodyLoop,
+        context: Context | None,
+        drop: Callable[[int], None],
+    ) -> None:
+        super().__init__(when, callback, args, loop, context)
+        self.correlation_id = 0
+        self._drop: Callable[[int], None] | None = drop
+
+    def cancel(self) -> None:
+        if not self._cancelled:
+            super().cancel()
+            self.done()(self.correlation_id)
+
+    def done(self) -> Callable[[int], None]:
+        """Detach from the wait: it has fired, or is dropped now."""
+        drop, self._drop = self._drop, None
+        return drop or _nothing
+
+
+def _nothing(correlation_id: int) -> None:
+    pass
+
+
+class BodyLoop(asyncio.AbstractEventLoop):
+    """See the laws at the top of this module.
+
+    `seed` (56 bits, the same at every replay) is where the hashes start.
+    `on_timer(timer, delay_us, is_sleep)` is asked to make a durable wait and sets the timer's
+    correlation id; `on_drop(correlation_id)` hears of a wait that is not wanted any more.
+    """
+
+    def __init__(
+        self, seed: int, on_timer: Callable[[BodyTimer, int, bool], None], on_drop: Callable[[int], None]
+    ) -> None:
+        self.now_us = 0
+        self.tasks: set[BodyTask] = set()
+        self._on_timer = on_timer
+        self._on_drop = on_drop
+        self._ready: deque[asyncio.Handle] = deque()
+        # Consecutive from a number of the run's own: were it from 1 in every run, the process-wide
+        # set in which asyncio keeps all tasks would put thousands into one bucket.
+        self._order = seed
+        self._closed = False
+
+    # -- running
+
+    def run_until_blocked(self) -> None:
+        """Run everything that is ready, and what becomes ready by that, in order."""
+        ready = self._ready
+        if not ready:
+            return
+        outer = _get_running_loop()
+        outer_task = _swap_current_task(outer, None) if _swap_current_task and outer else None
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._finalize_asyncgen)
+        _set_running_loop(self)
+        budget = MAX_CALLBACKS
+        try:
+            while ready:
+                handle = ready.popleft()
+                if not handle._cancelled:  # type: ignore[attr-defined]
+                    handle._run()
+                    budget -= 1
+                    if not budget:
+                        raise BodySpins("the body ran a million callbacks without waiting for anything")
+        finally:
+            _set_running_loop(outer)
+            sys.set_asyncgen_hooks(*hooks)
+            if _swap_current_task and outer:
+                _swap_current_task(outer, outer_task)
+
+    def _finalize_asyncgen(self, agen: AsyncGenerator[Any, Any]) -> None:
+        # Reached when the last reference goes, at once in CPython, so in the same place each time.
+        if not self._closed and _get_running_loop() is self:
+            self.create_task(agen.aclose())
+
+    # -- what asyncio asks of a loop
+
+    def time(self) -> float:
+        return self.now_us / 1_000_000
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:  # type: ignore[override]
+        delay_us = round(delay * 1_000_000)
+        timer = BodyTimer(self.time() + delay, callback, args, self, context, self._on_drop)
+        if delay_us <= 0:
+            timer.done()
+            self._ready.append(timer)
+        else:
+            self._on_timer(timer, delay_us, callback is _SLEEP_CALLBACK)
+        return timer
+
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:  # type: ignore[override]
+        return self.call_later(when - self.time(), callback, *args, context=context)
+
+    def fire(self, timer: BodyTimer) -> None:
+        """Make a timer's callback ready: its wait is over."""
+        timer.done()
+        self._ready.append(timer)
+
+    def create_future(self) -> BodyFuture:
+        self._order += 1
+        return BodyFuture(loop=self, order=self._order)
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
+        **_: Any,
+    ) -> BodyTask:  # type: ignore[override]
+        self._order += 1
+        task = BodyTask(coro, loop=self, order=self._order, name=name, context=context)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Ignore what asyncio reports of lost tasks: it comes from the garbage collector, at no
+        moment a replay could repeat. A body's own failure ends its run and is recorded."""
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None: ...
+
+    def get_exception_handler(self) -> None:
+        return None
+
+    def set_exception_handler(self, handler: Any) -> None: ...
+
+    def get_debug(self) -> bool:
+        return False
+
+    def set_debug(self, enabled: bool) -> None: ...
+
+    def is_running(self) -> bool:
+        return _get_running_loop() is self
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        self._ready.clear()
+
+    async def shutdown_asyncgens(self) -> None: ...
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None: ...
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise WorkflowIOError(f"a workflow body cannot use `{what}`: it would not replay")
+
+
+def _refusal(name: str) -> Callable[..., Any]:
+    def refuse(self: BodyLoop, *args: Any, **kwargs: Any) -> NoReturn:
+        self._refuse(f"loop.{name}")
+
+    refuse.__name__ = name
+    return refuse
+
+
+_REFUSED = """
+add_reader add_signal_handler add_writer call_soon_threadsafe connect_accepted_socket connect_read_pipe
+connect_write_pipe create_connection create_datagram_endpoint create_server create_unix_connection
+create_unix_server getaddrinfo getnameinfo remove_reader remove_signal_handler remove_writer run_forever
+run_in_executor run_until_complete sendfile set_default_executor set_task_factory shutdown_default_executor
+sock_accept sock_connect sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendfile
+sock_sendto start_tls stop subprocess_exec subprocess_shell
+""".split()
+
+for _name in _REFUSED:
+    setattr(BodyLoop, _name, _refusal(_name))
+BodyLoop.__abstractmethods__ = frozenset()

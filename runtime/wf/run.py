@@ -1,0 +1,272 @@
+"""`Run`: a handle to a run, wherever it executes.
+
+A handle holds only the id. Its methods read and write through the world of the caller; inside a
+workflow body every one of them is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from wf import codec, events, streams
+from wf import operations as ops
+from wf.context import current_attempt, current_body
+from wf.durations import Duration, parse_duration, to_instant
+from wf.errors import (
+    DecryptionError,
+    NondeterminismError,
+    NotRegisteredError,
+    RunNotFoundError,
+    WorkflowRunCancelledError,
+    WorkflowRunFailedError,
+)
+from wf.records import End, find_last, read_end
+from wf.session import current_session
+from wf.world import Attention, RunRow
+
+T = TypeVar("T")
+
+
+def running_body() -> Any:
+    """Give the body that makes this call, or None: in a step, or outside a run."""
+    return current_body.get() if current_attempt.get() is None else None
+
+
+class Run(Generic[T]):
+    """A handle to a run. Making one reads nothing; an unknown id raises `RunNotFoundError` on first use."""
+
+    __slots__ = ("run_id",)
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def __repr__(self) -> str:
+        return f"<run {self.run_id}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.run_id == self.run_id
+
+    def __hash__(self) -> int:
+        return hash(self.run_id)
+
+    async def status(self) -> str:
+        """Give `pending`, `running`, `completed`, `failed` or `cancelled`."""
+        return await ops.run_status(self.run_id)
+
+    async def attributes(self) -> dict[str, str]:
+        return await ops.run_attributes(self.run_id)
+
+    async def attention(self) -> Attention | None:
+        """Say why the run rests although it has not ended, or None."""
+        return await ops.run_attention(self.run_id)
+
+    async def continued_as(self) -> Run[T] | None:
+        """Give the run that this one continued as, or None."""
+        next_id = await ops.run_continued_as(self.run_id)
+        return Run(next_id) if next_id is not None else None
+
+    async def return_value(self, timeout: Duration | None = None) -> T:
+        """Wait for the end of the run, and of those it continued as, and give the result.
+
+        Raises `WorkflowRunFailedError` (its cause is the body's exception),
+        `WorkflowRunCancelledError`, the run's attention as an error, or `TimeoutError`.
+        """
+        body = running_body()
+        if body is not None:
+            return cast(T, await _wait_in_body(body, self.run_id, timeout))
+        seconds = None if timeout is None else parse_duration(timeout, "timeout") / 1_000_000
+        end = await _wait_outside(self.run_id, seconds)
+        return cast(T, take_end(end))
+
+    async def cancel(self, reason: str | None = None, *, force: bool = False) -> None:
+        """Ask the body to stop: `CancelledError` is raised at its await. A second cancel ends it at once.
+
+        To a run that has ended it is nothing.
+        """
+        await ops.cancel_run(self.run_id, reason, "cancel", force)
+
+    async def terminate(self, reason: str | None = None) -> None:
+        """End the run at once, without any clean-up of its body."""
+        await ops.cancel_run(self.run_id, reason, "terminate", False)
+
+    async def wake_up(self) -> int:
+        """End the run's pending sleeps early, and say how many. Deadlines of timeouts stay."""
+        return await ops.wake_run(self.run_id)
+
+    def readable(self, namespace: str | None = None, start_index: int = 0) -> AsyncIterator[Any]:
+        """Iterate over a stream's values from an index; a negative one counts from the tail."""
+        return streams.read_values(self.run_id, streams.stream_name(namespace), start_index)
+
+    def readable_bytes(self, namespace: str | None = None, start_index: int = 0) -> AsyncIterator[bytes]:
+        """Iterate over a stream of bytes (texts are given as UTF-8)."""
+        return streams.read_bytes(self.run_id, streams.stream_name(namespace), start_index)
+
+    async def stream_info(self, namespace: str | None = None) -> streams.StreamInfo:
+        return await streams.read_info(self.run_id, streams.stream_name(namespace))
+
+    async def list_streams(self) -> list[str]:
+        return await streams.list_names(self.run_id)
+
+
+codec.register_tag("run", Run, lambda run: run.run_id, lambda run_id: Run(run_id))
+
+
+def take_end(end: End) -> Any:
+    """Give the result of an ended run, or raise what its ending means to a waiter."""
+    value = codec.decode(end.data) if end.data is not None else None
+    if end.status == "completed":
+        return value
+    if end.status == "cancelled":
+        raise WorkflowRunCancelledError(end.run_id, value)
+    cause = value if isinstance(value, BaseException) else None
+    text = f"{type(cause).__name__}: {cause}" if cause is not None else ""
+    raise WorkflowRunFailedError(end.run_id, end.code or "USER_ERROR", text) from cause
+
+
+async def _wait_outside(run_id: str, seconds: float | None) -> End:
+    session = current_session()
+    watched = run_id
+
+    async def is_there() -> End | None:
+        nonlocal watched
+        row = await find_last(session.world, run_id)
+        watched = row.run_id
+        if row.status in events.ENDED:
+            return await read_end(session.world, session.keyring, row)
+        if row.attention is not None:
+            raise attention_error(row)
+        return None
+
+    try:
+        return cast(End, await ops.wait_for_news(f"run:{run_id}", is_there, seconds))
+    except TimeoutError:
+        raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
+
+
+def attention_error(row: RunRow) -> Exception:
+    """Make the error that an attention stands for."""
+    attention = row.attention
+    assert attention is not None
+    error: Exception
+    if attention.code == "NONDETERMINISM":
+        return NondeterminismError(
+            attention.message,
+            run_id=row.run_id,
+            seq=attention.seq or 0,
+            recorded=attention.recorded or "",
+            actual=attention.actual or "",
+            where=attention.where,
+        )
+    if attention.code == "DECRYPTION":
+        return DecryptionError(row.run_id, attention.seq, attention.recorded or "log", attention.actual or "")
+    return NotRegisteredError("workflow", row.workflow)
+
+
+async def _wait_in_body(body: Any, run_id: str, timeout: Duration | None) -> Any:
+    state = body.watch_run(run_id)
+    if timeout is None:
+        outcome = await body.wait_child(state)
+    else:
+        async with asyncio.timeout(parse_duration(timeout, "timeout") / 1_000_000):
+            outcome = await body.wait_child(state)
+    if outcome.status == "completed":
+        return outcome.value
+    if outcome.status == "cancelled":
+        raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
+    if isinstance(outcome.value, RunNotFoundError):
+        raise outcome.value
+    cause = outcome.value if isinstance(outcome.value, BaseException) else None
+    text = f"{type(cause).__name__}: {cause}" if cause is not None else ""
+    raise WorkflowRunFailedError(outcome.run_id, outcome.code or "USER_ERROR", text) from cause
+
+
+# -- lists --------------------------------------------------------------------------------------
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """A page of runs, newest first. `cursor` asks for the next one; None: there is none."""
+
+    items: list[Run[Any]]
+    cursor: str | None
+
+
+class RunList:
+    """Awaited it gives one `RunPage`; iterated with `async for` it walks all pages."""
+
+    def __init__(self, filter: dict[str, Any]) -> None:
+        self._filter = filter
+
+    def __await__(self) -> Generator[Any, None, RunPage]:
+        return self._read(self._filter["cursor"]).__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Run[Any]]:
+        cursor = self._filter["cursor"]
+        while True:
+            page = await self._read(cursor)
+            for run in page.items:
+                yield run
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    async def _read(self, cursor: str | None) -> RunPage:
+        limit = self._filter["limit"]
+        asked = {**self._filter, "cursor": cursor, "limit": limit + 1}  # one more tells if there is a next page
+        found = await ops.list_run_ids(asked)
+        items = [Run[Any](run_id) for run_id in found[:limit]]
+        return RunPage(items, items[-1].run_id if len(found) > limit else None)
+
+
+def list_runs(
+    status: str | list[str] | None = None,
+    workflow: Any = None,
+    attributes: dict[str, str] | None = None,
+    since: datetime | Duration | None = None,
+    until: datetime | Duration | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> RunList:
+    """List runs, newest first.
+
+    `since` and `until` bound the creation: an aware datetime, or a duration before now. `workflow`
+    is an id, a bare name, or the workflow itself.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
+        raise ValueError(f"limit: {limit!r} is not a number from 1 to 10000")
+    states = [status] if isinstance(status, str) else status
+    for state in states or []:
+        if state not in ("pending", "running", *events.ENDED):
+            raise ValueError(f"status: {state!r} is none of pending running completed failed cancelled")
+    return RunList(
+        {
+            "status": states,
+            "workflow": getattr(workflow, "id", workflow),
+            "attributes": attributes or {},
+            "since": _read_instant(since, "since"),
+            "until": _read_instant(until, "until"),
+            "limit": limit,
+            "cursor": cursor,
+        }
+    )
+
+
+def _read_instant(value: datetime | Duration | None, what: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return to_instant(value, what)
+    body = running_body()
+    now = body.loop.now_us if body is not None else current_session().now_us()
+    return int(now - parse_duration(value, what))
+
+
+def get_run(run_id: str, type: Any = Any) -> Run[Any]:
+    """Give a handle to a run; `type` names its result for checkers."""
+    if not isinstance(run_id, str):
+        raise TypeError(f"run_id: {run_id.__class__.__name__} is not a text")
+    return Run(run_id)

@@ -1,0 +1,373 @@
+"""Testing: a throw-away world, a worker, and a clock that jumps.
+
+The clock stands still while anything can run. When nothing can, it jumps to the next timer: at
+once while somebody waits for a run, else after 50 ms without any news, so that a test that is
+about to act gets its turn first. `wait_for_hook` and `wait_for_sleep` hold it: the first until the
+run goes on, the second until `skip`.
+
+In a test: `async def test_x(wf_env): ...`; no other plugin is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Generator
+from datetime import datetime
+from pathlib import Path, PosixPath, WindowsPath
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+import msgspec
+
+from wf import events, registry
+from wf.clock import ManualClock, SystemClock
+from wf.durations import Duration, from_instant, parse_duration
+from wf.embedding import EmbeddedWorker
+from wf.engine.replay import Opened, Replay
+from wf.errors import NotRegisteredError, WorkflowError
+from wf.events import Event
+from wf.hooks import Hook, make_hook, read_hook_record
+from wf.ids import new_token
+from wf.keys import Keyring
+from wf.records import open_event
+from wf.registry import Step, Workflow
+from wf.run import Run
+from wf.session import Session, current_session
+from wf.starting import start
+from wf.worlds.memory import MemoryWorld
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+QUIET_SECONDS = 0.05
+QUIET_TURNS = 5
+FORMAT = 1
+
+
+class WorkflowEnvironment:
+    """A world in memory with a worker and a clock of its own. Use it as `async with`, or the fixture."""
+
+    def __init__(self, *, concurrency: int | None = None, start_at: datetime | None = None) -> None:
+        at = SystemClock().now_us() if start_at is None else round(start_at.timestamp() * 1_000_000)
+        self._clock = ManualClock(at)
+        self._keyring = Keyring([os.urandom(32)])
+        self._embedded = EmbeddedWorker(
+            MemoryWorld(),
+            concurrency=concurrency,
+            grace=0,
+            clock=self._clock,
+            keyring=self._keyring,
+            capture_logs=False,
+        )
+        self._is_frozen = False
+        self._held: dict[str, int] = {}  # run id -> its seq when `wait_for_hook` returned
+        self._sleepers: list[tuple[str, asyncio.Future[None]]] = []
+        self._driver: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._embedded.__aenter__()
+        self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wf test clock")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._driver is not None:
+            self._driver.cancel()
+            await asyncio.gather(self._driver, return_exceptions=True)
+        await self._embedded.__aexit__(kind, error, trace)
+
+    @property
+    def session(self) -> Session:
+        return self._embedded.session
+
+    @property
+    def time(self) -> datetime:
+        """The environment's present: aware, UTC."""
+        return from_instant(self._clock.now_us())
+
+    # -- running
+
+    async def start(self, workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        return await start(workflow, *args, **kwargs)
+
+    async def run(self, workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Start a run and give its result; raises `WorkflowRunFailedError` as `return_value` does."""
+        handle = await start(workflow, *args, **kwargs)
+        return await handle.return_value()
+
+    def mock(self, step: Step[..., Any] | str, stand_in: Any) -> None:
+        """Put a function, a value, or an exception to raise, in a step's place.
+
+        A function gets the step's arguments, and may be `async def`.
+        """
+        step_id = step if isinstance(step, str) else step.id
+        if registry.find_step(step_id) is None:
+            raise NotRegisteredError("step", step_id, [known.id for known in registry.list_steps()])
+        self._embedded.worker.mocks[step_id] = _make_stand_in(stand_in)
+
+    async def wait_for_hook(self, run: Run[Any], token: str | None = None) -> Hook:
+        """Wait until the run has a live hook (with this token), and hold the clock until it goes on."""
+        while True:
+            for row in await self.session.world.list_hooks(run.run_id):
+                found = make_hook(row, read_hook_record(self.session, row))
+                if token is None or found.token == token:
+                    await self._settle()
+                    state = await self.session.world.get_run(run.run_id)
+                    self._held[run.run_id] = state.seq if state is not None else 0
+                    return found
+            await self._refuse_ended(run, "reached a hook")
+            await asyncio.sleep(0.001)
+
+    async def wait_for_sleep(self, run: Run[Any]) -> None:
+        """Wait until the run sleeps, and hold the clock until `skip`."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((run.run_id, future))
+        while not future.done():
+            await self._refuse_ended(run, "slept")
+            await asyncio.wait([future], timeout=0.02)
+
+    async def _refuse_ended(self, run: Run[Any], what: str) -> None:
+        status = await run.status()
+        if status in events.ENDED:
+            raise WorkflowError(f"run {run.run_id} {status} before it {what}")
+
+    # -- time
+
+    async def skip(self, duration: Duration) -> None:
+        """Move the clock on, through every timer on the way, and let it go again."""
+        target = self._clock.now_us() + parse_duration(duration, "skip")
+        self._is_frozen = True
+        try:
+            await self._settle()
+            while (due_at := self._embedded.worker.next_due_at()) is not None and due_at <= target:
+                await self._jump(due_at)
+            await self._jump(target)
+        finally:
+            self._is_frozen = False
+            self._held.clear()
+
+    async def _jump(self, at: int) -> None:
+        self._clock.move_to(at)
+        self._embedded.worker.look()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait until nothing can run: quiet for a few turns of the loop in a row."""
+        quiet = 0
+        while quiet < QUIET_TURNS:
+            if self._embedded.worker.is_quiet():
+                quiet += 1
+                await asyncio.sleep(0)
+            else:
+                quiet = 0
+                await asyncio.sleep(0 if self._embedded.worker.is_turning() else 0.001)
+
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._settle()
+            if await self._wake_sleepers() or self._is_frozen or await self._is_held():
+                await asyncio.sleep(0.001)
+                continue
+            due_at = self._embedded.worker.next_due_at()
+            if due_at is None:
+                await asyncio.sleep(0.001)
+                continue
+            quiet_until = loop.time() + QUIET_SECONDS
+            before = self._embedded.worker.turns
+            while not self.session.waiting and loop.time() < quiet_until:
+                await asyncio.sleep(0.002)
+                if self._embedded.worker.turns != before or self._is_frozen or self._sleepers:
+                    break
+            else:
+                if self._embedded.worker.is_quiet() and not self._is_frozen and not self._sleepers:
+                    await self._jump(due_at)
+                elif self._sleepers:
+                    if not await self._wake_sleepers():
+                        await self._jump(due_at)
+
+    async def _wake_sleepers(self) -> bool:
+        """Tell who waits for a sleep that is there, and hold the clock for them."""
+        for run_id, future in list(self._sleepers):
+            if future.done():
+                self._sleepers.remove((run_id, future))
+                continue
+            waits = await self.session.world.list_waits(run_id)
+            if any(wait.kind == "sleep" for wait in waits):
+                self._sleepers.remove((run_id, future))
+                self._is_frozen = True
+                future.set_result(None)
+        return self._is_frozen
+
+    async def _is_held(self) -> bool:
+        for run_id, seq in list(self._held.items()):
+            row = await self.session.world.get_run(run_id)
+            if row is None or row.seq != seq or row.status in events.ENDED:
+                del self._held[run_id]
+        return bool(self._held)
+
+    # -- replaying
+
+    def replay(self, history: Path | str) -> _Done:
+        """Replay a recorded run against today's code; raises `NondeterminismError` with the difference."""
+        replay_history(Path(history))
+        return _Done()
+
+
+def _make_stand_in(stand_in: Any) -> Callable[..., Any]:
+    if isinstance(stand_in, type) and issubclass(stand_in, BaseException):
+        stand_in = stand_in()
+    if isinstance(stand_in, BaseException):
+        error = stand_in
+
+        async def fail(*args: Any, **kwargs: Any) -> Any:
+            raise error
+
+        return fail
+    if isinstance(stand_in, Step):
+        return stand_in.func
+    if callable(stand_in):
+        return cast(Callable[..., Any], stand_in)
+
+    async def give(*args: Any, **kwargs: Any) -> Any:
+        return stand_in
+
+    return give
+
+
+# -- histories ----------------------------------------------------------------------------------
+
+
+class _Done:
+    """The answer of a call that is over when it returns, for those who await it all the same."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+
+class HistoryPath(WindowsPath if os.name == "nt" else PosixPath):  # type: ignore[misc]
+    """A path that may be awaited, too: `record` is done when it returns."""
+
+    def __await__(self) -> Generator[Any, None, Path]:
+        return Path(self)
+        yield
+
+
+class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An event in clear; `data` is its payload as the codec encodes it, text where it is text."""
+
+    seq: int
+    type: str
+    at: int
+    correlation_id: int | None = None
+    name: str | None = None
+    attempt: int | None = None
+    meta: str | None = None
+    data: str | None = None
+
+
+class History(msgspec.Struct, frozen=True):
+    """A recorded run, as `record` writes and `env.replay` reads it."""
+
+    format: int
+    run_id: str
+    workflow: str
+    seed_id: str
+    events: list[RecordedEvent]
+
+
+def record(run: Run[Any], path: Path | str | None = None) -> HistoryPath:
+    """Write a run's history, in clear, to a file that `env.replay` takes.
+
+    The default is `<run id>.history.json` in the current directory.
+    """
+    session = current_session()
+    history = _call_elsewhere(lambda: _read_history(session, run.run_id))
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in run.run_id)
+    target = HistoryPath(path if path is not None else f"{safe}.history.json")
+    target.write_bytes(msgspec.json.format(msgspec.json.encode(history), indent=1))
+    return target
+
+
+def _call_elsewhere(make: Callable[[], Any]) -> Any:
+    """Run a coroutine to its end although this thread may be inside an event loop."""
+    outcome: list[Any] = []
+
+    def call() -> None:
+        try:
+            outcome.append((True, asyncio.run(make())))
+        except BaseException as error:
+            outcome.append((False, error))
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    succeeded, value = outcome[0]
+    if not succeeded:
+        raise value
+    return value
+
+
+async def _read_history(session: Session, run_id: str) -> History:
+    from wf.errors import RunNotFoundError
+
+    row = await session.world.get_run(run_id)
+    if row is None:
+        raise RunNotFoundError(run_id)
+    key = session.keyring.run(run_id)
+    recorded: list[RecordedEvent] = []
+    while True:
+        page = await session.world.read_events(run_id, recorded[-1].seq if recorded else 0, 1000)
+        for event in page:
+            data = open_event(key, event)
+            recorded.append(
+                RecordedEvent(
+                    event.seq, event.type, event.at, event.correlation_id, event.name, event.attempt, event.meta,
+                    data.decode() if data is not None else None,
+                )
+            )  # fmt: skip
+        if not page:
+            break
+    return History(FORMAT, run_id, row.workflow, row.forked_from or run_id, recorded)
+
+
+def replay_history(path: Path) -> None:
+    """Replay a recorded run against the code that is loaded here."""
+    history = msgspec.json.decode(path.read_bytes(), type=History)
+    if history.format != FORMAT:
+        raise WorkflowError(f"{path} has the history format {history.format}; this version reads {FORMAT}")
+    workflow = registry.find_workflow(history.workflow)
+    if workflow is None:
+        known = [known.id for known in registry.list_workflows()]
+        raise NotRegisteredError("workflow", history.workflow, known)
+
+    def start_body(arguments: dict[str, Any]) -> Any:
+        args, kwargs = workflow.signature.apply(arguments)
+        return workflow.func(*args, **kwargs)
+
+    replay = Replay(
+        run_id=history.run_id,
+        workflow_id=history.workflow,
+        start_body=start_body,
+        draw_token=new_token,
+        payload_limit=1 << 62,
+        seed_id=history.seed_id,
+    )
+    try:
+        replay.replay([_reopen(history.run_id, event) for event in history.events])
+    finally:
+        replay.close()
+
+
+def _reopen(run_id: str, event: RecordedEvent) -> Opened:
+    row = Event(
+        run_id, event.seq, event.type, event.correlation_id, event.name, event.attempt, event.at, event.meta, None, b""
+    )
+    return row, event.data.encode() if event.data is not None else None
+
+
+__all__ = ["WorkflowEnvironment", "record", "replay_history"]

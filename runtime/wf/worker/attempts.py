@@ -1,0 +1,174 @@
+"""Attempts: one execution of a step's function, from decoded arguments to encoded result.
+
+1. An attempt starts only after the event that records it is committed, and ends in exactly one
+   call of `attempt_succeeded` or `attempt_failed`.
+2. `async def` steps run as tasks of the worker's loop; `def` steps in a pool of threads, with the
+   attempt's context variables. A thread cannot be stopped: a `def` step that overruns its timeout
+   goes on in its thread, and what it still returns is ignored.
+3. A result counts only when the chunks that the attempt wrote are durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from wf import codec
+from wf.context import StepInfo, WorkflowInfo, current_attempt, current_body
+from wf.durations import from_instant, show_duration
+from wf.engine.body import StepState, check_attributes
+from wf.errors import PayloadTooLargeError, SerializationError, StepTimeoutError
+from wf.ids import step_id
+from wf.worker.logs import AttemptLog
+from wf.world import Fence
+
+if TYPE_CHECKING:
+    from wf.worker.live import LiveRun
+
+
+class Attempt:
+    """A running attempt; also what the step's own code reaches through `current_attempt`."""
+
+    __slots__ = ("_info", "arguments", "cancel_message", "is_parked", "live", "log", "name", "number", "state", "step", "task", "writers")
+
+    def __init__(self, live: LiveRun, state: StepState) -> None:
+        self.live = live
+        self.state = state
+        self.step = state.step
+        self.number = state.correlation_id
+        self.name = state.name
+        self.arguments = state.arguments
+        self.writers: list[Any] = []
+        self.log = AttemptLog()
+        self.cancel_message: str | None = None
+        self.is_parked = False  # it waits for another run or a stream, so a virtual clock may move
+        self._info: StepInfo | None = None
+        context = copy_context()
+        context.run(_enter, self)
+        self.task = live.worker.loop.create_task(self._run(context), context=context)
+
+    # -- what the step sees
+
+    @property
+    def info(self) -> StepInfo:
+        if self._info is None:
+            state = self.state
+            self._info = StepInfo(
+                run_id=self.live.run_id,
+                step_id=step_id(self.live.run_id, self.number),
+                step_name=self.name,
+                attempt=state.attempt,
+                step_started_at=from_instant(state.started_at),
+                attempt_started_at=from_instant(state.attempt_started_at),
+            )
+        return self._info
+
+    @property
+    def workflow_info(self) -> WorkflowInfo:
+        return self.live.replay.body.info
+
+    @property
+    def world(self) -> Any:
+        return self.live.worker.world
+
+    @property
+    def keyring(self) -> Any:
+        return self.live.worker.keyring
+
+    @property
+    def fence(self) -> Fence:
+        return Fence(self.live.run_id, self.live.tail.epoch)
+
+    def now_us(self) -> int:
+        return self.live.worker.clock.now_us()
+
+    async def set_attributes(self, changes: dict[str, str | None], *, allow_reserved: bool) -> None:
+        """Change the run's attributes; returns when they are durable."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def answer() -> None:
+            loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+
+        check_attributes(self.live.replay.body.attributes, changes, allow_reserved=allow_reserved)
+        self.live.set_attributes(self.name, changes, answer)
+        await done
+
+    # -- running
+
+    def cancel(self, message: str | None) -> None:
+        """Cancel an `async def` attempt; a thread runs on and its result is ignored."""
+        self.cancel_message = message
+        self.task.cancel(message)
+
+    async def _run(self, context: Context) -> None:
+        live, number, attempt = self.live, self.number, self.state.attempt
+        is_final = False
+        try:
+            args, kwargs = self.step.signature.apply(codec.decode_arguments(self.arguments))
+            function = live.worker.find_function(self.step)
+            result = await self._call(function, args, kwargs, context)
+            for writer in self.writers:
+                await writer.drain()
+            try:
+                data = codec.encode(result, "result")
+                if len(data) > live.worker.limits.payload:
+                    raise PayloadTooLargeError(f"the result of {self.name}", len(data), live.worker.limits.payload)
+            except (SerializationError, PayloadTooLargeError):
+                is_final = True  # the same result would be refused again
+                raise
+        except asyncio.CancelledError as error:
+            # Cancelled from within (the step cancelled itself), by the body, or because we leave.
+            self._end()
+            if not live.is_lost and not live.worker.is_leaving:
+                live.attempt_failed(number, attempt, error, self.log.take(self), is_final=self.state.is_cancelled)
+            live.worker.attempt_ended(live)
+            return
+        except BaseException as error:  # SystemExit and KeyboardInterrupt of a step end the attempt only
+            self._end()
+            live.attempt_failed(number, attempt, _strip(error), self.log.take(self), is_final=is_final)
+        else:
+            self._end()
+            live.attempt_succeeded(number, attempt, data, self.log.take(self))
+        live.worker.attempt_ended(live)
+
+    def _end(self) -> None:
+        self.live.attempts.pop(self.number, None)
+        self.live.worker.free_slot(self.step)
+
+    async def _call(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
+        timeout_us = self.step.timeout_us
+        if not self.step.is_async and not asyncio.iscoroutinefunction(function):
+            call = functools.partial(context.copy().run, function, *args, **kwargs)
+            future = asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
+            waiting: Any = future
+        else:
+            waiting = function(*args, **kwargs)
+        if timeout_us is None:
+            return await waiting
+        timeout = asyncio.timeout(timeout_us / 1_000_000)
+        try:
+            async with timeout:
+                return await waiting
+        except TimeoutError as error:
+            if timeout.expired():
+                raise StepTimeoutError(f"attempt {self.state.attempt} of step {self.name} took longer than {show_duration(timeout_us)}") from error
+            raise
+
+
+def _enter(attempt: Attempt) -> None:
+    current_body.set(None)
+    current_attempt.set(attempt)
+
+
+def _strip(error: BaseException) -> BaseException:
+    """Drop wf's own frames from the top of a traceback: the reader wants the step's."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and "/wf/worker/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+        trace = trace.tb_next
+    return error.with_traceback(trace)
+
+

@@ -1,0 +1,546 @@
+"""A live run: a leased run with its body in memory, its log's tail, and its open attempts.
+
+1. Everything that happens to the run comes in here, one thing at a time, becomes events in the
+   log's order, and is delivered to the body at once; the commands that follow become events, too.
+2. Nothing of it leaves the process before its commit: attempts start, slots are asked for and
+   callers are answered in `committed`. A body may see a result a moment before it is durable, but
+   a body has no effect but its commands, which are in the same commit. So one commit carries the
+   result of step N and the call of step N+1, and a lost commit loses both.
+3. When the lease is lost (`lose`), nothing further happens: no append, no attempt, no answer.
+
+Things that don't work: committing before delivering (two commits a step, twice the latency), and
+starting attempts before the commit (an attempt that nobody recorded).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wf import chain, codec, events, ids
+from wf.engine import commands
+from wf.engine.body import StepState
+from wf.engine.replay import Opened, Replay
+from wf.errors import DecryptionError, FatalError, StepError
+from wf.records import End, decode_meta, encode_meta, open_event, open_message, seal_new_run
+from wf.registry import Workflow
+from wf.world import (
+    Append,
+    DropHook,
+    DropWait,
+    EndRun,
+    InboxMessage,
+    NewRun,
+    PutHook,
+    PutLog,
+    PutWait,
+    ReleaseLock,
+    RequestLock,
+    RunRow,
+    SetAttributes,
+    StartChild,
+    StartRun,
+    WatchRun,
+)
+from wf.worker.tail import LogTail
+
+if TYPE_CHECKING:
+    from wf.worker.worker import Worker
+
+STEP_LOCK = "step:"
+LOST = "worker lost"
+
+
+class LiveRun:
+    """See the laws at the top of this module. All methods are called on the worker's loop."""
+
+    __slots__ = (
+        "answers", "attempts", "cancel_reason", "inbox_high", "is_dirty", "is_ended", "is_lost", "max_events", "queued",
+        "replay", "row", "run_id", "starts", "tail", "wants_claim", "worker", "workflow",
+    )  # fmt: skip
+
+    def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any]) -> None:
+        self.worker = worker
+        self.row = row
+        self.run_id = row.run_id
+        self.workflow = workflow
+        self.tail = LogTail(row, worker.keyring.run(row.run_id))
+        self.attempts: dict[int, Any] = {}
+        self.starts: list[int] = []
+        self.answers: list[Callable[[], None]] = []
+        self.queued = 0
+        self.inbox_high = 0
+        self.is_dirty = False
+        self.is_ended = False
+        self.is_lost = False
+        self.max_events = worker.limits.events
+        self.cancel_reason: str | None = None
+
+        def start_body(arguments: dict[str, Any]) -> Any:
+            args, kwargs = workflow.signature.apply(arguments)
+            return workflow.func(*args, **kwargs)
+
+        self.replay = Replay(
+            run_id=row.run_id,
+            workflow_id=workflow.id,
+            start_body=start_body,
+            draw_token=ids.new_token,
+            payload_limit=worker.limits.payload,
+            seed_id=row.forked_from,
+            url=worker.page_url(row.run_id),
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing of this run is under way here: its next move comes from outside, or never."""
+        return not (self.attempts or self.queued or self.is_dirty or self.starts)
+
+    # -- taking over
+
+    def open_log(self, claimed_events: list[events.Event]) -> list[Opened]:
+        """Verify a whole log against the chain and the run's row, and open its payloads."""
+        head = chain.verify(claimed_events, self.run_id)
+        last = claimed_events[-1].seq if claimed_events else 0
+        row, key = self.row, self.tail.key
+        if last != row.seq or head != row.head:
+            raise DecryptionError(self.run_id, row.seq, "log", "the log does not end where the run says it does")
+        if not key.check_mac(row.seq, row.head, row.mac):
+            raise DecryptionError(self.run_id, row.seq, "log", "the head of the log is not authentic")
+        return [(event, open_event(key, event)) for event in claimed_events]
+
+    def recover(self, log: list[Opened]) -> None:
+        """Bring the body to where the log ends, and take up what was under way."""
+        self.replay.replay(log)
+        self.tail.at = log[-1][0].at if log else 0
+        if not self.replay.is_started or self.replay.is_ended:
+            return
+        body = self.replay.body
+        for number, wait in body.waits.items():
+            self.worker.add_timer(wait.due_at, self, number)
+        if self.workflow.timeout_us is not None and not self.replay.timed_out:
+            started = next(event.at for event, _ in log if event.type == events.RUN_STARTED)
+            self.worker.add_timer(started + self.workflow.timeout_us, self, 0)
+        for number in sorted(body.steps):
+            state = body.steps[number]
+            if state.due_at is not None:
+                self.worker.add_timer(state.due_at, self, number)
+            elif state.attempt:
+                self._attempt_was_lost(state)
+            elif state.step.concurrency is None:
+                self._want_slot(state)
+        self._process_commands()
+
+    def _attempt_was_lost(self, state: StepState) -> None:
+        """An attempt began in a process that is gone: it counts, and the next begins at once."""
+        if state.is_cancelled and state.step.is_cancellable:
+            self._fail_step(state, asyncio.CancelledError(state.message))
+        elif state.attempt > state.step.policy.max_retries:
+            self._fail_step(state, StepError(LOST))
+        else:
+            self._want_slot(state)
+
+    def start(self) -> None:
+        """Run the body for the first time."""
+        event = self._add(events.RUN_STARTED)
+        self.tail.add_effect(StartRun(event.at))
+        if self.workflow.timeout_us is not None:
+            due_at = event.at + self.workflow.timeout_us
+            self.tail.add_effect(PutWait(0, "run", due_at))
+            self.worker.add_timer(due_at, self, 0)
+        self.replay.apply(event, None)
+        self._process_commands()
+
+    # -- appending
+
+    def _add(
+        self,
+        type_: str,
+        correlation_id: int | None = None,
+        name: str | None = None,
+        attempt: int | None = None,
+        meta: str | None = None,
+        data: bytes | None = None,
+    ) -> events.Event:
+        if not self.is_dirty:
+            self.is_dirty = True
+            self.worker.mark_dirty(self)
+        return self.tail.add(self.worker.clock.now_us(), type_, correlation_id, name, attempt, meta, data)
+
+    def _touch(self) -> None:
+        """Have the tail committed although no event was added."""
+        if not self.is_dirty:
+            self.is_dirty = True
+            self.worker.mark_dirty(self)
+
+    def take_append(self) -> tuple[Append, list[int], list[Callable[[], None]]]:
+        """Hand out what is to be committed, and what its commit sets free."""
+        self.is_dirty = False
+        starts, answers = self.starts, self.answers
+        self.starts, self.answers = [], []
+        return self.tail.take(), starts, answers
+
+    def _process_commands(self) -> None:
+        queue = self.replay.commands
+        while queue:
+            self._process(queue.popleft())
+        if self.tail.seq > self.max_events and not self.is_ended:
+            self.end_by_force(
+                events.RUN_FAILED,
+                {"code": "LIMIT_EXCEEDED"},
+                codec.encode(FatalError(f"the run has over {self.max_events} events"), "error"),
+            )
+        elif self.tail.payload_bytes > self.worker.limits.run and not self.is_ended:
+            self.end_by_force(
+                events.RUN_FAILED,
+                {"code": "LIMIT_EXCEEDED"},
+                codec.encode(FatalError(f"the run's payloads are over {self.worker.limits.run} bytes"), "error"),
+            )
+
+    def _process(self, command: commands.Command) -> None:
+        tail = self.tail
+        number = command.correlation_id or 0
+        match command:
+            case commands.ScheduleStep():
+                self._schedule(command)
+            case commands.StartWait():
+                self._record(command)
+                tail.add_effect(PutWait(number, command.kind, command.due_at))
+                self.worker.add_timer(command.due_at, self, number)
+            case commands.DropWait():
+                tail.add_effect(DropWait(number))
+                self._touch()
+            case commands.CancelStep():
+                self._cancel_step(number, command.message)
+            case commands.CreateHook():
+                event = self._record(command)
+                tail.add_effect(PutHook(number, ids.hash_token(command.token), event.seq, command.kind))
+            case commands.DisposeHook():
+                self._record(command)
+                tail.add_effect(DropHook(number))
+            case commands.RequestLock():
+                self._record(command)
+                tail.add_effect(RequestLock(number, command.name or "", command.limit))
+            case commands.ReleaseLock():
+                self._record(command)
+                tail.add_effect(ReleaseLock(number))
+            case commands.StartChild():
+                event = self._record(command)
+                if command.workflow is None:
+                    tail.add_effect(WatchRun(number, command.run_id))
+                else:
+                    tail.add_effect(StartChild(number, self._new_child(command, event.at)))
+            case commands.SetAttributes():
+                self._record(command)
+                tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
+            case commands.CompleteRun():
+                self._finish(self._record(command), "completed")
+            case commands.ContinueAsNew():
+                event = self._record(command)
+                self._finish(event, "completed", continued=self._next_run(command, event.at))
+            case commands.FailRun():
+                self._finish(self._record(command), "failed", error_code=command.code)
+            case commands.CancelRun():
+                self._finish(self._record(command), "cancelled")
+
+    def _record(self, command: commands.Command) -> events.Event:
+        return self._add(
+            command.event or "", command.correlation_id, command.name, None, command.meta, command.data
+        )
+
+    def _finish(
+        self, event: events.Event, status: str, error_code: str | None = None, continued: NewRun | None = None
+    ) -> None:
+        self.is_ended = True
+        self.tail.add_effect(EndRun(status, event.at, event.seq, error_code, continued))
+
+    def end_by_force(self, type_: str, meta: dict[str, Any], data: bytes | None) -> None:
+        """End the run from outside its body: no clean-up runs, and no replay expects the call."""
+        event = self._add(type_, None, None, None, encode_meta({**meta, "forced": True}), data)
+        self.replay.apply(event, data)
+        self.replay.commands.clear()
+        for attempt in list(self.attempts.values()):
+            if attempt.step.is_cancellable:
+                attempt.cancel("the run has ended")
+        status = {events.RUN_FAILED: "failed", events.RUN_CANCELLED: "cancelled"}[type_]
+        self._finish(event, status, error_code=meta.get("code"))
+
+    # -- new runs
+
+    def _new_child(self, command: commands.StartChild, at: int) -> NewRun:
+        workflow: Workflow[..., Any] = command.workflow
+        options = command.options
+        return seal_new_run(
+            self.worker.keyring,
+            run_id=command.run_id,
+            workflow=workflow.id,
+            arguments=command.data or b"{}",
+            at=at,
+            deployment_id=options.deployment or self.row.deployment_id,
+            attributes=options.attributes or {},
+            concurrency=workflow.concurrency,
+            delay_us=options.delay_us,
+            parent_run_id=self.run_id,
+            parent_correlation_id=command.correlation_id,
+        )
+
+    def _next_run(self, command: commands.ContinueAsNew, at: int) -> NewRun:
+        asked = command.deployment
+        deployment = self.worker.deployment_id if asked == "latest" else asked or self.row.deployment_id
+        return seal_new_run(
+            self.worker.keyring,
+            run_id=command.run_id,
+            workflow=self.workflow.id,
+            arguments=command.arguments,
+            at=at,
+            deployment_id=deployment,
+            attributes=self.replay.body.attributes,
+            concurrency=self.workflow.concurrency,
+            continued_from=self.run_id,
+        )
+
+    # -- steps
+
+    def _schedule(self, command: commands.Command) -> None:
+        number = command.correlation_id or 0
+        state = self.replay.body.steps[number]
+        step = state.step
+        attempt = 0
+        if step.concurrency is None and self.worker.take_slot(step):
+            attempt = 1
+            self.starts.append(number)
+        event = self._add(events.STEP_CREATED, number, command.name, attempt, None, command.data)
+        if attempt:
+            state.attempt = 1
+            state.started_at = state.attempt_started_at = event.at
+        elif step.concurrency is not None:
+            self.tail.add_effect(RequestLock(number, STEP_LOCK + step.id, step.concurrency))
+        else:
+            self.worker.queue_for_slot(self, number)
+
+    def _want_slot(self, state: StepState) -> None:
+        if self.worker.take_slot(state.step):
+            self.begin_attempt(state.correlation_id)
+        else:
+            self.worker.queue_for_slot(self, state.correlation_id)
+
+    def begin_attempt(self, number: int) -> bool:
+        """Record the next attempt of a step; its commit starts it. False: it is not wanted any more.
+
+        The caller has taken a slot for it.
+        """
+        state = self.replay.body.steps.get(number)
+        if state is None or self.is_ended or self.is_lost:
+            return False
+        was_waiting = state.due_at is not None
+        event = self._add(events.STEP_STARTED, number, state.name, state.attempt + 1)
+        self.replay.apply(event, None)
+        if was_waiting:
+            self.tail.add_effect(DropWait(number))
+        self.starts.append(number)
+        return True
+
+    def attempt_succeeded(self, number: int, attempt: int, data: bytes, log: list[PutLog]) -> None:
+        """Record a step's result and give it to the body."""
+        if self.is_lost:
+            return
+        state = self.replay.body.steps.get(number)
+        if state is None:
+            return
+        event = self._add(events.STEP_COMPLETED, number, state.name, attempt, None, data)
+        self._end_attempt(state, log)
+        if self.is_ended:
+            self.replay.body.steps.pop(number, None)
+        else:
+            self.replay.apply(event, data)
+            self._process_commands()
+
+    def attempt_failed(self, number: int, attempt: int, error: BaseException, log: list[PutLog], *, is_final: bool) -> None:
+        """Record a failed attempt: plan the next one, or give the body the exception."""
+        if self.is_lost:
+            return
+        state = self.replay.body.steps.get(number)
+        if state is None:
+            return
+        self._end_attempt(state, log)
+        now = self.worker.clock.now_us()
+        due_at = None if is_final or self.is_ended else state.step.policy.retry_at(attempt, error, now)
+        if due_at is None:
+            self._fail_step(state, error)
+            return
+        meta = encode_meta({"due_at": due_at, "error_type": codec.public_type_name(type(error))})
+        event = self._add(
+            events.STEP_RETRYING, number, state.name, attempt, meta, codec.encode(error, "error")
+        )
+        self.replay.apply(event, None)
+        self.tail.add_effect(PutWait(number, "retry", due_at))
+        self.worker.add_timer(due_at, self, number)
+
+    def _end_attempt(self, state: StepState, log: list[PutLog]) -> None:
+        for lines in log:
+            self.tail.add_effect(lines)
+        if state.step.concurrency is not None:
+            self.tail.add_effect(ReleaseLock(state.correlation_id))
+
+    def _fail_step(self, state: StepState, error: BaseException) -> None:
+        number = state.correlation_id
+        data = codec.encode(error, "error")
+        meta = encode_meta({"error_type": codec.public_type_name(type(error))})
+        event = self._add(events.STEP_FAILED, number, state.name, state.attempt, meta, data)
+        if self.is_ended:
+            self.replay.body.steps.pop(number, None)
+        else:
+            self.replay.apply(event, data)
+            self._process_commands()
+
+    def _cancel_step(self, number: int, message: str | None) -> None:
+        attempt = self.attempts.get(number)
+        state = self.replay.body.steps.get(number)
+        if attempt is not None:
+            attempt.cancel(message)
+        elif state is not None:
+            if number in self.starts:
+                self.starts.remove(number)
+                self.worker.free_slot(state.step)
+            if state.step.concurrency is not None:
+                self.tail.add_effect(ReleaseLock(number))
+            if state.due_at is not None:
+                self.tail.add_effect(DropWait(number))
+            self._fail_step(state, asyncio.CancelledError(message))
+
+    # -- time
+
+    def time_came(self, number: int, due_at: int) -> None:
+        """A due time of this run has come; one that is not wanted any more is nothing."""
+        if self.is_lost or self.is_ended:
+            return
+        body = self.replay.body
+        if number == 0:
+            if not self.replay.timed_out:
+                self._complete_wait(0)
+            return
+        wait = body.waits.get(number)
+        if wait is not None:
+            if wait.due_at == due_at:
+                self._complete_wait(number)
+            return
+        state = body.steps.get(number)
+        if state is not None and state.due_at == due_at:
+            if state.step.concurrency is not None:
+                self.tail.add_effect(DropWait(number))
+                self.tail.add_effect(RequestLock(number, STEP_LOCK + state.step.id, state.step.concurrency))
+                self._touch()
+            else:
+                self._want_slot(state)
+
+    def _complete_wait(self, number: int) -> None:
+        event = self._add(events.WAIT_COMPLETED, number)
+        self.tail.add_effect(DropWait(number))
+        self.replay.apply(event, None)
+        self._process_commands()
+
+    # -- messages
+
+    def receive(self, message: InboxMessage, child: End | None = None) -> None:
+        """Turn a message into events. `child` is how the run ended that a `child_ended` is about."""
+        if self.is_lost or message.id <= self.inbox_high:
+            return
+        self.inbox_high = message.id
+        self.tail.take_message(message.id)
+        self._touch()
+        if self.is_ended:
+            return
+        meta = decode_meta(message.meta)
+        number = message.correlation_id or 0
+        match message.kind:
+            case "hook_payload":
+                self._receive_payload(message, number)
+            case "cancel":
+                self._receive_cancel(message, meta)
+            case "terminate":
+                self.end_by_force(events.RUN_CANCELLED, {}, self._open(message))
+            case "wake":
+                for wait in meta.get("waits", []):
+                    if wait in self.replay.body.waits:
+                        self._complete_wait(wait)
+            case "lock_granted":
+                self._receive_grant(number)
+            case "hook_conflict":
+                event = self._add(events.HOOK_CONFLICT, number, None, None, encode_meta({"run_id": meta.get("run_id", "")}))
+                self.replay.apply(event, None)
+                self._process_commands()
+            case "child_ended" | "child_conflict":
+                self._receive_child(number, child, meta)
+
+    def _open(self, message: InboxMessage) -> bytes | None:
+        return open_message(self.tail.key, message)
+
+    def _receive_payload(self, message: InboxMessage, number: int) -> None:
+        hook = self.replay.body.hooks.get(number)
+        if hook is None or hook.is_disposed:
+            return
+        try:
+            data = self._open(message)
+        except DecryptionError as error:
+            self.worker.report(f"a payload for hook {number} of run {self.run_id} was dropped: {error}")
+            return
+        event = self._add(events.HOOK_RECEIVED, number, None, None, message.meta, data)
+        self.replay.apply(event, data)
+        self._process_commands()
+
+    def _receive_cancel(self, message: InboxMessage, meta: dict[str, Any]) -> None:
+        data = self._open(message)
+        if not self.replay.is_started or self.replay.is_cancelling or meta.get("force"):
+            self.end_by_force(events.RUN_CANCELLED, {}, data)
+            return
+        event = self._add(events.CANCEL_REQUESTED, None, None, None, None, data)
+        self.replay.apply(event, data)
+        self._process_commands()
+
+    def _receive_grant(self, number: int) -> None:
+        body = self.replay.body
+        if number in body.locks:
+            event = self._add(events.LOCK_ACQUIRED, number, body.locks[number].name)
+            self.replay.apply(event, None)
+            self._process_commands()
+            return
+        state = body.steps.get(number)
+        if state is not None and state.step.concurrency is not None:
+            self._want_slot(state)
+        else:  # nobody wants it any more
+            self.tail.add_effect(ReleaseLock(number))
+
+    def _receive_child(self, number: int, child: End | None, meta: dict[str, Any]) -> None:
+        known = self.replay.body.children.get(number)
+        if known is None or known.future.done():
+            return
+        if child is None:
+            other = meta.get("run_id", "")
+            text = f"the run id {other} belongs to a run of another workflow"
+            child = End(other, "failed", "USER_ERROR", codec.encode(ValueError(text), "error"))
+        meta_text = encode_meta({"run_id": child.run_id, "status": child.status, "code": child.code})
+        event = self._add(events.CHILD_COMPLETED, number, known.workflow, None, meta_text, child.data)
+        self.replay.apply(event, child.data)
+        self._process_commands()
+
+    # -- attributes from steps
+
+    def set_attributes(self, step_name: str, changes: dict[str, str | None], answer: Callable[[], None]) -> None:
+        """Record attributes that a step set; `answer` is called when they are durable."""
+        if self.is_lost or self.is_ended:
+            answer()
+            return
+        event = self._add(events.ATTRIBUTES_SET, None, step_name, None, encode_meta({"set": changes}))
+        self.replay.apply(event, None)
+        self.tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
+        self.answers.append(answer)
+
+    # -- leaving
+
+    def lose(self) -> None:
+        """Forget the run at once: another owner has it, or it is put away."""
+        self.is_lost = True
+        for attempt in list(self.attempts.values()):
+            attempt.cancel("the worker lost this run")
+        self.replay.close()
+

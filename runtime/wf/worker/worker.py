@@ -1,0 +1,590 @@
+"""The worker: claims runs, hands them what happens, commits what they append.
+
+1. All live runs share one committer: whatever became ready in a turn of the loop goes into one
+   transaction. One commit is under way at a time, so a run's appends arrive in order.
+2. Runs are finished, not advanced in lockstep: at most `concurrency` runs are active at a time,
+   and new ones are claimed as others come to rest. A run that only waits is not active.
+3. A step attempt needs one of `concurrency` slots; calls without a slot queue in order.
+4. A failed commit is tried again, unchanged, until it succeeds or the lease is lost. Meanwhile
+   nothing that depends on it happens.
+
+Resting runs stay in memory up to `live_runs`; the one that rested longest is put away first: its
+lease goes back, and its next event replays it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from wf import codec, events, registry
+from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError, RunNotFoundError, StorageFull, WorldError
+from wf.ids import new_ulid
+from wf.records import End, decode_meta, encode_meta, find_last, open_message, read_end
+from wf.registry import Step
+from wf.session import Session
+from wf.worker import guard, logs
+from wf.worker.attempts import Attempt
+from wf.worker.live import LiveRun
+from wf.worlds.process import process_token
+from wf.world import (
+    LEASE_SECONDS,
+    Attention,
+    Claimed,
+    EndRun,
+    InboxMessage,
+    Release,
+    WorkerHello,
+)
+from wf.worker.tail import LogTail
+
+log = logging.getLogger("wf.worker")
+
+DEFAULT_CONCURRENCY = 128
+DEFAULT_LIVE_RUNS = 2_000
+MAX_THREADS = 64
+CLAIM_BATCH = 64
+OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
+LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
+COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
+
+
+class Worker:
+    """See the laws at the top of this module. A worker lives on the loop that opened it.
+
+    `mocks` maps step ids to functions that stand in for them, for tests.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        live_runs: int = DEFAULT_LIVE_RUNS,
+        is_capturing: bool = True,
+        page_url: Callable[[str], str | None] | None = None,
+    ) -> None:
+        self.session = session
+        self.world = session.world
+        self.keyring = session.keyring
+        self.limits = session.settings.limits
+        self.clock = session.clock
+        self.deployment_id = session.deployment_id
+        self.concurrency = concurrency
+        self.live_runs = live_runs
+        self.page_url = page_url or (lambda run_id: None)
+        self.mocks: dict[str, Callable[..., Any]] = {}
+        self.is_leaving = False
+        self.turns = 0  # commits and claims so far: whether anything happened since one last looked
+        self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"
+        self._is_capturing = is_capturing
+        self._runs: dict[str, LiveRun] = {}
+        self._active: set[str] = set()
+        self._resting: dict[str, LiveRun] = {}  # in order of when they came to rest
+        self._free_slots = concurrency
+        self._slot_queue: deque[tuple[LiveRun, int]] = deque()
+        self._dirty: list[LiveRun] = []
+        self._timers: list[tuple[int, int, str, int]] = []
+        self._timer_count = 0
+        self._next_claim_at: int | None = None
+        self._mail: set[str] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._undo: list[Callable[[], None]] = []
+        self._is_open = False
+        self._busy = 0  # loops that are in the middle of something, for `is_quiet`
+
+    # -- opening and leaving
+
+    async def open(self) -> None:
+        """Announce this worker to its world and begin to claim."""
+        self.loop = asyncio.get_running_loop()
+        self.threads = ThreadPoolExecutor(min(self.concurrency, MAX_THREADS), thread_name_prefix="wf-step")
+        self._dirty_bell = asyncio.Event()
+        self._claim_bell = asyncio.Event()
+        self._mail_bell = asyncio.Event()
+        guard.install()
+        if self._is_capturing:
+            logs.capture()
+        await self.announce()
+        self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
+        self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
+        self._is_open = True
+        self._tasks = [
+            self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}")
+            for loop in (self._commit_loop, self._claim_loop, self._mail_loop, self._heartbeat_loop)
+        ]
+        self._claim_bell.set()
+
+    async def announce(self) -> None:
+        """Tell the world who we are and which workflows we know; also after the world changed hands."""
+        names = [workflow.id for workflow in registry.list_workflows()]
+        await self.world.open_worker(WorkerHello(self.worker_id, process_token(), names, self.deployment_id))
+
+    async def close(self, grace_seconds: float = 5.0) -> None:
+        """Stop claiming, give attempts in flight the grace period, commit, give the leases back."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        attempts = [a for run in self._runs.values() for a in run.attempts.values()]
+        if attempts and grace_seconds > 0:
+            await asyncio.wait([a.task for a in attempts], timeout=grace_seconds)
+        await self._settle()
+        self.is_leaving = True
+        left = [a.task for run in self._runs.values() for a in run.attempts.values()]
+        for task in left:
+            task.cancel("the worker is leaving")
+        if left:
+            await asyncio.wait(left, timeout=grace_seconds or 1.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for undo in self._undo:
+            undo()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for run in list(self._runs.values()):
+            run.lose()
+        self._runs.clear()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        if self._is_capturing:
+            logs.stop_capture()
+        guard.uninstall()
+        try:
+            await self.world.close_worker(self.worker_id)
+        except WorldError as error:
+            log.warning("the leases could not be given back, they expire: %s", error)
+
+    async def _settle(self) -> None:
+        """Wait until what the ended attempts left is committed, or the world refuses it."""
+        for _ in range(1000):
+            if not self._dirty and not self._busy:
+                return
+            await asyncio.sleep(0.001)
+
+    async def drain(self) -> None:
+        """Wait until nothing can run here: no attempt, no due run, no unread message."""
+        quiet = 0
+        while quiet < 3:
+            self._claim_bell.set()
+            await asyncio.sleep(0.005)
+            quiet = quiet + 1 if self.is_quiet() else 0
+
+    def is_quiet(self) -> bool:
+        """Tell whether only time or somebody else can make a run go on."""
+        return not (self.is_turning() or any(not self._is_parked(run_id) for run_id in self._active))
+
+    def is_turning(self) -> bool:
+        """Tell whether the worker itself has something to do in its next turn."""
+        bells = self._dirty_bell.is_set() or self._claim_bell.is_set() or self._mail_bell.is_set()
+        return bool(bells or self._busy or self._dirty or self._mail)
+
+    def _is_parked(self, run_id: str) -> bool:
+        run = self._runs.get(run_id)
+        if run is None:
+            return True
+        return not (run.queued or run.is_dirty or run.starts) and all(a.is_parked for a in run.attempts.values())
+
+    def next_due_at(self) -> int | None:
+        """Give the next instant at which a run here, or one that nobody owns, wants to go on."""
+        self._drop_stale_timers()
+        dues = [due for due in (self._timers[0][0] if self._timers else None, self._next_claim_at) if due is not None]
+        return min(dues, default=None)
+
+    def look(self) -> None:
+        """Look at the clock now: it was moved."""
+        self._on_alarm()
+
+    def report(self, text: str) -> None:
+        log.warning("%s", text)
+
+    async def _keep_running(self, loop: Callable[[], Any]) -> None:
+        """Run one of the worker's loops; what it did not foresee is reported, and it goes on."""
+        while True:
+            try:
+                await loop()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("the worker's %s failed and starts again", loop.__name__)
+                await asyncio.sleep(0.2)
+
+    # -- committing
+
+    def mark_dirty(self, run: LiveRun) -> None:
+        self._dirty.append(run)
+        self._active.add(run.run_id)
+        if len(self._dirty) == 1:
+            self._dirty_bell.set()
+
+    async def _commit_loop(self) -> None:
+        bell = self._dirty_bell
+        while True:
+            if not self._dirty:
+                await bell.wait()
+            bell.clear()
+            runs, self._dirty = self._dirty, []
+            if not runs:
+                continue
+            self._busy += 1
+            try:
+                await self._commit(runs)
+            finally:
+                self._busy -= 1
+            self.turns += 1
+
+    async def _commit(self, runs: list[LiveRun]) -> None:
+        runs = [run for run in runs if not run.is_lost]
+        taken = [run.take_append() for run in runs]
+        appends = [append for append, _, _ in taken]
+        pause = COMMIT_RETRY_SECONDS[0]
+        while True:
+            try:
+                outcomes = await self.world.commit(appends)
+                break
+            except WorldError as error:
+                why = "the disk is full" if isinstance(error, StorageFull) else str(error)
+                log.warning("a commit failed and is tried again in %.2f s: %s", pause, why)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, COMMIT_RETRY_SECONDS[1])
+        for run, (_, starts, answers), outcome in zip(runs, taken, outcomes, strict=True):
+            if outcome == "fenced":
+                log.warning("run %s has another owner now; what was not committed is dropped", run.run_id)
+                self._forget(run)
+                continue
+            for number in starts:
+                state = run.replay.body.steps.get(number)
+                if state is not None:
+                    run.attempts[number] = Attempt(run, state)
+            for answer in answers:
+                answer()
+            if run.is_idle:
+                self._rest(run)
+        self._want_claims()
+
+    # -- active and resting runs
+
+    def _rest(self, run: LiveRun) -> None:
+        self._active.discard(run.run_id)
+        if run.is_ended:
+            self._forget(run)
+            return
+        self._resting.pop(run.run_id, None)
+        self._resting[run.run_id] = run
+        while len(self._resting) > self.live_runs:
+            self._put_away(next(iter(self._resting.values())))
+
+    def _put_away(self, run: LiveRun) -> None:
+        self._forget(run)
+        self._spawn(self.world.release(self.worker_id, [Release(run.run_id, run.tail.epoch)]))
+
+    def _spawn(self, work: Any) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._on_spawned)
+
+    def _on_spawned(self, task: asyncio.Task[None]) -> None:
+        self._tasks.remove(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("a lease could not be given back, it expires: %s", task.exception())
+
+    def _forget(self, run: LiveRun) -> None:
+        if self._runs.get(run.run_id) is run:
+            del self._runs[run.run_id]
+        self._resting.pop(run.run_id, None)
+        self._active.discard(run.run_id)
+        run.lose()
+
+    def attempt_ended(self, run: LiveRun) -> None:
+        if not run.is_dirty and run.is_idle and not run.is_lost:
+            self._rest(run)
+
+    # -- slots
+
+    def take_slot(self, step: Step[..., Any]) -> bool:
+        """Take a slot for an attempt, if one is free and nobody waits for it. Operations need none."""
+        if step.id.startswith(OPERATION):
+            return True
+        if self._free_slots > 0 and not self._slot_queue:
+            self._free_slots -= 1
+            return True
+        return False
+
+    def queue_for_slot(self, run: LiveRun, number: int) -> None:
+        run.queued += 1
+        self._active.add(run.run_id)
+        self._slot_queue.append((run, number))
+
+    def free_slot(self, step: Step[..., Any]) -> None:
+        if step.id.startswith(OPERATION):
+            return
+        self._free_slots += 1
+        while self._slot_queue and self._free_slots > 0:
+            run, number = self._slot_queue.popleft()
+            run.queued -= 1
+            if not run.is_lost and run.begin_attempt(number):
+                self._free_slots -= 1
+
+    def find_function(self, step: Step[..., Any]) -> Callable[..., Any]:
+        return self.mocks.get(step.id, step.func) if self.mocks else step.func
+
+    # -- time
+
+    def add_timer(self, due_at: int, run: LiveRun, number: int) -> None:
+        self._timer_count += 1
+        heapq.heappush(self._timers, (due_at, self._timer_count, run.run_id, number))
+        if self._timers[0][1] == self._timer_count:
+            self._arm()
+
+    def _arm(self) -> None:
+        if self.clock.is_virtual or not self._is_open:
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        due_at = self._timers[0][0] if self._timers else None
+        if self._next_claim_at is not None and (due_at is None or self._next_claim_at < due_at):
+            due_at = self._next_claim_at
+        if due_at is None:
+            return
+        delay = max(0.0, (due_at - self.clock.now_us()) / 1_000_000)
+        self._alarm = self.loop.call_later(min(delay, LOOK_AGAIN_SECONDS), self._on_alarm)
+
+    def _drop_stale_timers(self) -> None:
+        while self._timers and self._timers[0][2] not in self._runs:
+            heapq.heappop(self._timers)
+
+    def _on_alarm(self) -> None:
+        now = self.clock.now_us()
+        while self._timers and self._timers[0][0] <= now:
+            due_at, _, run_id, number = heapq.heappop(self._timers)
+            run = self._runs.get(run_id)
+            if run is not None:
+                self._resting.pop(run_id, None)
+                run.time_came(number, due_at)
+                if run.is_idle and not run.is_lost:
+                    self._rest(run)
+        if self._next_claim_at is not None and self._next_claim_at <= now:
+            self._claim_bell.set()
+        self._arm()
+
+    # -- claiming
+
+    def _on_claimable(self, detail: str) -> None:
+        self._claim_bell.set()
+
+    def _want_claims(self) -> None:
+        if self._next_claim_at is not None and len(self._active) <= self.concurrency * 3 // 4:
+            if self._next_claim_at <= self.clock.now_us():
+                self._claim_bell.set()
+
+    async def _claim_loop(self) -> None:
+        bell = self._claim_bell
+        while True:
+            await bell.wait()
+            self._busy += 1
+            bell.clear()
+            try:
+                await self._claim()
+            finally:
+                self._busy -= 1
+            self.turns += 1
+            self._arm()
+
+    async def _claim(self) -> None:
+        while self._is_open:
+            room = min(self.concurrency - len(self._active), CLAIM_BATCH)
+            now = self.clock.now_us()
+            if room <= 0:
+                self._next_claim_at = now  # there may be more: ask again as runs come to rest
+                return
+            try:
+                claims = await self.world.claim(self.worker_id, now, room)
+            except WorldError as error:
+                log.warning("runs could not be claimed, trying again: %s", error)
+                await asyncio.sleep(COMMIT_RETRY_SECONDS[1])
+                continue
+            self._next_claim_at = claims.next_due_at
+            for claimed in claims.unregistered:
+                known = [workflow.id for workflow in registry.list_workflows()]
+                await self._give_up(claimed, NotRegisteredError("workflow", claimed.run.workflow, known))
+            for claimed in claims.claimed:
+                await self._adopt(claimed)
+            if len(claims.claimed) + len(claims.unregistered) < room and (
+                claims.next_due_at is None or claims.next_due_at > now
+            ):
+                return
+
+    async def _adopt(self, claimed: Claimed) -> None:
+        """Take up a run that was just leased: recover it from its log, or start it."""
+        row = claimed.run
+        workflow = registry.find_workflow(row.workflow)
+        if needs_no_body(claimed):
+            await self._end_without_body(claimed)
+            return
+        if workflow is None:
+            await self._give_up(claimed, NotRegisteredError("workflow", row.workflow))
+            return
+        stale = self._runs.get(row.run_id)
+        if stale is not None:
+            self._forget(stale)
+        run = LiveRun(self, row, workflow)
+        self._runs[row.run_id] = run
+        try:
+            log_events = claimed.events
+            while log_events and log_events[-1].seq < row.seq:
+                more = await self.world.read_events(row.run_id, log_events[-1].seq, 2000)
+                if not more:
+                    break
+                log_events = log_events + more
+            opened = run.open_log(log_events)
+            run.recover(opened)
+            if not run.replay.is_started:
+                run.start()
+        except (DecryptionError, NondeterminismError) as error:
+            self._forget(run)
+            await self._give_up(claimed, error)
+            return
+        except Exception as error:  # a body that fails the engine itself must not stop the worker
+            log.exception("run %s could not be taken up", row.run_id)
+            self._forget(run)
+            await self._give_up(claimed, NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id))
+            return
+        if row.attention is not None:
+            await self.world.set_attention(self.worker_id, row.run_id, row.epoch, None)
+        if claimed.inbox:
+            await self._deliver(run, claimed.inbox)
+        if run.is_idle and not run.is_lost:
+            self._rest(run)
+        elif not run.is_lost:
+            self._active.add(run.run_id)
+
+    async def _end_without_body(self, claimed: Claimed) -> None:
+        """End a run whose body never ran, or cannot run here, without its code."""
+        row, key = claimed.run, self.keyring.run(claimed.run.run_id)
+        message = next(m for m in claimed.inbox if m.kind in ("cancel", "terminate"))
+        try:
+            data = open_message(key, message)
+        except DecryptionError:
+            data = None  # the reason is lost with its key; the end that was asked for is not
+        tail = LogTail(row, key)
+        meta = encode_meta({"forced": True})
+        event = tail.add(self.clock.now_us(), events.RUN_CANCELLED, None, None, None, meta, data)
+        for waiting in claimed.inbox:
+            tail.take_message(waiting.id)
+        tail.add_effect(EndRun("cancelled", event.at, event.seq))
+        await self.world.commit([tail.take()])
+
+    async def _give_up(self, claimed: Claimed, error: Exception) -> None:
+        """Leave a run alone that cannot go on here, and say why; a terminate ends it all the same."""
+        row = claimed.run
+        if any(is_final(message) for message in claimed.inbox):
+            await self._end_without_body(claimed)
+            return
+        attention = describe_trouble(error)
+        log.error("run %s needs attention (%s)\n%s", row.run_id, attention.code, explain(error))
+        await self.world.set_attention(self.worker_id, row.run_id, row.epoch, attention)
+
+    # -- mail
+
+    def _on_mail(self, run_id: str) -> None:
+        if run_id:
+            self._mail.add(run_id)
+        else:
+            self._mail.update(self._runs)
+        self._mail_bell.set()
+
+    async def _mail_loop(self) -> None:
+        bell = self._mail_bell
+        while True:
+            await bell.wait()
+            self._busy += 1
+            bell.clear()
+            try:
+                wanted, self._mail = self._mail, set()
+                await self._read_mail([run_id for run_id in wanted if run_id in self._runs])
+            except WorldError as error:
+                log.warning("messages could not be read, trying again: %s", error)
+                self._mail.update(self._runs)
+                await asyncio.sleep(COMMIT_RETRY_SECONDS[1])
+                bell.set()
+            finally:
+                self._busy -= 1
+
+    async def _read_mail(self, run_ids: Sequence[str]) -> None:
+        if not run_ids:
+            return
+        by_run: dict[str, list[InboxMessage]] = {}
+        for message in await self.world.read_inbox(self.worker_id, run_ids, 0):
+            by_run.setdefault(message.run_id, []).append(message)
+        for run_id, messages in by_run.items():
+            run = self._runs.get(run_id)
+            if run is not None:
+                await self._deliver(run, messages)
+
+    async def _deliver(self, run: LiveRun, messages: Sequence[InboxMessage]) -> None:
+        """Hand messages to a run in their order; an ended child's result is fetched first."""
+        self._resting.pop(run.run_id, None)
+        for message in messages:
+            child = None
+            if message.kind == "child_ended" and message.id > run.inbox_high:
+                child = await self._read_end(message)
+            try:
+                run.receive(message, child)
+            except DecryptionError as error:
+                self.report(f"a message of run {run.run_id} was dropped: {error}")
+        if run.is_idle and not run.is_lost:
+            self._rest(run)
+
+    async def _read_end(self, message: InboxMessage) -> End:
+        """Read how an awaited run ended; one that cannot be read failed, as far as we can tell."""
+        run_id = decode_meta(message.meta).get("run_id", "")
+        try:
+            return await read_end(self.world, self.keyring, await find_last(self.world, run_id))
+        except (RunNotFoundError, DecryptionError) as error:
+            return End(run_id, "failed", "RUNTIME_ERROR", codec.encode(error, "error"))
+
+    # -- heartbeat
+
+    async def _heartbeat_loop(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            try:
+                kept = await self.world.heartbeat(self.worker_id)
+                if not kept:
+                    log.warning("the leases of this worker were lost: it was not heard of for %s s", LEASE_SECONDS)
+                    for run in list(self._runs.values()):
+                        self._forget(run)
+                    await self.announce()
+                    self._claim_bell.set()
+            except WorldError as error:
+                log.warning("no heartbeat: %s", error)
+
+
+def needs_no_body(claimed: Claimed) -> bool:
+    """Tell whether a run that was never started is ended by what waits in its inbox."""
+    return claimed.run.seq == 1 and any(message.kind in ("cancel", "terminate") for message in claimed.inbox)
+
+
+def is_final(message: InboxMessage) -> bool:
+    """Tell whether a message ends its run at once, without its body."""
+    return message.kind == "terminate" or (message.kind == "cancel" and "force" in decode_meta(message.meta))
+
+
+def describe_trouble(error: Exception) -> Attention:
+    """Turn an error that stops a run, but does not fail it, into its attention."""
+    if isinstance(error, NondeterminismError):
+        return Attention("NONDETERMINISM", str(error), error.seq, error.recorded, error.actual, error.where)
+    if isinstance(error, DecryptionError):
+        return Attention("DECRYPTION", str(error), error.seq, error.field, None, None)
+    return Attention("NOT_REGISTERED", str(error), None, getattr(error, "name", None), None, None)
+
+
+def explain(error: Exception) -> str:
+    render = getattr(error, "explain", None)
+    return render() if render else str(error)

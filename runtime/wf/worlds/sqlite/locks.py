@@ -1,0 +1,76 @@
+"""Locks: queues for a name, and the gates that bound how many runs of a workflow execute.
+
+A request is granted when it is the first of its name's queue and fewer than its limit hold the
+name. The grant of a lock is a message to the run; that of a gate makes a pending run claimable.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wf.worlds.sqlite import inbox
+from wf.worlds.sqlite.transaction import Transaction
+
+GATE: Final = 0
+"""The correlation id of a gate: calls of a body count from 1."""
+
+_REQUEST: Final = (
+    "INSERT INTO locks (name, run_id, correlation_id, holders) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (run_id, correlation_id) DO NOTHING"
+)
+_FIRST: Final = """
+SELECT position, run_id, correlation_id FROM locks
+WHERE position = (SELECT min(position) FROM locks WHERE name = ?1 AND is_held = 0)
+  AND holders > (SELECT count(*) FROM locks WHERE name = ?1 AND is_held = 1)
+"""
+
+
+def request(tx: Transaction, run_id: str, correlation_id: int, name: str, limit: int, at: int) -> None:
+    tx.execute(_REQUEST, (name, run_id, correlation_id, limit))
+    _grant(tx, name, at)
+
+
+def release(tx: Transaction, run_id: str, correlation_id: int, at: int) -> None:
+    """Leave a queue or give a lock up; the next in line gets it."""
+    row = tx.execute(
+        "SELECT name FROM locks WHERE run_id = ? AND correlation_id = ?", (run_id, correlation_id)
+    ).fetchone()
+    if row is not None:
+        tx.execute("DELETE FROM locks WHERE run_id = ? AND correlation_id = ?", (run_id, correlation_id))
+        _grant(tx, row[0], at)
+
+
+def release_all(tx: Transaction, run_id: str, at: int) -> None:
+    """Take an ended run out of all queues, its gate's included."""
+    names = tx.execute("SELECT name FROM locks WHERE run_id = ? ORDER BY position", (run_id,)).fetchall()
+    if not names:
+        return
+    tx.execute("DELETE FROM locks WHERE run_id = ?", (run_id,))
+    for (name,) in dict.fromkeys(names):
+        _grant(tx, name, at)
+
+
+def enter_gate(tx: Transaction, run_id: str, workflow: str, limit: int) -> bool:
+    """Queue a pending run for its workflow's gate; tell whether it is open for it already."""
+    name = f"workflow:{workflow}"
+    tx.execute("UPDATE runs SET barred = 1 WHERE run_id = ?", (run_id,))
+    tx.execute(_REQUEST, (name, run_id, GATE, limit))
+    _grant(tx, name, 0)
+    return is_gate_open(tx, run_id) is True
+
+
+def is_gate_open(tx: Transaction, run_id: str) -> bool | None:
+    """Tell whether a run has a place at its gate, or waits for one; None: it did not ask yet."""
+    row = tx.execute("SELECT is_held FROM locks WHERE run_id = ? AND correlation_id = ?", (run_id, GATE)).fetchone()
+    return None if row is None else bool(row[0])
+
+
+def _grant(tx: Transaction, name: str, at: int) -> None:
+    while first := tx.execute(_FIRST, (name,)).fetchone():
+        position, run_id, correlation_id = first
+        tx.execute("UPDATE locks SET is_held = 1 WHERE position = ?", (position,))
+        if correlation_id == GATE:
+            tx.execute("UPDATE runs SET barred = 0 WHERE run_id = ? AND barred = 1", (run_id,))
+            tx.ring("claimable")
+        else:
+            inbox.notify(tx, run_id, "lock_granted", at, correlation_id)

@@ -1,0 +1,194 @@
+"""Runs: how they are created, found, started and ended."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from wf.events import CANCELLED, PENDING, RUNNING, Event
+from wf.world import Created, EndRun, NewRun, RunFilter, RunRow, StartRun
+from wf.worlds.sqlite import inbox, locks
+from wf.worlds.sqlite.transaction import EVENT, RUN, Row, Transaction, encode_attributes, read_run
+
+LIVE: Final = frozenset({PENDING, RUNNING})
+
+INSERT_EVENT: Final = f"INSERT INTO events ({EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_RUN: Final = """
+INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, seq, head, mac, wake_at, barred, gate_limit,
+  attributes, parent_run_id, parent_correlation_id, continued_from, forked_from, payload_bytes)
+VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (run_id) DO NOTHING
+"""
+_GET_RUN: Final = f"SELECT {RUN} FROM runs WHERE run_id = ?"
+_GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+_START: Final = "UPDATE runs SET status = 'running', started_at = ? WHERE run_id = ? AND status = 'pending'"
+_END: Final = """
+UPDATE runs SET status = ?, ended_at = ?, result_seq = ?, error_code = ?, continued_as = ?,
+  wake_at = NULL, barred = 0, attention = NULL
+WHERE run_id = ? AND ended_at IS NULL
+"""
+
+
+def get(tx: Transaction, run_id: str) -> RunRow | None:
+    row = tx.execute(_GET_RUN, (run_id,)).fetchone()
+    return None if row is None else read_run(row)
+
+
+def read_events(tx: Transaction, run_id: str, after_seq: int, limit: int) -> list[Event]:
+    return [Event(*row) for row in tx.execute(_GET_EVENTS, (run_id, after_seq, limit)).fetchall()]
+
+
+def create(tx: Transaction, new: NewRun) -> Created:
+    """Create a run, or find the one that has its id."""
+    event = new.event
+    created_at, run_id = event.at, event.run_id
+    not_before = new.not_before or 0
+    wake_at = max(created_at, not_before)
+    size = 0 if event.payload is None else len(event.payload)
+    is_new = tx.execute(
+        _INSERT_RUN,
+        (
+            run_id,
+            new.workflow,
+            new.deployment_id,
+            created_at,
+            event.seq,
+            event.link,
+            new.mac,
+            wake_at,
+            new.concurrency,
+            encode_attributes(new.attributes),
+            new.parent_run_id,
+            new.parent_correlation_id,
+            new.continued_from,
+            new.forked_from,
+            size,
+        ),
+    ).rowcount
+    if not is_new:
+        return Created(False, read_run(tx.execute(_GET_RUN, (run_id,)).fetchone()))
+    tx.execute(INSERT_EVENT, msgspec.structs.astuple(event))
+    tx.written += size
+    # A run that is to wait does not take a place at the gate yet: it would keep others out who
+    # could run meanwhile. It queues when its time has come (`leases.claim`).
+    if new.concurrency is None or not_before > created_at or locks.enter_gate(tx, run_id, new.workflow, new.concurrency):
+        tx.ring("claimable")
+    tx.ring_run(run_id)
+    run = RunRow(
+        run_id=run_id,
+        workflow=new.workflow,
+        status=PENDING,
+        deployment_id=new.deployment_id,
+        created_at=created_at,
+        started_at=None,
+        ended_at=None,
+        seq=event.seq,
+        head=event.link,
+        mac=new.mac,
+        epoch=0,
+        owner=None,
+        wake_at=wake_at,
+        attributes=new.attributes,
+        parent_run_id=new.parent_run_id,
+        parent_correlation_id=new.parent_correlation_id,
+        continued_from=new.continued_from,
+        continued_as=None,
+        forked_from=new.forked_from,
+        error_code=None,
+        result_seq=None,
+        payload_bytes=size,
+        attention=None,
+    )
+    return Created(True, run)
+
+
+def start(tx: Transaction, run_id: str, effect: StartRun) -> None:
+    if tx.execute(_START, (effect.at, run_id)).rowcount:
+        tx.ring_run(run_id)
+
+
+def end(tx: Transaction, run_id: str, effect: EndRun) -> None:
+    """End a run, drop what it held, tell its watchers; or hand them on to the run that continues it."""
+    new = effect.continued
+    continued_as = None if new is None else new.event.run_id
+    changed = tx.execute(
+        _END, (effect.status, effect.at, effect.result_seq, effect.error_code, continued_as, run_id)
+    ).rowcount
+    if not changed:
+        return  # it has ended before, and a run ends once
+    tx.execute("DELETE FROM waits WHERE run_id = ?", (run_id,))
+    tx.execute("DELETE FROM hooks WHERE run_id = ?", (run_id,))
+    tx.execute("DELETE FROM inbox WHERE run_id = ?", (run_id,))
+    tx.execute("DELETE FROM refusals WHERE run_id = ?", (run_id,))
+    locks.release_all(tx, run_id, effect.at)
+    if new is not None:
+        parent_run_id, parent_correlation_id = tx.execute(
+            "SELECT parent_run_id, parent_correlation_id FROM runs WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        create(
+            tx,
+            msgspec.structs.replace(
+                new,
+                continued_from=run_id,
+                parent_run_id=parent_run_id,
+                parent_correlation_id=parent_correlation_id,
+            ),
+        )
+    inbox.tell_watchers(tx, run_id, effect.at)
+    if effect.status == CANCELLED:
+        tx.cancelled.append(run_id)
+    tx.ring_run(run_id)
+
+
+# -- lists
+
+
+def list_query(filter: RunFilter, workflows: list[str] | None) -> tuple[str, list[object]]:
+    """Write the query for a page of runs. `workflows` are the ids that `filter.workflow` stands for."""
+    where, values = ["1"], list[object]()
+
+    def add(condition: str, *parameters: object) -> None:
+        where.append(condition)
+        values.extend(parameters)
+
+    if filter.status is not None:
+        add(f"status IN ({_marks(filter.status)})", *filter.status)
+        if LIVE.issuperset(filter.status):  # said literally, so that the index of live runs is used
+            add("status IN ('pending', 'running')")
+    if workflows is not None:
+        add(f"workflow IN ({_marks(workflows)})", *workflows)
+    for key, value in filter.attributes.items():
+        add("EXISTS (SELECT 1 FROM json_each(attributes) AS a WHERE a.key = ? AND a.value = ?)", key, value)
+    if filter.since is not None:
+        add("created_at >= ?", filter.since)
+    if filter.until is not None:
+        add("created_at < ?", filter.until)
+    if filter.cursor is not None:
+        add(
+            "(created_at, run_id) < (SELECT c.created_at, c.run_id FROM runs AS c WHERE c.run_id = ?)",
+            filter.cursor,
+        )
+    sql = f"SELECT {RUN} FROM runs WHERE {' AND '.join(where)} ORDER BY created_at DESC, run_id DESC LIMIT ?"
+    return sql, [*values, filter.limit]
+
+
+LIST_WORKFLOWS: Final = """
+WITH RECURSIVE ids (id) AS (
+  SELECT min(workflow) FROM runs
+  UNION ALL
+  SELECT (SELECT min(r.workflow) FROM runs AS r WHERE r.workflow > ids.id) FROM ids WHERE ids.id IS NOT NULL
+)
+SELECT id FROM ids WHERE id IS NOT NULL AND (id = ? OR substr(id, -length(?)) = ?)
+"""
+"""All workflow ids that are (first parameter), or end like (both others, `:qualname`), a name."""
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def read_runs(rows: list[Row]) -> list[RunRow]:
+    return [read_run(row) for row in rows]
+

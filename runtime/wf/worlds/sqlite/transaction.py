@@ -1,0 +1,87 @@
+"""A transaction as its operations see it, and the rows that they read.
+
+An operation is a function of a `Transaction`. It may be run again after a rollback, so all that it
+does is written to the transaction: rows, rings, and what to remember in memory once it is durable.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from wf.events import Event
+from wf.world import Attention, HookRow, RunRow
+
+Row = tuple[Any, ...]
+
+RUN: Final = (
+    "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
+    " parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code, result_seq,"
+    " payload_bytes, attributes, attention"
+)
+EVENT: Final = "run_id, seq, type, correlation_id, name, attempt, at, meta, payload, link"
+MESSAGE: Final = "id, run_id, kind, correlation_id, at, meta, payload"
+
+_encode = msgspec.json.Encoder().encode
+_decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
+_decode_attention = msgspec.json.Decoder(Attention).decode
+
+
+class Transaction:
+    """What an operation may do: execute, ring once it is durable, remember once it is durable."""
+
+    __slots__ = ("_after", "cancelled", "execute", "executemany", "rings", "written")
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        # The cursor's own methods: a commit makes hundreds of these calls, and a hop costs as much.
+        self.execute = cursor.execute
+        self.executemany = cursor.executemany
+        self.rings: list[tuple[str, str]] = []
+        self.written = 0
+        """Bytes of large values written, for whoever decides on checkpoints."""
+        self.cancelled: list[str] = []
+        """Runs that were cancelled: readers of their streams are rung, whatever the stream's name."""
+        self._after: list[Callable[[], None]] = []
+
+    def ring(self, topic: str, detail: str = "") -> None:
+        self.rings.append((topic, detail))
+
+    def ring_run(self, run_id: str) -> None:
+        """Tell that a run changed its status, attention or continuation."""
+        self.rings.append((f"run:{run_id}", run_id))
+        self.rings.append(("runs", run_id))
+
+    def after(self, remember: Callable[[], None]) -> None:
+        """Do this when the transaction is durable, and not otherwise."""
+        self._after.append(remember)
+
+    def finish(self) -> None:
+        for remember in self._after:
+            remember()
+
+
+def read_run(row: Row) -> RunRow:
+    attributes, attention = row[21], row[22]
+    return RunRow(
+        *row[:13],
+        {} if attributes is None else _decode_attributes(attributes),
+        *row[13:21],
+        None if attention is None else _decode_attention(attention),
+    )
+
+
+def read_hook(row: Row) -> HookRow:
+    """Make a hook of (token_hash, run_id, correlation_id, kind) and the columns of its event."""
+    event = Event(*row[4:])
+    return HookRow(*row[:4], event.at, event)
+
+
+def encode_attributes(attributes: dict[str, str]) -> str | None:
+    return to_json(attributes) if attributes else None
+
+
+def to_json(value: object) -> str:
+    return _encode(value).decode()

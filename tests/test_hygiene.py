@@ -1,0 +1,97 @@
+"""What ships and what does not: imports, exports, the wheel, and traces of somebody's machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+import wf
+import wfstudio
+from wf import errors
+
+ROOT = Path(__file__).resolve().parents[1]
+
+HEAVY = ["duckdb", "jinja2", "pydantic", "rich", "starlette", "textual", "typer", "uvicorn", "watchfiles", "wfstudio"]
+
+# What the documents promise under `wf.`; beside these, every class of wf.errors.
+PUBLIC = [
+    "workflow", "step", "Workflows", "SandboxPolicy", "register_directives",
+    "sleep", "now", "time_ns", "random", "uuid4", "lock", "saga", "continue_as_new",
+    "set_attributes", "remove_attributes", "get_workflow_metadata", "get_step_metadata", "WorkflowInfo", "StepInfo",
+    "BaseHook", "hook", "HookEvent", "Hook", "webhook", "Request", "Response",
+    "resume_hook", "resume_webhook", "get_hook_by_token",
+    "start", "run", "get_run", "list_runs", "Run", "RunPage", "Attention", "worker", "lifespan", "configure",
+    "get_writable", "read_stream", "serializable", "register_serializable",
+    "errors", "testing",
+]  # fmt: skip
+
+
+def test_import_wf_loads_nothing_heavy() -> None:
+    program = f"import sys, wf; print(*sorted(set(sys.modules) & set({HEAVY})))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_wf_exports_what_is_documented_and_nothing_else() -> None:
+    assert sorted(wf.__all__) == sorted([*PUBLIC, *errors.__all__])
+    assert [name for name in wf.__all__ if not hasattr(wf, name)] == []
+
+
+def test_the_version_is_written_once() -> None:
+    assert version("wfstudio") == wfstudio.__version__
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Build the wheel as an installer would, and list its files."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [path] = folder.glob("*.whl")
+    with ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_holds_two_packages_and_nothing_else(wheel: list[str]) -> None:
+    tops = {name.split("/")[0] for name in wheel}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"wf", "wfstudio"}
+    assert [name for name in wheel if "/test_" in name or "/tests/" in name] == []
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel: list[str]) -> None:
+    expected = {
+        *(str(path.relative_to(ROOT / "runtime")) for path in shipped(ROOT / "runtime" / "wf")),
+        *(str(path.relative_to(ROOT)) for path in shipped(ROOT / "wfstudio")),
+    }
+    assert expected <= set(wheel)
+    assert {"wf/py.typed", "wf/worlds/sqlite/schema.sql", "wfstudio/py.typed"} <= set(wheel)
+
+
+def shipped(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+# The home of a person, of root, or a build machine's own folders.
+MACHINE = re.compile(rb"(?<![\w.~}])(?:/(?:home|Users|root|work|farm)/\w|[A-Z]:\\+Users\\)")
+NOT_OURS = {".git", ".venv", ".wf", "node_modules", "build", "dist", "_web_ui", "__pycache__"}
+
+
+def test_no_file_names_a_path_of_somebodys_machine() -> None:
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and not name.endswith(("_cache", ".egg-info"))]
+        folders[:] = [name for name in folders if name != ".hypothesis"]
+        for path in (Path(folder) / name for name in names):
+            match = MACHINE.search(path.read_bytes())
+            if match is not None:
+                found.append(f"{path.relative_to(ROOT)}: {match[0].decode()}")
+    assert found == []
