@@ -32,12 +32,12 @@ PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 NAMES = ["python3.14", "python3.13", "python3.12", "python3.11", "python3", "python"]
 
-DEMO = ["-m", "wf", "run", "sample_projects/site_builder/flow.py:build_site", '"ada"']
+DEMO = ["-m", "wf", "run", "sample_projects/site_builder/flow.py:demo"]
 CHECKS = [
     ("format", [str(PYTHON), "-m", "ruff", "format", "--check", "--quiet", "."]),
     ("lint", [str(PYTHON), "-m", "ruff", "check", "--quiet", "."]),
     ("types", [str(PYTHON), "-m", "mypy"]),
-    ("imports", [str(SCRIPTS / "lint-imports"), "--no-logo"]),
+    ("imports", [str(SCRIPTS / "lint-imports"), "--no-logo", "--no-cache"]),
 ]
 CURES = {"format": "`.venv/bin/ruff format .`", "lint": "`.venv/bin/ruff check --fix .` mends most"}
 
@@ -104,10 +104,9 @@ def make_ready() -> bool:
         if is_ready():
             return True
         began = time.monotonic()
-        say("making .venv, once; this takes a minute or two")
         if not (make_venv() and install()):
             return False
-        say(f"made .venv in {time.monotonic() - began:.0f} s")
+        say(f".venv is ready after {time.monotonic() - began:.0f} s")
         return True
 
 
@@ -137,12 +136,14 @@ def wanted_stamp() -> str:
 
 def make_venv() -> bool:
     if not UNFINISHED.exists() and version_of(str(PYTHON), needs="pip") is not None:
+        say("bringing .venv up to date with pyproject.toml")
         return True
     if VENV.is_symlink() or VENV.is_file():
         VENV.unlink()
     elif VENV.exists():
-        say("the .venv that is here does not work; making it anew")
+        say("the .venv that is here does not work")
         shutil.rmtree(VENV)
+    say("making .venv, once; this takes a minute or two")
     VENV.mkdir()
     UNFINISHED.touch()
     here = [sys.executable] if version_of(sys.executable) else []

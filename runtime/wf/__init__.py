@@ -58,7 +58,6 @@ from wf.webhooks import Request, Response, resume_webhook, webhook
 from wf.world import Attention
 
 
-
 def __getattr__(name: str) -> Any:
     if name == "testing":  # only tests pay for it
         return importlib.import_module("wf.testing")

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, NamedTuple
 
-from wf.loading import is_own_file
+from wf.loading import file_of, is_own_file
 
 LARGEST_FILE: Final = 1_000_000
 _OURS: Final = ("wf", "wfstudio")
@@ -82,8 +82,8 @@ def _list_files(root: Path, modules: Iterable[ModuleType]) -> dict[str, str]:
 
 
 def _file_of(module: object) -> str | None:
-    file = getattr(module, "__file__", None)
-    if not isinstance(file, str) or not file.endswith(".py"):
+    file = file_of(module)
+    if file is None or not file.endswith(".py"):
         return None
     return file if os.path.isabs(file) else os.path.abspath(file)
 

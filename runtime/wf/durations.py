@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Union
 
-Duration = Union[int, float, str, timedelta]
+Duration = int | float | str | timedelta
 
 SECOND_US = 1_000_000
 MAX_DURATION_US = 1000 * 366 * 24 * 3600 * SECOND_US  # a thousand years: anything more is a mistake

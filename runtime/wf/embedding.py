@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import inspect
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType, TracebackType
@@ -163,6 +162,4 @@ def run(workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         pass
     else:
         raise RuntimeError("wf.run blocks and cannot be used in a running event loop; use `await wf.start(...)`")
-    coroutine = run_once(workflow, *args, **kwargs)
-    assert inspect.iscoroutine(coroutine)
-    return asyncio.run(coroutine)
+    return asyncio.run(run_once(workflow, *args, **kwargs))

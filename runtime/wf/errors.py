@@ -360,4 +360,6 @@ def shorten(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, WorkflowError)]
+__all__ = [
+    name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, WorkflowError)
+]

@@ -122,9 +122,7 @@ def _register(schema: Any, token: str | None, metadata: Any, *, name: str) -> Ho
     if body is None:
         raise NotInRunError("a hook is registered in a workflow body, and this is none")
     check_token(token)
-    state = body.create_hook(
-        name, token=token, kind="hook", metadata=metadata, schema=schemas.describe_schema(schema)
-    )
+    state = body.create_hook(name, token=token, kind="hook", metadata=metadata, schema=schemas.describe_schema(schema))
     return HookEvent(body, state, schema)
 
 

@@ -29,8 +29,10 @@ def encode_ulid(value: int) -> str:
     """Write 128 bits as 26 characters."""
     pairs = _PAIRS
     head = _ALPHABET[value >> 125]
-    return head + _ALPHABET[(value >> 120) & 31] + "".join(
-        [pairs[(value >> shift) & 1023] for shift in range(110, -1, -10)]
+    return (
+        head
+        + _ALPHABET[(value >> 120) & 31]
+        + "".join([pairs[(value >> shift) & 1023] for shift in range(110, -1, -10)])
     )
 
 

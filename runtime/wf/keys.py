@@ -88,11 +88,12 @@ class Keyring:
         text = environ.get("WF_KEY")
         if text is not None:
             return _parse_from("WF_KEY", text)
-        while True:
-            try:
-                return _parse_from(f"the key file {key_path}", _read_private(key_path))
-            except FileNotFoundError:
+        try:
+            if not key_path.exists():
                 _create_key_file(key_path)
+            return _parse_from(f"the key file {key_path}", _read_private(key_path))
+        except OSError as error:
+            raise WorldError(f"the key file {key_path} cannot be used: {error}") from error
 
     @property
     def is_off(self) -> bool:
@@ -286,10 +287,20 @@ def _create_key_file(path: Path) -> None:
             _write(descriptor, _fresh_key() + "\n")
         # A link, unlike a rename, fails when another process was first: its key counts then.
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+            _link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, where a copy must do: it is short of one block
+        with _private_file(path) as descriptor:
+            _write(descriptor, draft.read_text("ascii"))
 
 
 @contextlib.contextmanager

@@ -173,7 +173,7 @@ def _load_script(path: Path) -> ModuleType:
 
 
 def _check_origin(module: ModuleType, path: Path) -> None:
-    origin = getattr(module, "__file__", None)
+    origin = file_of(module)
     if origin is None or os.path.realpath(origin) != os.path.realpath(path):
         raise LoadError(
             f"{path} would be the module `{module.__name__}`, which is loaded already from {origin or 'elsewhere'}",
@@ -271,6 +271,15 @@ def is_own_file(file: str, root: Path) -> bool:
     return file.startswith(top) and _FOREIGN.isdisjoint(file[len(top) :].split(os.sep))
 
 
+def file_of(module: object) -> str | None:
+    """Give a module's file, without waking a lazy module by looking at it."""
+    try:
+        file = object.__getattribute__(module, "__dict__").get("__file__")
+    except AttributeError:  # sys.modules may hold anything
+        return None
+    return file if isinstance(file, str) else None
+
+
 @contextmanager
 def _importing(target: str, base: Path) -> Iterator[None]:
     root = find_root(base)
@@ -286,7 +295,7 @@ def _importing(target: str, base: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         for name in set(sys.modules) - before:
-            if is_own_file(getattr(sys.modules[name], "__file__", None) or "", root):
+            if is_own_file(file_of(sys.modules[name]) or "", root):
                 del sys.modules[name]
         sys.path[:] = paths
         if isinstance(error, (WorkflowError, KeyboardInterrupt)):
@@ -297,8 +306,10 @@ def _importing(target: str, base: Path) -> Iterator[None]:
 
 
 def _put_first(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    path = str(folder)
+    if path in sys.path:
+        sys.path.remove(path)
+    sys.path.insert(0, path)
 
 
 def _explain(target: str, error: BaseException, root: Path) -> LoadError:

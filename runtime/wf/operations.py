@@ -108,7 +108,9 @@ async def find_token_owner(token: str) -> tuple[str, int] | None:
     return (row.run_id, row.correlation_id) if row is not None else None
 
 
-async def wait_for_news(topic: str, is_there: Callable[[], Coroutine[Any, Any, Any]], timeout: float | None = None) -> Any:
+async def wait_for_news(
+    topic: str, is_there: Callable[[], Coroutine[Any, Any, Any]], timeout: float | None = None
+) -> Any:
     """Ask `is_there` whenever a topic has news, until it gives something; a `TimeoutError` after that."""
     loop = asyncio.get_running_loop()
     news = asyncio.Event()

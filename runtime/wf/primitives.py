@@ -85,8 +85,7 @@ class _Recorded:
     __slots__ = ()
 
     def __await__(self) -> Generator[Any, None, None]:
-        return
-        yield  # makes this a generator function
+        yield from ()
 
 
 def set_attributes(
@@ -104,9 +103,7 @@ def set_attributes(
     changes: dict[str, str | None] = {**(mapping or {}), **attributes}
     attempt = current_attempt.get()
     if attempt is not None:
-        coroutine: Coroutine[Any, Any, None] = attempt.set_attributes(
-            changes, allow_reserved=allow_reserved_attributes
-        )
+        coroutine: Coroutine[Any, Any, None] = attempt.set_attributes(changes, allow_reserved=allow_reserved_attributes)
         return coroutine
     body = _body("set_attributes")
     check_attributes(body.attributes, changes, allow_reserved=allow_reserved_attributes)

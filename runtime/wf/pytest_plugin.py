@@ -1,4 +1,8 @@
-"""The pytest plugin: the fixture `wf_env`, and async tests that use it."""
+"""The pytest plugin: the fixture `wf_env`, and async tests.
+
+An async test that uses `wf_env` runs on the environment's loop, whatever other plugins are there.
+One that does not runs under `asyncio.run`, if no other plugin takes it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ def wf_env() -> Iterator[Any]:
     with asyncio.Runner() as runner:
         env = WorkflowEnvironment()
         runner.run(env.__aenter__())
-        env.runner = runner  # type: ignore[attr-defined]
+        env.runner = runner
         try:
             yield env
         finally:
@@ -28,9 +32,26 @@ def wf_env() -> Iterator[Any]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
     """Run an `async def` test that uses `wf_env` on the environment's loop."""
-    env = pyfuncitem.funcargs.get("wf_env")
+    env: Any = pyfuncitem.funcargs.get("wf_env")
     if env is None or not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
-    wanted = pyfuncitem._fixtureinfo.argnames
-    env.runner.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in wanted}))
+    env.runner.run(_call(pyfuncitem))
     return True
+
+
+class _Otherwise:
+    """Takes the async tests that no plugin asked before it has taken."""
+
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> object | None:
+        if not inspect.iscoroutinefunction(pyfuncitem.obj):
+            return None
+        asyncio.run(_call(pyfuncitem))
+        return True
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_Otherwise(), "wf-otherwise")
+
+
+def _call(item: pytest.Function) -> Any:
+    return item.obj(**{name: item.funcargs[name] for name in item._fixtureinfo.argnames})

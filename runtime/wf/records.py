@@ -56,9 +56,7 @@ def seal_new_run(
     }
     meta = encode_meta({name: fact for name, fact in facts.items() if fact is not None})
     payload = key.seal(1, events.RUN_CREATED, codec.pack(arguments))
-    link = chain.link(
-        chain.genesis(run_id), run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload
-    )
+    link = chain.link(chain.genesis(run_id), run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload)
     return NewRun(
         event=Event(run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload, link),
         mac=key.mac(1, link),

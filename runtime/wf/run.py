@@ -152,7 +152,6 @@ def attention_error(row: RunRow) -> Exception:
     """Make the error that an attention stands for."""
     attention = row.attention
     assert attention is not None
-    error: Exception
     if attention.code == "NONDETERMINISM":
         return NondeterminismError(
             attention.message,

@@ -65,7 +65,7 @@ def check_json(plain: Any, schema: dict[str, Any]) -> None:
     try:
         jsonschema.validate(plain, schema)
     except jsonschema.ValidationError as error:
-        place = error.json_path.removeprefix("$") or "the payload"
-        raise ValidationError(f"the payload does not fit the hook's schema: {place.lstrip('.')}: {error.message}") from None
+        place = error.json_path.removeprefix("$").lstrip(".") or "payload"
+        raise ValidationError(f"the payload does not fit the hook's schema: {place}: {error.message}") from None
     except jsonschema.SchemaError as error:
         raise ValidationError(f"the hook's schema is no JSON Schema: {error.message}") from None

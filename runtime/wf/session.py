@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, Literal
 
+from wf.clock import Clock, SystemClock
 from wf.context import current_attempt
 from wf.errors import WorldError
 from wf.ids import new_run_id
 from wf.keys import Keyring
 from wf.settings import Settings, key_path, load_settings, parse_world_url
 from wf.world import World
-from wf.clock import Clock, SystemClock
 
 
 class Session:
@@ -78,7 +78,7 @@ def leave_session(session: Session) -> None:
     _active.remove(session)
 
 
-def make_world(settings: Settings, *, role: str) -> tuple[World, Keyring]:
+def make_world(settings: Settings, *, role: Literal["worker", "client"]) -> tuple[World, Keyring]:
     """Make the world that the settings name, and load its keys. A worker's world is yet to be opened."""
     address = parse_world_url(settings.world, settings.root)
     if address.kind == "memory":

@@ -15,6 +15,7 @@ the parameter's default, and what no longer fits is left for Python to refuse at
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
@@ -29,7 +30,7 @@ class Signature:
 
     def __init__(self, func: Callable[..., Any]) -> None:
         self.name: str = getattr(func, "__qualname__", None) or repr(func)
-        self.parameters = inspect.signature(func)
+        self.parameters = _read_parameters(func)
         self._names = tuple(p.name for p in self.parameters.parameters.values() if p.kind in _BY_PLACE)
         self._binder: Callable[..., dict[str, Any]] | None = None
 
@@ -81,6 +82,16 @@ class Signature:
             if name in named and (is_next or is_place_only):
                 last = place
         return last
+
+
+def _read_parameters(func: Callable[..., Any]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        # Annotations are evaluated when asked for; one that names a type imported only for checkers must not raise.
+        from annotationlib import Format
+
+        return inspect.signature(func, annotation_format=Format.FORWARDREF)
+    else:
+        return inspect.signature(func)
 
 
 def _compile_binder(name: str, signature: inspect.Signature) -> Callable[..., dict[str, Any]]:

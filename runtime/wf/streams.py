@@ -40,7 +40,7 @@ def stream_name(namespace: str | None) -> str:
     if not isinstance(namespace, str):
         raise TypeError(f"namespace: {type(namespace).__name__} is not a text")
     if not 1 <= len(namespace) <= MAX_NAME or namespace.startswith("$") or "\0" in namespace:
-        raise ValueError(f"namespace: {namespace!r:.80} is not a text of 1 to {MAX_NAME} characters without a leading `$`")
+        raise ValueError(f"namespace: {namespace!r:.80} is not 1 to {MAX_NAME} characters without a leading `$`")
     if namespace == DEFAULT:
         raise ValueError("namespace: `default` is the name of the stream without a namespace; leave it out")
     return namespace
@@ -159,7 +159,7 @@ async def _read_some(run_id: str, name: str, index: int, limit: int) -> tuple[li
     session = current_session()
     rows = await session.world.read_chunks(run_id, name, index, limit)
     key = session.keyring.run(run_id)
-    values = []
+    values: list[Any] = []
     for row in rows:
         if row.payload is None:
             return values, True
@@ -182,7 +182,7 @@ async def read_chunks(run_id: str, name: str, index: int, limit: int) -> tuple[l
     found = await is_there()
     if found is None:
         found = await ops.wait_for_news(f"stream:{run_id}/{name}", is_there)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 @ops.operation

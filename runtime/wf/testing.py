@@ -15,7 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Generator
 from datetime import datetime
-from pathlib import Path, PosixPath, WindowsPath
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
@@ -65,6 +65,7 @@ class WorkflowEnvironment:
         self._held: dict[str, int] = {}  # run id -> its seq when `wait_for_hook` returned
         self._sleepers: list[tuple[str, asyncio.Future[None]]] = []
         self._driver: asyncio.Task[None] | None = None
+        self.runner: asyncio.Runner | None = None  # the fixture's, on whose loop its tests run
 
     async def __aenter__(self) -> Self:
         await self._embedded.__aenter__()
@@ -176,18 +177,16 @@ class WorkflowEnvironment:
             if due_at is None:
                 await asyncio.sleep(0.001)
                 continue
-            quiet_until = loop.time() + QUIET_SECONDS
-            before = self._embedded.worker.turns
-            while not self.session.waiting and loop.time() < quiet_until:
-                await asyncio.sleep(0.002)
-                if self._embedded.worker.turns != before or self._is_frozen or self._sleepers:
-                    break
-            else:
-                if self._embedded.worker.is_quiet() and not self._is_frozen and not self._sleepers:
-                    await self._jump(due_at)
-                elif self._sleepers:
-                    if not await self._wake_sleepers():
-                        await self._jump(due_at)
+            if self._sleepers or await self._is_expected(loop):
+                await self._jump(due_at)
+
+    async def _is_expected(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether the clock may jump: somebody waits for a run, or nothing happens for a while."""
+        quiet_until = loop.time() + QUIET_SECONDS
+        turns = self._embedded.worker.turns
+        while not self.session.waiting and loop.time() < quiet_until:  # noqa: ASYNC110  nobody rings when nothing happens
+            await asyncio.sleep(0.002)
+        return self._embedded.worker.turns == turns and not (self._is_frozen or self._held or self._sleepers)
 
     async def _wake_sleepers(self) -> bool:
         """Tell who waits for a sleep that is there, and hold the clock for them."""
@@ -245,16 +244,15 @@ class _Done:
     """The answer of a call that is over when it returns, for those who await it all the same."""
 
     def __await__(self) -> Generator[Any, None, None]:
-        return
-        yield
+        yield from ()
 
 
-class HistoryPath(WindowsPath if os.name == "nt" else PosixPath):  # type: ignore[misc]
+class HistoryPath(type(Path())):  # type: ignore[misc]
     """A path that may be awaited, too: `record` is done when it returns."""
 
     def __await__(self) -> Generator[Any, None, Path]:
+        yield from ()
         return Path(self)
-        yield
 
 
 class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True):

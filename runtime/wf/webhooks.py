@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from wf import streams
 from wf import operations as ops
+from wf import streams
 from wf.context import current_attempt
 from wf.durations import Duration, parse_duration
 from wf.errors import HookNotFoundError, NotInRunError
@@ -64,9 +64,7 @@ class Request(msgspec.Struct, frozen=True):
         await stream.close()
 
 
-def webhook(
-    token: str | None = None, respond_with: Response | Literal["manual"] | None = None
-) -> HookEvent[Request]:
+def webhook(token: str | None = None, respond_with: Response | Literal["manual"] | None = None) -> HookEvent[Request]:
     """Register a webhook: a request to its `url` resumes the run.
 
     `respond_with` is what the caller gets: None for 202 without a body, a `Response`, or
@@ -134,5 +132,3 @@ async def resume_webhook(
     lowered = {name.lower(): value for name, value in request.headers.items()}
     clean = msgspec.structs.replace(request, headers=lowered, answer_to=None)
     return await _deliver(token, clean, delivery_id or secrets.token_hex(16), parse_duration(timeout, "timeout"))
-
-

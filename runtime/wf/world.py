@@ -459,9 +459,7 @@ class World(Protocol):
 
     async def release(self, worker_id: str, releases: Sequence[Release]) -> None: ...
 
-    async def set_attention(
-        self, worker_id: str, run_id: str, epoch: int, attention: Attention | None
-    ) -> Outcome:
+    async def set_attention(self, worker_id: str, run_id: str, epoch: int, attention: Attention | None) -> Outcome:
         """Set or clear a run's attention. Setting it gives the lease back, and this worker is not
         offered the run again; a worker of another id is, so new code or keys get their try."""
 

@@ -37,8 +37,6 @@ from wf.registry import (
 )
 from wf.retry import RetryPolicy
 
-HERE = "test_registry"
-
 
 @pytest.fixture(autouse=True)
 def own_registry() -> Iterator[None]:
@@ -126,7 +124,7 @@ def test_a_namespace_stands_before_the_id_with_a_slash(make_module: Any) -> None
 
 @pytest.mark.parametrize("namespace", ["", "a/b", "a b", "-a", 3])
 def test_a_namespace_is_a_plain_word(namespace: Any) -> None:
-    with pytest.raises(ValueError, match="is not a name; use letters, digits and _.-"):
+    with pytest.raises(ValueError, match="is not a name; use letters, digits"):
         Workflows(namespace=namespace)
 
 
@@ -168,9 +166,7 @@ def test_one_id_in_two_places_is_an_error_that_names_both(make_module: Any, tmp_
 
 def test_two_modules_may_not_share_a_name(make_module: Any) -> None:
     make_module("orders", "@wf.step(name='pay')\ndef pay(): ...")
-    with pytest.raises(
-        ValueError, match=r"(?s)step pay is registered twice.*orders\.py:2 in pay.*bills\.py:2 in settle"
-    ):
+    with pytest.raises(ValueError, match=r"(?s)step pay is registered.*orders\.py:2 in pay.*bills\.py:2 in settle"):
         make_module("bills", "@wf.step(name='pay')\ndef settle(): ...")
 
 
@@ -245,7 +241,8 @@ def test_functions_of_different_tests_may_share_a_name() -> None:
         return pay
 
     one_test()
-    assert find_step("pay") is another_test() or find_step("pay") is not None
+    second = another_test()
+    assert find_step("pay") is second
 
 
 def test_one_name_for_two_functions_of_one_scope_is_an_error() -> None:
@@ -315,6 +312,10 @@ def test_a_workflows_options_are_as_documented() -> None:
     assert (full.timeout_us, full.concurrency) == (7_200_000_000, 1)
 
 
+LIKE_THIS = "write it like '1h 30m' (ms s m h d w)"
+GIVE_THIS = "give seconds, '1h 30m' or a timedelta"
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "text"),
     [
@@ -323,9 +324,9 @@ def test_a_workflows_options_are_as_documented() -> None:
         ({"max_retries": True}, TypeError, "max_retries: True is not an integer"),
         ({"max_retries": None}, TypeError, "max_retries: None is not an integer"),
         ({"retry_delay": -1}, ValueError, "retry_delay: -1 is negative"),
-        ({"retry_delay": "soon"}, ValueError, "retry_delay: 'soon' is not a duration; write it like '1h 30m' (ms s m h d w)"),
-        ({"retry_delay": None}, TypeError, "retry_delay: NoneType is not a duration; give seconds, '1h 30m' or a timedelta"),
-        ({"max_delay": b"1s"}, TypeError, "max_delay: bytes is not a duration; give seconds, '1h 30m' or a timedelta"),
+        ({"retry_delay": "soon"}, ValueError, f"retry_delay: 'soon' is not a duration; {LIKE_THIS}"),
+        ({"retry_delay": None}, TypeError, f"retry_delay: NoneType is not a duration; {GIVE_THIS}"),
+        ({"max_delay": b"1s"}, TypeError, f"max_delay: bytes is not a duration; {GIVE_THIS}"),
         ({"backoff": -0.5}, ValueError, "backoff: -0.5 is not a number from 0 to 1000000"),
         ({"backoff": float("nan")}, ValueError, "backoff: nan is not a number from 0 to 1000000"),
         ({"backoff": "2"}, TypeError, "backoff: '2' is not a number"),
@@ -342,7 +343,7 @@ def test_a_workflows_options_are_as_documented() -> None:
 def test_a_bad_option_is_refused_by_its_name(options: dict[str, Any], kind: type[Exception], text: str) -> None:
     before = list_steps()
     with pytest.raises(kind) as error:
-        step(**options)(lambda: None)
+        step(**{"name": "pay", **options})(lambda: None)
     assert str(error.value) == text
     assert list_steps() == before
 
@@ -356,13 +357,12 @@ def test_an_unknown_option_is_refused_as_python_does() -> None:
 
 def test_a_sandbox_policy_is_accepted_and_mentioned_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_sandbox_was_mentioned", False)
-    with pytest.warns(UserWarning, match="sandbox_policy does nothing in wf") as warned:
+    with pytest.warns(UserWarning, match="sandbox_policy does nothing in wf"):
         Workflows(sandbox_policy=SandboxPolicy("strict", allow=["requests"]))
-        workflow(sandbox_policy=SandboxPolicy())
-    assert len(warned) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Workflows(sandbox_policy=SandboxPolicy())
+        workflow(sandbox_policy=SandboxPolicy())
 
 
 # -- what may be decorated ------------------------------------------------------------------------
@@ -385,7 +385,9 @@ def gen() -> Any:
     yield 1
 
 
-class Thing: ...
+class Thing:
+    @classmethod
+    def make(cls) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,7 @@ class Thing: ...
         ("charge", "@wf.step decorates a function, not 'charge'"),
         (len, "@wf.step decorates a function, not len"),
         (lambda: None, "@wf.step: a lambda has no name to be found by again; write a `def`, or give `name=`"),
-        (classmethod(gen), "@wf.step: gen is a classmethod; make it a staticmethod"),
+        (vars(Thing)["make"], "@wf.step: Thing.make is a classmethod; make it a staticmethod"),
     ],
 )
 def test_what_is_no_plain_function_is_refused(target: Any, text: str) -> None:
@@ -538,11 +540,12 @@ def test_a_call_that_cannot_be_made_fails_where_it_is_written() -> None:
     @step
     def pay(amount: int) -> None: ...
 
+    call: Any = pay
     with a_body() as body:
         with pytest.raises(TypeError, match=r"pay\(\) missing 1 required positional argument: 'amount'"):
-            pay()  # type: ignore[call-arg]
+            call()
         with pytest.raises(SerializationError, match="amount: "):
-            pay(lambda: None)  # type: ignore[arg-type]
+            call(lambda: None)
     assert body.calls == []
 
 
@@ -564,15 +567,18 @@ def test_a_workflow_called_outside_a_body_says_what_to_call() -> None:
     @workflow(name="main")
     async def main() -> None: ...
 
-    text = "workflow main was called outside a workflow; use `await wf.start(main, ...)`, or `wf.run(main, ...)` in a script"
+    call: Any = main
     with pytest.raises(TypeError) as error:
-        main()
-    assert str(error.value) == text
+        call()
+    assert str(error.value) == (
+        "workflow main was called outside a workflow; "
+        "use `await wf.start(main, ...)`, or `wf.run(main, ...)` in a script"
+    )
     with a_body():
         token = current_attempt.set(object())
         try:
             with pytest.raises(TypeError, match="was called outside a workflow"):
-                main()
+                call()
         finally:
             current_attempt.reset(token)
 
@@ -702,7 +708,8 @@ if TYPE_CHECKING:
         assert_type(await Till(1).count(times=2), int)
         await fetch("x")  # type: ignore[arg-type]
         async with asyncio.TaskGroup() as group:
-            assert_type(group.create_task(fetch(1)), asyncio.Task[str])
+            task = assert_type(group.create_task(fetch(1)), asyncio.Task[str])
+        task.result()
         return 1.0
 
     assert_type(typed.with_options(id="x").id, str)

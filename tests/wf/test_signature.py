@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -181,9 +182,8 @@ def test_binding_then_applying_is_the_call_itself(
     try:
         expected = func(*args, **kwargs)
     except TypeError as error:
-        with pytest.raises(TypeError) as refusal:
+        with pytest.raises(TypeError, match=f"^{re.escape(str(error))}$"):
             signature.bind(args, kwargs)
-        assert str(refusal.value) == str(error)
         return
     recorded = signature.bind(args, kwargs)
     again_args, again_kwargs = signature.apply(recorded)

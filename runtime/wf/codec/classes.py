@@ -25,6 +25,8 @@ from wf.codec.opaque import make_opaque
 from wf.codec.walk import LIFT, Lower, Lowering, Malformed, Refusal, lift
 
 _MISSING: Final = object()
+_DERIVED: Final = frozenset({"__orig_class__"})
+"""What Python itself leaves in instances: `Box[int](1)` notes there how it was called."""
 
 
 def _lower_attributes(walk: Lowering, values: Mapping[str, Any], depth: int, owner: object) -> dict[str, Any]:
@@ -32,6 +34,8 @@ def _lower_attributes(walk: Lowering, values: Mapping[str, Any], depth: int, own
     lowered = {}
     try:
         for name, item in values.items():
+            if type(name) is not str:
+                raise Refusal("attribute without a name cannot be carried")
             lowered[name] = walk.lower(item, depth)
     except Refusal as refusal:
         refusal.at(f".{name}", owner)
@@ -52,7 +56,7 @@ def _extras(value: object, fields: Iterable[str]) -> dict[str, Any]:
     extras = {
         name: item
         for name, item in getattr(value, "__dict__", {}).items()
-        if name not in fields and not isinstance(_static(cls, name), functools.cached_property)
+        if name not in fields and name not in _DERIVED and not isinstance(_static(cls, name), functools.cached_property)
     }
     for name in slots_of(cls):
         if name not in fields and (item := getattr(value, name, _MISSING)) is not _MISSING:
@@ -173,10 +177,11 @@ def resolve_enum(cls: type) -> Lower | None:
 def _lower_enum(walk: Lowering, value: Enum, depth: int) -> Any:
     cls = type(value)
     name = remember(cls)
-    if cls.__members__.get(value.name or "") is value:
-        return {"$enum": [name, value.name]}
+    member = value._name_
+    if member is not None and cls.__members__.get(member) is value:
+        return {"$enum": [name, member]}
     if isinstance(value, Flag):  # a combination of members has no name of its own
-        return {"$enum": [name, walk.lower(value.value, depth)]}
+        return {"$enum": [name, walk.lower(value._value_, depth)]}
     raise Refusal(f"{cls.__name__} member without a name cannot be carried")
 
 
@@ -190,7 +195,10 @@ def _lift_enum(tree: dict[str, Any], depth: int) -> Any:
         return make_opaque(tree) if found is None else found
     if not issubclass(cls, Flag):
         raise Malformed("its member is not named")
-    return cls(lift(member, depth))
+    try:
+        return cls(lift(member, depth))
+    except ValueError:  # a flag that the class has lost
+        return make_opaque(tree)
 
 
 # -- named tuples -------------------------------------------------------------------------------
@@ -268,13 +276,16 @@ def _quiet(cls: Any) -> Any:
 # pydantic is never imported here: a model can only exist where the user's code has imported it.
 
 
-def _pydantic() -> Any:
-    return sys.modules.get("pydantic")
+# Attributes of its package are not asked for either: they import what they name.
+
+
+def _loaded(module: str, name: str) -> Any:
+    return vars(sys.modules[module]).get(name) if module in sys.modules else None
 
 
 def _is_model(cls: type) -> bool:
-    base = getattr(_pydantic(), "BaseModel", None)
-    return base is not None and issubclass(cls, base) and hasattr(cls, "__pydantic_fields__")
+    base = _loaded("pydantic.main", "BaseModel")
+    return base is not None and issubclass(cls, base)
 
 
 def resolve_model(cls: type) -> Lower | None:
@@ -282,14 +293,14 @@ def resolve_model(cls: type) -> Lower | None:
 
 
 def _lower_model(walk: Lowering, value: Any, depth: int) -> Any:
-    cls = type(value)
+    cls: Any = type(value)
     name = remember(cls)
     content = value.__dict__
     depth = walk.enter(len(content) + 8, depth)
     kept = {
         field: item
         for field, item in content.items()
-        if field in cls.__pydantic_fields__ or not isinstance(_static(cls, field), functools.cached_property)
+        if field in cls.model_fields or not isinstance(_static(cls, field), functools.cached_property)
     }
     fields = _lower_attributes(walk, kept, depth, value)
     more: dict[str, Any] = {}
@@ -298,7 +309,7 @@ def _lower_model(walk: Lowering, value: Any, depth: int) -> Any:
     if value.__pydantic_extra__ is not None:
         more["extra"] = _lower_attributes(walk, value.__pydantic_extra__, depth, value)
     if value.__pydantic_private__ is not None:
-        undefined = _pydantic().fields.PydanticUndefined
+        undefined = _loaded("pydantic_core", "PydanticUndefined")
         private = {field: item for field, item in value.__pydantic_private__.items() if item is not undefined}
         more["private"] = _lower_attributes(walk, private, depth, value)
     return {"$pydantic": [name, fields, more] if more else [name, fields]}
@@ -312,31 +323,37 @@ def _lift_model(tree: dict[str, Any], depth: int) -> Any:
     more = rest[0] if rest else {}
     content = _lift_attributes(fields, depth)
     fields_set = set(more["set"]) if "set" in more else set(content)
-    undefined = _pydantic().fields.PydanticUndefined
-    for field, info in cls.__pydantic_fields__.items():
-        if field not in content:
-            content |= _default(field, info.default, info.default_factory, undefined)
+    _add_defaults(content, cls.model_fields)
     instance = object.__new__(cls)
     object.__setattr__(instance, "__dict__", content)
     object.__setattr__(instance, "__pydantic_fields_set__", fields_set)
+    if cls.__pydantic_root_model__:  # it has neither extra nor private attributes
+        return instance
     extra = _lift_attributes(more["extra"], depth) if "extra" in more else None
     object.__setattr__(instance, "__pydantic_extra__", extra)
     private = _lift_attributes(more["private"], depth) if "private" in more else None
+    if cls.__private_attributes__:
+        private = private or {}
+        _add_defaults(private, cls.__private_attributes__)
     object.__setattr__(instance, "__pydantic_private__", private)
     return instance
 
 
+def _add_defaults(content: dict[str, Any], declared: Mapping[str, Any]) -> None:
+    undefined = _loaded("pydantic_core", "PydanticUndefined")
+    for name, info in declared.items():
+        if name not in content:
+            content.update(_default(name, info.default, info.default_factory, undefined))
+
+
 def resolve_pydantic_value(cls: type) -> Lower | None:
-    pydantic = _pydantic()
-    if pydantic is None:
-        return None
     if _is_secret(cls):
         return _lower_secret
     return _lower_url if _is_url(cls) else None
 
 
 def _is_secret(cls: type) -> bool:
-    return cls in (_pydantic().SecretStr, _pydantic().SecretBytes) if _pydantic() else False
+    return cls in (_loaded("pydantic.types", "SecretStr"), _loaded("pydantic.types", "SecretBytes"))
 
 
 def _is_url(cls: type) -> bool:

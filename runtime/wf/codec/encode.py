@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -9,7 +10,7 @@ from wf.codec import classes
 from wf.codec.exceptions import resolve_exception
 from wf.codec.registered import resolve_registered
 from wf.codec.walk import MAX_INT, RESOLVERS, Lowering, Refusal, dump
-from wf.errors import SerializationError
+from wf.errors import SerializationError, WorkflowError
 
 # What a class says itself comes first; an exception that is also a dataclass is an exception.
 RESOLVERS.extend(
@@ -42,7 +43,7 @@ def encode(value: Any, path: str = "value") -> bytes:
             return dump(value)
     except UnicodeEncodeError:
         pass
-    return _encode(value, path)
+    return _dump(lambda walk: walk.lower(value, 0), path)
 
 
 def encode_arguments(arguments: dict[str, Any]) -> bytes:
@@ -52,10 +53,7 @@ def encode_arguments(arguments: dict[str, Any]) -> bytes:
             return dump(arguments)
     except UnicodeEncodeError:
         pass
-    try:
-        return _encode(arguments, "")
-    except SerializationError as error:
-        raise SerializationError(_parameter_path(error.path), error.reason) from None
+    return _dump(lambda walk: _lower_arguments(walk, arguments), "arguments")
 
 
 def _is_plain(value: dict[Any, Any]) -> bool:
@@ -74,21 +72,28 @@ def _is_plain(value: dict[Any, Any]) -> bool:
     return len(value) != 1 or key[:1] != "$"
 
 
-def _encode(value: Any, path: str) -> bytes:
+def _lower_arguments(walk: Lowering, arguments: dict[str, Any]) -> Any:
+    lowered = {}
+    for name, value in arguments.items():
+        try:
+            lowered[name] = walk.lower(value, 1)
+        except Refusal as refusal:
+            raise refusal.to_error(name) from refusal.__cause__
+    # As a dict of the user's would be: a function may take `**{"$set": 1}`.
+    return {"$dict": list(lowered.items())} if len(lowered) == 1 and next(iter(lowered))[:1] == "$" else lowered
+
+
+def _dump(lower: Callable[[Lowering], Any], path: str) -> bytes:
     try:
         try:
-            return dump(Lowering().lower(value, 0))
+            return dump(lower(Lowering()))
         except UnicodeEncodeError:
-            return dump(Lowering(is_careful=True).lower(value, 0))
+            return dump(lower(Lowering(is_careful=True)))
     except Refusal as refusal:
         raise refusal.to_error(path) from refusal.__cause__
+    except (WorkflowError, MemoryError):
+        raise
     except RecursionError:
         raise SerializationError(path, "the stack of calls is too deep to encode it here") from None
-
-
-def _parameter_path(path: str) -> str:
-    """Turn `['order'].lines` into `order.lines`."""
-    if path[:2] not in ("['", '["'):
-        return path
-    end = path.find(path[1] + "]", 2)
-    return path[2:end] + path[end + 2 :]
+    except Exception as error:  # what a property, a `__hash__` or a `__getattr__` of the user's raised
+        raise SerializationError(path, f"reading it raised {type(error).__name__}") from error

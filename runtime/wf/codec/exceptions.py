@@ -21,7 +21,9 @@ from __future__ import annotations
 import functools
 import os
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from types import GetSetDescriptorType, MemberDescriptorType, TracebackType
 from typing import Any, Final
 
@@ -40,8 +42,12 @@ MAX_FRAMES: Final = 100
 
 _MAX_TEXTS: Final = 16 * MAX_TEXT
 _MAX_REPR: Final = 1000
+_MIN_TEXT: Final = 80
+# A class may have something else under this name.
+_ARGS: Final[Any] = vars(BaseException)["args"]
+_STANDARD_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _OWN_CODE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__"})
+_HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__", "__orig_class__"})
 
 
 def resolve_exception(cls: type) -> Lower | None:
@@ -49,6 +55,7 @@ def resolve_exception(cls: type) -> Lower | None:
 
 
 def lower_exception(walk: Lowering, value: BaseException, depth: int) -> Any:
+    """Lower an exception and all it is linked to. Only depth can make it refuse."""
     if walk.chain is not None:
         return _lower_link(walk, value, depth)
     walk.chain = set()
@@ -61,29 +68,39 @@ def lower_exception(walk: Lowering, value: BaseException, depth: int) -> Any:
 
 def _lower_link(walk: Lowering, value: BaseException, depth: int) -> Any:
     depth = walk.enter(8, depth)
+    data: dict[str, Any] = {"type": remember(type(value)), "message": _cut(walk, _message(value))}
+    try:
+        _lower_content(walk, value, depth, data)
+    except UnicodeEncodeError:
+        if not walk.is_careful:
+            raise
+    except Exception:  # a class that answers every question with an error: what is known must do
+        pass
+    return {"$exception": data}
+
+
+def _lower_content(walk: Lowering, value: BaseException, depth: int, data: dict[str, Any]) -> None:
     assert walk.chain is not None
     is_met = id(value) in walk.chain
     walk.chain.add(id(value))
-    data: dict[str, Any] = {"type": remember(type(value)), "message": _cut(walk, _message(value))}
     if isinstance(value, BaseExceptionGroup):
         if is_met:
-            return {"$exception": data}
-        data["message"] = _cut(walk, value.message)
+            return
+        data["message"] = _cut(walk, _plain_text(value.message))
         data["members"] = [_lower_link(walk, member, depth) for member in value.exceptions if depth < MAX_DEPTH]
-    elif args := BaseException.args.__get__(value):  # type: ignore[attr-defined]
+    elif args := _ARGS.__get__(value):
         data["args"] = [_lower_part(walk, item, depth) for item in args]
     attributes = {name: _lower_part(walk, item, depth) for name, item in _attributes(value).items()}
     if attributes:
         data["attributes"] = attributes
-    notes = getattr(value, "__notes__", None)
+    notes = value.__dict__.get("__notes__")
     if isinstance(notes, (list, tuple)) and notes:
         data["notes"] = [_cut(walk, note if type(note) is str else shorten(note, _MAX_REPR)) for note in notes]
-    if not is_met:
-        _lower_chain(walk, value, data, depth)
     text = _traceback_text(value)
     if text:
         data["traceback"] = _cut(walk, text, keep_end=True)
-    return {"$exception": data}
+    if not is_met:
+        _lower_chain(walk, value, data, depth)
 
 
 def _lower_chain(walk: Lowering, value: BaseException, data: dict[str, Any], depth: int) -> None:
@@ -99,40 +116,41 @@ def _lower_chain(walk: Lowering, value: BaseException, data: dict[str, Any], dep
 
 def _lower_part(walk: Lowering, item: Any, depth: int) -> Any:
     """Lower an argument or attribute, or its repr where it cannot be carried or is too large."""
-    if type(item) is str:
-        return _cut(walk, item)
-    chain, parts = walk.chain, walk.parts
+    if isinstance(item, str) and not isinstance(item, Enum):
+        return _cut(walk, _plain_text(item))
+    parts = walk.parts
     try:
-        if isinstance(item, BaseException):
-            if chain is not None and id(item) in chain:
-                return shorten(item, _MAX_REPR)
-            data = dump(_lower_link(walk, item, depth))
-        else:
-            data = dump(walk.lower(item, depth))
+        if isinstance(item, BaseException) and walk.chain is not None and id(item) in walk.chain:
+            return _cut(walk, shorten(item, _MAX_REPR))
+        data = dump(walk.lower(item, depth))
     except UnicodeEncodeError:
         if not walk.is_careful:
             raise
-        return shorten(item, _MAX_REPR)
+        return _cut(walk, shorten(item, _MAX_REPR))
     except Exception:  # Refusal, RecursionError, and what a user's own serializer raised
         walk.parts = parts
         return _cut(walk, shorten(item, _MAX_REPR))
-    if len(data) > max(walk.text_left, 0):
-        return shorten(item, _MAX_REPR if walk.text_left > 0 else 80)
+    if len(data) > walk.text_left:
+        return _cut(walk, shorten(item, _MAX_REPR))
     walk.text_left -= len(data)
     return msgspec.Raw(data)
 
 
 def _cut(walk: Lowering, text: str, keep_end: bool = False) -> Any:
-    room = max(min(MAX_TEXT, walk.text_left), 80)
+    room = max(min(MAX_TEXT, walk.text_left), _MIN_TEXT)
     if len(text) > room:
         text = "…" + text[1 - room :] if keep_end else text[: room - 1] + "…"
     walk.text_left -= len(text)
     return walk.lower(text, 0)
 
 
+def _plain_text(text: str) -> str:
+    return text if type(text) is str else "".join((text, ""))
+
+
 def _message(error: BaseException) -> str:
     try:
-        return str(str(error))
+        return _plain_text(str(error))
     except Exception as failure:  # a user's __str__ may do anything
         return f"<{type(error).__name__}: str raised {type(failure).__name__}>"
 
@@ -146,8 +164,9 @@ def _attributes(error: BaseException) -> dict[str, Any]:
             item = getattr(error, name)
         if item is not None:
             found[name] = item
-    own = error.__dict__
-    found.update((name, item) for name, item in own.items() if name not in _HIDDEN and type(name) is str)
+    for name, item in error.__dict__.items():
+        if type(name) is str and name.isprintable() and name not in _HIDDEN:
+            found[name] = item
     return found
 
 
@@ -169,11 +188,30 @@ def _members(cls: type) -> tuple[str, ...]:
 
 def _traceback_text(error: BaseException) -> str:
     frames = error.__traceback__
-    while frames is not None and frames.tb_next and frames.tb_frame.f_code.co_filename.startswith(_OWN_CODE):
-        frames = frames.tb_next
-    text = _format(frames) if frames is not None else ""
-    earlier = getattr(error, "__wf_traceback__", "")
+    text = _format(_users_frames(frames)) if frames is not None else ""
+    earlier = error.__dict__.get("__wf_traceback__", "")
     return text + earlier if isinstance(earlier, str) else text
+
+
+def _users_frames(frames: TracebackType) -> TracebackType:
+    """Skip the frames of the runtime, and those of the standard library between them and the user's."""
+    user = _skip(frames, lambda file: _is_own(file) or _is_standard(file))
+    # A step may be a function of the standard library itself.
+    return _skip(frames, _is_own) if _is_standard(user.tb_frame.f_code.co_filename) else user
+
+
+def _skip(frames: TracebackType, is_skipped: Callable[[str], bool]) -> TracebackType:
+    while frames.tb_next is not None and is_skipped(frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    return frames
+
+
+def _is_own(file: str) -> bool:
+    return file.startswith(_OWN_CODE)
+
+
+def _is_standard(file: str) -> bool:
+    return file.startswith(_STANDARD_LIBRARY) and "-packages" not in file
 
 
 def _format(frames: TracebackType) -> str:
@@ -230,7 +268,7 @@ def _rebuild(
             error: BaseException = maker.__new__(cls, message, members)
         else:
             error = maker.__new__(cls, *args)
-            error.args = tuple(args)
+            _ARGS.__set__(error, tuple(args))
         outside = _members(cls)
         for name, item in attributes.items():
             if name in outside:
@@ -239,6 +277,8 @@ def _rebuild(
                     object.__setattr__(error, name, item)
             else:
                 error.__dict__[name] = item
+        if isinstance(error, UnicodeError):
+            UnicodeError.__str__(error)  # fails where its text was too large to be kept
     except Exception:  # a class that was written in C and wants other arguments
         return None
     return error if type(error) is cls else None

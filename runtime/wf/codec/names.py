@@ -26,14 +26,15 @@ def module_name(module: str) -> str:
     if module != "__main__" and module != "__mp_main__":
         return module
     main = sys.modules.get("__main__")
-    return _main_name(getattr(main, "__spec__", None), getattr(main, "__file__", None))
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m package.module
+        return str(spec.name)
+    return _stem(getattr(main, "__file__", None) or "__main__")
 
 
 @lru_cache(maxsize=8)
-def _main_name(spec: Any, file: str | None) -> str:
-    if spec is not None:  # python -m package.module
-        return str(spec.name)
-    return PurePath(file).stem if file else "__main__"
+def _stem(file: str) -> str:
+    return PurePath(file).stem
 
 
 def type_name(cls: type) -> str:

@@ -6,6 +6,7 @@ a set, and pass it on: encoding it again gives the same bytes.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,7 @@ from wf.codec.walk import LIFT, LOWER, MAX_LIFT_DEPTH, UNKNOWN, Lowering, Refusa
 from wf.errors import shorten
 
 _SHALLOW: Final = 20
+_NAME: Final = re.compile(r"[^:\s]+:[^\d:\s][^:]*")
 
 
 class Opaque:
@@ -35,9 +37,7 @@ class Opaque:
     def data(self) -> Any:
         """What is written of the value, decoded: a dict of fields for most classes."""
         (content,) = load(self.wire).values()
-        if isinstance(content, list) and len(content) == 2 and isinstance(content[0], str):
-            content = content[1]
-        return lift(content)
+        return lift(content[1] if _is_named(content) else content)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("an Opaque cannot be changed")
@@ -46,6 +46,8 @@ class Opaque:
         raise AttributeError("an Opaque cannot be changed")
 
     def __getattr__(self, name: str) -> Any:
+        if name in Opaque.__slots__ or name[:2] == "__":
+            raise AttributeError(name)
         raise AttributeError(f"`{self.type_name}` is not loaded in this process: import its module to use `.{name}`")
 
     def __eq__(self, other: object) -> bool:
@@ -64,11 +66,12 @@ class Opaque:
 def make_opaque(tree: dict[str, Any]) -> Opaque:
     """Keep a tagged tree, none of it lifted yet, as it is."""
     ((tag, content),) = tree.items()
-    name = content[0] if isinstance(content, list) and content else content
-    if isinstance(content, dict):
-        name = content.get("type")
-    is_name = isinstance(name, str) and ":" in name and tag != "$datetime"
-    return Opaque(name.replace(":", ".") if is_name else tag, dump(tree))
+    return Opaque(content[0].replace(":", ".") if _is_named(content) else tag, dump(tree))
+
+
+def _is_named(content: Any) -> bool:
+    """Say whether it begins with the name of a class, which has a colon before its last part."""
+    return type(content) is list and len(content) > 1 and type(content[0]) is str and bool(_NAME.fullmatch(content[0]))
 
 
 def _lower_opaque(walk: Lowering, value: Opaque, depth: int) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable
 from enum import Enum
+from types import FunctionType
 from typing import Any, TypeVar, overload
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import msgspec
 
+from wf.codec.exceptions import lower_exception
 from wf.codec.names import find_class, remember, type_name
 from wf.codec.opaque import make_opaque
 from wf.codec.walk import LIFT, LOWER, Lower, Lowering, Refusal, forget_resolved, lift
@@ -19,7 +22,7 @@ T = TypeVar("T")
 
 
 class _Registration(msgspec.Struct, frozen=True):
-    """How one class is carried. `is_own` says that it covers only the class itself."""
+    """How a class is carried. Without `deserialize` the class's own methods are used."""
 
     class_id: str | None
     serialize: Callable[[Any], Any]
@@ -75,7 +78,7 @@ def register_serializable(
         if not callable(getattr(cls, "_workflow_serialize", None)):
             raise TypeError(f"{cls.__qualname__} needs a method `_workflow_serialize(self)`, or pass serialize=")
         serialize = operator.methodcaller("_workflow_serialize")
-    if deserialize is None and not callable(getattr(cls, "_workflow_deserialize", None)):
+    if deserialize is None and not _is_bound(cls):
         raise TypeError(
             f"{cls.__qualname__} needs a class method `_workflow_deserialize(cls, data)`, or pass deserialize="
         )
@@ -104,12 +107,25 @@ def register_tag(tag: str, cls: type[T], to_data: Callable[[T], Any], from_data:
     forget_resolved()
 
 
+def _is_bound(cls: type) -> bool:
+    """Say whether the class has a `_workflow_deserialize` that can be called with data alone."""
+    method = inspect.getattr_static(cls, "_workflow_deserialize", None)
+    if isinstance(method, FunctionType):  # without @classmethod: right only if it takes just the data
+        return method.__code__.co_argcount == 1
+    return callable(getattr(cls, "_workflow_deserialize", None))
+
+
 def _registration(cls: type) -> _Registration | None:
-    """Find what covers a class: its own registration, or one of a base that has the methods."""
+    """Find what covers a class: its own registration, or that of a base whose methods it inherits."""
     for base in cls.__mro__:
         found = _registrations.get(base)
-        if found is not None and (base is cls or found.deserialize is None):
+        if found is None:
+            continue
+        if base is cls:
             return found
+        # Only a class method knows which class it is to make; others would change the class silently.
+        method = inspect.getattr_static(cls, "_workflow_deserialize", None)
+        return found if found.deserialize is None and isinstance(method, classmethod) else None
     return None
 
 
@@ -132,10 +148,14 @@ def resolve_registered(cls: type) -> Lower | None:
         except WorkflowError:
             raise
         except Exception as error:
+            if isinstance(value, BaseException):
+                return lower_exception(walk, value, depth)
             raise Refusal(f"serializing {type(value).__name__} raised {_describe(error)}") from error
         try:
             return {"$object": [name, walk.lower(data, depth)]}
         except Refusal as refusal:
+            if isinstance(value, BaseException):
+                return lower_exception(walk, value, depth)
             refusal.at("._workflow_serialize()", value)
             raise
 

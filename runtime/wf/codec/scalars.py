@@ -36,7 +36,8 @@ def _lower_bytearray(walk: Lowering, value: bytearray, depth: int) -> Any:
 
 
 def _lower_decimal(walk: Lowering, value: Decimal, depth: int) -> Any:
-    return {"$decimal": str(value)}
+    # The exponent's letter follows the thread's decimal context, which must not show.
+    return {"$decimal": str(value).replace("e", "E")}
 
 
 def _lower_uuid(walk: Lowering, value: UUID, depth: int) -> Any:

@@ -58,7 +58,7 @@ def _lower_zone(zone: tzinfo | None) -> Any:
     if zone is None:
         return None
     if type(zone) is ZoneInfo:
-        if not zone.key:
+        if not zone.key or not _ZONE_KEY.fullmatch(zone.key):
             raise Refusal("ZoneInfo without a key cannot be carried")
         return zone.key
     if type(zone) is timezone:

@@ -51,7 +51,7 @@ class Refusal(Exception):
         self.trail.append((part, id(owner)))
 
     def to_error(self, root: str) -> SerializationError:
-        """Give the error that users see; `root` names the value as a whole."""
+        """Give the error that users see; `root` names the value that was walked."""
         trail = self.trail[::-1]
         seen: set[int] = set()
         for position, (_, owner) in enumerate(trail):
@@ -63,7 +63,7 @@ class Refusal(Exception):
 
 def _path(root: str, trail: list[tuple[str, int]]) -> str:
     path = root + "".join(part for part, _ in trail)
-    return path if len(path) <= _MAX_PATH else f"{path[: _MAX_PATH - 60]}…{path[-60:]}"
+    return path if len(path) <= _MAX_PATH else f"{path[: _MAX_PATH - 61]}…{path[-60:]}"
 
 
 class Lowering:

@@ -167,11 +167,11 @@ class Body:
         tasks = sorted(self.loop.tasks, key=hash)
         self.loop.close()
         for task in tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False
             coroutine = task.get_coro()
             for _ in range(100):  # a coroutine that goes on awaiting is asked again, not for ever
                 try:
-                    coroutine.close()  # type: ignore[union-attr]
+                    coroutine.close()
                 except RuntimeError:
                     continue
                 except BaseException:
@@ -238,9 +238,7 @@ class Body:
             return
         await asyncio.sleep(delay_us / 1_000_000)
 
-    def create_hook(
-        self, name: str, *, token: str | None, kind: str, metadata: Any, schema: Any
-    ) -> HookState:
+    def create_hook(self, name: str, *, token: str | None, kind: str, metadata: Any, schema: Any) -> HookState:
         """Register a hook now; whoever owns its token already arrives as a conflict."""
         number = self._next_id()
         own = self._draw_token(number) if token is None else token
@@ -413,9 +411,13 @@ def find_position(task: asyncio.Task[Any] | None) -> str | None:
     place: str | None = None
     awaited: Any = task.get_coro() if task is not None else None
     while awaited is not None:
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None) or getattr(awaited, "ag_frame", None)
+        frame = _first(awaited, "cr_frame", "gi_frame", "ag_frame")
         if frame is not None and is_user_frame(frame):
             place = show_frame(frame)
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None) or getattr(awaited, "ag_await", None)
+        awaited = _first(awaited, "cr_await", "gi_yieldfrom", "ag_await")
     return place
 
+
+def _first(awaited: Any, *names: str) -> Any:
+    """Give what a coroutine, a generator or an asynchronous one calls by different names."""
+    return next((found for name in names if (found := getattr(awaited, name, None)) is not None), None)

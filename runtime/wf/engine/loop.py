@@ -57,6 +57,8 @@ class BodyFuture(asyncio.Future[Any]):
 class BodyTask(asyncio.Task[Any]):
     """A task that hashes by its order of creation in the run (law 3)."""
 
+    _log_destroy_pending: bool
+
     def __init__(self, coro: Any, *, loop: BodyLoop, order: int, name: str | None, context: Context | None) -> None:
         self._order = order  # before super(): asyncio puts the task into a set at once
         super().__init__(coro, loop=loop, name=name, context=context)
@@ -98,6 +100,14 @@ def _nothing(correlation_id: int) -> None:
     pass
 
 
+def _refusal(name: str) -> Any:
+    def refuse(self: BodyLoop, *args: Any, **kwargs: Any) -> NoReturn:
+        raise WorkflowIOError(f"a workflow body cannot use `loop.{name}`: it would not replay")
+
+    refuse.__name__ = name
+    return refuse
+
+
 class BodyLoop(asyncio.AbstractEventLoop):
     """See the laws at the top of this module.
 
@@ -135,7 +145,7 @@ class BodyLoop(asyncio.AbstractEventLoop):
         try:
             while ready:
                 handle = ready.popleft()
-                if not handle._cancelled:  # type: ignore[attr-defined]
+                if not handle._cancelled:
                     handle._run()
                     budget -= 1
                     if not budget:
@@ -149,21 +159,23 @@ class BodyLoop(asyncio.AbstractEventLoop):
     def _finalize_asyncgen(self, agen: AsyncGenerator[Any, Any]) -> None:
         # Reached when the last reference goes, at once in CPython, so in the same place each time.
         if not self._closed and _get_running_loop() is self:
-            self.create_task(agen.aclose())
+            _ = self.create_task(agen.aclose())
 
     # -- what asyncio asks of a loop
 
     def time(self) -> float:
         return self.now_us / 1_000_000
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         delay_us = round(delay * 1_000_000)
         timer = BodyTimer(self.time() + delay, callback, args, self, context, self._on_drop)
         if delay_us <= 0:
@@ -173,9 +185,9 @@ class BodyLoop(asyncio.AbstractEventLoop):
             self._on_timer(timer, delay_us, callback is _SLEEP_CALLBACK)
         return timer
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         return self.call_later(when - self.time(), callback, *args, context=context)
 
     def fire(self, timer: BodyTimer) -> None:
@@ -194,7 +206,7 @@ class BodyLoop(asyncio.AbstractEventLoop):
         name: str | None = None,
         context: Context | None = None,
         **_: Any,
-    ) -> BodyTask:  # type: ignore[override]
+    ) -> BodyTask:
         self._order += 1
         task = BodyTask(coro, loop=self, order=self._order, name=name, context=context)
         self.tasks.add(task)
@@ -234,27 +246,42 @@ class BodyLoop(asyncio.AbstractEventLoop):
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None: ...
 
-    def _refuse(self, what: str) -> NoReturn:
-        raise WorkflowIOError(f"a workflow body cannot use `{what}`: it would not replay")
+    # -- what would wait for the outside (law 4)
 
-
-def _refusal(name: str) -> Callable[..., Any]:
-    def refuse(self: BodyLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        self._refuse(f"loop.{name}")
-
-    refuse.__name__ = name
-    return refuse
-
-
-_REFUSED = """
-add_reader add_signal_handler add_writer call_soon_threadsafe connect_accepted_socket connect_read_pipe
-connect_write_pipe create_connection create_datagram_endpoint create_server create_unix_connection
-create_unix_server getaddrinfo getnameinfo remove_reader remove_signal_handler remove_writer run_forever
-run_in_executor run_until_complete sendfile set_default_executor set_task_factory shutdown_default_executor
-sock_accept sock_connect sock_recv sock_recv_into sock_recvfrom sock_recvfrom_into sock_sendall sock_sendfile
-sock_sendto start_tls stop subprocess_exec subprocess_shell
-""".split()
-
-for _name in _REFUSED:
-    setattr(BodyLoop, _name, _refusal(_name))
-BodyLoop.__abstractmethods__ = frozenset()
+    add_reader = _refusal("add_reader")
+    add_signal_handler = _refusal("add_signal_handler")
+    add_writer = _refusal("add_writer")
+    call_soon_threadsafe = _refusal("call_soon_threadsafe")
+    connect_accepted_socket = _refusal("connect_accepted_socket")
+    connect_read_pipe = _refusal("connect_read_pipe")
+    connect_write_pipe = _refusal("connect_write_pipe")
+    create_connection = _refusal("create_connection")
+    create_datagram_endpoint = _refusal("create_datagram_endpoint")
+    create_server = _refusal("create_server")
+    create_unix_connection = _refusal("create_unix_connection")
+    create_unix_server = _refusal("create_unix_server")
+    getaddrinfo = _refusal("getaddrinfo")
+    getnameinfo = _refusal("getnameinfo")
+    remove_reader = _refusal("remove_reader")
+    remove_signal_handler = _refusal("remove_signal_handler")
+    remove_writer = _refusal("remove_writer")
+    run_forever = _refusal("run_forever")
+    run_in_executor = _refusal("run_in_executor")
+    run_until_complete = _refusal("run_until_complete")
+    sendfile = _refusal("sendfile")
+    set_default_executor = _refusal("set_default_executor")
+    set_task_factory = _refusal("set_task_factory")
+    shutdown_default_executor = _refusal("shutdown_default_executor")
+    sock_accept = _refusal("sock_accept")
+    sock_connect = _refusal("sock_connect")
+    sock_recv = _refusal("sock_recv")
+    sock_recv_into = _refusal("sock_recv_into")
+    sock_recvfrom = _refusal("sock_recvfrom")
+    sock_recvfrom_into = _refusal("sock_recvfrom_into")
+    sock_sendall = _refusal("sock_sendall")
+    sock_sendfile = _refusal("sock_sendfile")
+    sock_sendto = _refusal("sock_sendto")
+    start_tls = _refusal("start_tls")
+    stop = _refusal("stop")
+    subprocess_exec = _refusal("subprocess_exec")
+    subprocess_shell = _refusal("subprocess_shell")

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 class Attempt:
     """A running attempt; also what the step's own code reaches through `current_attempt`."""
 
-    __slots__ = ("_info", "arguments", "cancel_message", "is_parked", "live", "log", "name", "number", "state", "step", "task", "writers")
+    __slots__ = (
+        "_info", "_started_at", "arguments", "attempt", "cancel_message", "is_parked", "live", "log", "name", "number",
+        "state", "step", "task", "writers",
+    )  # fmt: skip
 
     def __init__(self, live: LiveRun, state: StepState) -> None:
         self.live = live
@@ -45,6 +48,8 @@ class Attempt:
         self.log = AttemptLog()
         self.cancel_message: str | None = None
         self.is_parked = False  # it waits for another run or a stream, so a virtual clock may move
+        self.attempt = state.attempt
+        self._started_at = state.attempt_started_at
         self._info: StepInfo | None = None
         context = copy_context()
         context.run(_enter, self)
@@ -60,9 +65,9 @@ class Attempt:
                 run_id=self.live.run_id,
                 step_id=step_id(self.live.run_id, self.number),
                 step_name=self.name,
-                attempt=state.attempt,
+                attempt=self.attempt,
                 step_started_at=from_instant(state.started_at),
-                attempt_started_at=from_instant(state.attempt_started_at),
+                attempt_started_at=from_instant(self._started_at),
             )
         return self._info
 
@@ -90,8 +95,12 @@ class Attempt:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
+        def settle() -> None:
+            if not done.done():
+                done.set_result(None)
+
         def answer() -> None:
-            loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+            loop.call_soon_threadsafe(settle)
 
         check_attributes(self.live.replay.body.attributes, changes, allow_reserved=allow_reserved)
         self.live.set_attributes(self.name, changes, answer)
@@ -105,7 +114,7 @@ class Attempt:
         self.task.cancel(message)
 
     async def _run(self, context: Context) -> None:
-        live, number, attempt = self.live, self.number, self.state.attempt
+        live, number, attempt = self.live, self.number, self.attempt
         is_final = False
         try:
             args, kwargs = self.step.signature.apply(codec.decode_arguments(self.arguments))
@@ -155,7 +164,8 @@ class Attempt:
                 return await waiting
         except TimeoutError as error:
             if timeout.expired():
-                raise StepTimeoutError(f"attempt {self.state.attempt} of step {self.name} took longer than {show_duration(timeout_us)}") from error
+                what = f"attempt {self.attempt} of step {self.name}"
+                raise StepTimeoutError(f"{what} took longer than {show_duration(timeout_us)}") from error
             raise
 
 
@@ -167,8 +177,9 @@ def _enter(attempt: Attempt) -> None:
 def _strip(error: BaseException) -> BaseException:
     """Drop wf's own frames from the top of a traceback: the reader wants the step's."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and "/wf/worker/" in trace.tb_frame.f_code.co_filename.replace("\\", "/"):
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OWN_FILES:
         trace = trace.tb_next
     return error.with_traceback(trace)
 
 
+_OWN_FILES = {__file__, asyncio.timeouts.__file__, functools.__file__}

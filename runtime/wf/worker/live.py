@@ -25,6 +25,7 @@ from wf.engine.replay import Opened, Replay
 from wf.errors import DecryptionError, FatalError, StepError
 from wf.records import End, decode_meta, encode_meta, open_event, open_message, seal_new_run
 from wf.registry import Workflow
+from wf.worker.tail import LogTail
 from wf.world import (
     Append,
     DropHook,
@@ -43,7 +44,6 @@ from wf.world import (
     StartRun,
     WatchRun,
 )
-from wf.worker.tail import LogTail
 
 if TYPE_CHECKING:
     from wf.worker.worker import Worker
@@ -56,8 +56,8 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answers", "attempts", "cancel_reason", "inbox_high", "is_dirty", "is_ended", "is_lost", "max_events", "queued",
-        "replay", "row", "run_id", "starts", "tail", "wants_claim", "worker", "workflow",
+        "answers", "attempts", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost", "max_events", "queued",
+        "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any]) -> None:
@@ -71,11 +71,11 @@ class LiveRun:
         self.answers: list[Callable[[], None]] = []
         self.queued = 0
         self.inbox_high = 0
+        self.is_committing = False
         self.is_dirty = False
         self.is_ended = False
         self.is_lost = False
         self.max_events = worker.limits.events
-        self.cancel_reason: str | None = None
 
         def start_body(arguments: dict[str, Any]) -> Any:
             args, kwargs = workflow.signature.apply(arguments)
@@ -94,7 +94,7 @@ class LiveRun:
     @property
     def is_idle(self) -> bool:
         """Nothing of this run is under way here: its next move comes from outside, or never."""
-        return not (self.attempts or self.queued or self.is_dirty or self.starts)
+        return not (self.attempts or self.queued or self.is_dirty or self.is_committing)
 
     # -- taking over
 
@@ -176,6 +176,7 @@ class LiveRun:
     def take_append(self) -> tuple[Append, list[int], list[Callable[[], None]]]:
         """Hand out what is to be committed, and what its commit sets free."""
         self.is_dirty = False
+        self.is_committing = True
         starts, answers = self.starts, self.answers
         self.starts, self.answers = [], []
         return self.tail.take(), starts, answers
@@ -244,9 +245,7 @@ class LiveRun:
                 self._finish(self._record(command), "cancelled")
 
     def _record(self, command: commands.Command) -> events.Event:
-        return self._add(
-            command.event or "", command.correlation_id, command.name, None, command.meta, command.data
-        )
+        return self._add(command.event or "", command.correlation_id, command.name, None, command.meta, command.data)
 
     def _finish(
         self, event: events.Event, status: str, error_code: str | None = None, continued: NewRun | None = None
@@ -320,7 +319,8 @@ class LiveRun:
 
     def _want_slot(self, state: StepState) -> None:
         if self.worker.take_slot(state.step):
-            self.begin_attempt(state.correlation_id)
+            if not self.begin_attempt(state.correlation_id):
+                self.worker.free_slot(state.step)
         else:
             self.worker.queue_for_slot(self, state.correlation_id)
 
@@ -355,7 +355,9 @@ class LiveRun:
             self.replay.apply(event, data)
             self._process_commands()
 
-    def attempt_failed(self, number: int, attempt: int, error: BaseException, log: list[PutLog], *, is_final: bool) -> None:
+    def attempt_failed(
+        self, number: int, attempt: int, error: BaseException, log: list[PutLog], *, is_final: bool
+    ) -> None:
         """Record a failed attempt: plan the next one, or give the body the exception."""
         if self.is_lost:
             return
@@ -369,9 +371,7 @@ class LiveRun:
             self._fail_step(state, error)
             return
         meta = encode_meta({"due_at": due_at, "error_type": codec.public_type_name(type(error))})
-        event = self._add(
-            events.STEP_RETRYING, number, state.name, attempt, meta, codec.encode(error, "error")
-        )
+        event = self._add(events.STEP_RETRYING, number, state.name, attempt, meta, codec.encode(error, "error"))
         self.replay.apply(event, None)
         self.tail.add_effect(PutWait(number, "retry", due_at))
         self.worker.add_timer(due_at, self, number)
@@ -466,7 +466,9 @@ class LiveRun:
             case "lock_granted":
                 self._receive_grant(number)
             case "hook_conflict":
-                event = self._add(events.HOOK_CONFLICT, number, None, None, encode_meta({"run_id": meta.get("run_id", "")}))
+                event = self._add(
+                    events.HOOK_CONFLICT, number, None, None, encode_meta({"run_id": meta.get("run_id", "")})
+                )
                 self.replay.apply(event, None)
                 self._process_commands()
             case "child_ended" | "child_conflict":
@@ -543,4 +545,3 @@ class LiveRun:
         for attempt in list(self.attempts.values()):
             attempt.cancel("the worker lost this run")
         self.replay.close()
-

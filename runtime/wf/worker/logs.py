@@ -75,7 +75,7 @@ class AttemptLog:
             return []
         if self._dropped:
             lines.append(LogLine(lines[-1].at, "stderr", f"… {self._dropped} more lines were not kept"))
-        number, count = attempt.number, attempt.state.attempt
+        number, count = attempt.number, attempt.attempt
         data = msgspec.json.encode([[line.at, line.source, _printable(line.text)] for line in lines])
         payload = attempt.live.tail.key.seal(f"log:{number}:{count}:0", "log", codec.pack(data))
         return [PutLog(number, count, 0, lines[0].at, payload)]

@@ -17,7 +17,19 @@ from wf.world import Append, Effect, RunRow
 class LogTail:
     """Builds one run's appends under one lease."""
 
-    __slots__ = ("_added", "_effects", "_taken", "_taken_seq", "at", "epoch", "head", "key", "payload_bytes", "run_id", "seq")
+    __slots__ = (
+        "_added",
+        "_effects",
+        "_taken",
+        "_taken_seq",
+        "at",
+        "epoch",
+        "head",
+        "key",
+        "payload_bytes",
+        "run_id",
+        "seq",
+    )
 
     def __init__(self, row: RunRow, key: RunKey) -> None:
         self.run_id = row.run_id

@@ -23,7 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from wf import codec, events, registry
-from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError, RunNotFoundError, StorageFull, WorldError
+from wf.errors import (
+    DecryptionError,
+    NondeterminismError,
+    NotRegisteredError,
+    RunNotFoundError,
+    StorageFull,
+    WorldError,
+)
 from wf.ids import new_ulid
 from wf.records import End, decode_meta, encode_meta, find_last, open_message, read_end
 from wf.registry import Step
@@ -31,7 +38,7 @@ from wf.session import Session
 from wf.worker import guard, logs
 from wf.worker.attempts import Attempt
 from wf.worker.live import LiveRun
-from wf.worlds.process import process_token
+from wf.worker.tail import LogTail
 from wf.world import (
     LEASE_SECONDS,
     Attention,
@@ -41,7 +48,7 @@ from wf.world import (
     Release,
     WorkerHello,
 )
-from wf.worker.tail import LogTail
+from wf.worlds.process import process_token
 
 log = logging.getLogger("wf.worker")
 
@@ -51,6 +58,7 @@ MAX_THREADS = 64
 CLAIM_BATCH = 64
 OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
+RESTART_SECONDS = 0.2
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
 
 
@@ -212,7 +220,10 @@ class Worker:
                 raise
             except Exception:
                 log.exception("the worker's %s failed and starts again", loop.__name__)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(RESTART_SECONDS)
+                self._mail.update(self._runs)
+                for bell in (self._dirty_bell, self._claim_bell, self._mail_bell):
+                    bell.set()
 
     # -- committing
 
@@ -253,6 +264,7 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, COMMIT_RETRY_SECONDS[1])
         for run, (_, starts, answers), outcome in zip(runs, taken, outcomes, strict=True):
+            run.is_committing = False
             if outcome == "fenced":
                 log.warning("run %s has another owner now; what was not committed is dropped", run.run_id)
                 self._forget(run)
@@ -310,7 +322,7 @@ class Worker:
         """Take a slot for an attempt, if one is free and nobody waits for it. Operations need none."""
         if step.id.startswith(OPERATION):
             return True
-        if self._free_slots > 0 and not self._slot_queue:
+        if self._free_slots > 0 and not self._slot_queue and self._is_open:
             self._free_slots -= 1
             return True
         return False
@@ -324,7 +336,7 @@ class Worker:
         if step.id.startswith(OPERATION):
             return
         self._free_slots += 1
-        while self._slot_queue and self._free_slots > 0:
+        while self._slot_queue and self._free_slots > 0 and self._is_open:  # who leaves begins nothing
             run, number = self._slot_queue.popleft()
             run.queued -= 1
             if not run.is_lost and run.begin_attempt(number):
@@ -379,9 +391,9 @@ class Worker:
         self._claim_bell.set()
 
     def _want_claims(self) -> None:
-        if self._next_claim_at is not None and len(self._active) <= self.concurrency * 3 // 4:
-            if self._next_claim_at <= self.clock.now_us():
-                self._claim_bell.set()
+        has_room = len(self._active) <= self.concurrency * 3 // 4
+        if has_room and self._next_claim_at is not None and self._next_claim_at <= self.clock.now_us():
+            self._claim_bell.set()
 
     async def _claim_loop(self) -> None:
         bell = self._claim_bell
@@ -411,8 +423,9 @@ class Worker:
                 continue
             self._next_claim_at = claims.next_due_at
             for claimed in claims.unregistered:
-                known = [workflow.id for workflow in registry.list_workflows()]
-                await self._give_up(claimed, NotRegisteredError("workflow", claimed.run.workflow, known))
+                await self._adopt(claimed)
+            if any(registry.find_workflow(claimed.run.workflow) for claimed in claims.unregistered):
+                await self.announce()  # some were registered after we came
             for claimed in claims.claimed:
                 await self._adopt(claimed)
             if len(claims.claimed) + len(claims.unregistered) < room and (
@@ -428,7 +441,8 @@ class Worker:
             await self._end_without_body(claimed)
             return
         if workflow is None:
-            await self._give_up(claimed, NotRegisteredError("workflow", row.workflow))
+            known = [other.id for other in registry.list_workflows()]
+            await self._give_up(claimed, NotRegisteredError("workflow", row.workflow, known))
             return
         stale = self._runs.get(row.run_id)
         if stale is not None:
@@ -453,7 +467,9 @@ class Worker:
         except Exception as error:  # a body that fails the engine itself must not stop the worker
             log.exception("run %s could not be taken up", row.run_id)
             self._forget(run)
-            await self._give_up(claimed, NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id))
+            await self._give_up(
+                claimed, NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
+            )
             return
         if row.attention is not None:
             await self.world.set_attention(self.worker_id, row.run_id, row.epoch, None)

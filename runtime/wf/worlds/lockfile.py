@@ -20,20 +20,17 @@ import os
 import stat
 import sys
 import tempfile
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from wf.errors import StorageFull, WorldError
 from wf.worlds.process import is_process_alive, process_token
+from wf.worlds.sqlite import files
 
 SOCKET_PATH_LIMIT: Final = 100
 """`sun_path` holds 104 bytes with its NUL on macOS, 108 on Linux."""
-
-NETWORK_FILESYSTEMS: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse"}
-)
-"""Where flock, or the shared memory of SQLite's write-ahead log, cannot be trusted between machines."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -56,7 +53,7 @@ def try_acquire(world_path: str, url: str = "") -> WorldLock | None:
     """Lock a world, or give None if anybody (this process included) holds it.
 
     Makes the directory (0700) and the file (0600) where they are missing. Raises `WorldError`
-    where no lock can be had at all: read-only or network file systems, missing rights.
+    where no lock can be had at all (read-only file systems, missing rights).
     """
     path = lock_path(world_path)
     while True:
@@ -230,19 +227,12 @@ def _open_lock(path: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         try:
-            fd = os.open(path, flags, 0o600)
+            return os.open(path, flags, 0o600)
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
-            fd = os.open(path, flags, 0o600)
+            files.make_private(Path(path))  # with the folders on the way to it
+            return os.open(path, flags, 0o600)
     except OSError as error:
         raise _explain(error, path) from error
-    kind = _filesystem_of(path)
-    if kind in NETWORK_FILESYSTEMS:
-        os.close(fd)
-        refusal = WorldError(f"{path!r} lies on a network file system ({kind}), where locks cannot be trusted")
-        refusal.hint = "keep the world on a local disk; several machines share a world through postgresql://"
-        raise refusal
-    return fd
 
 
 def _is_at(fd: int, path: str) -> bool:
@@ -252,24 +242,8 @@ def _is_at(fd: int, path: str) -> bool:
         return False
 
 
-def _filesystem_of(path: str) -> str | None:
-    """Name the type of the file system of `path` where that is cheap to know (Linux)."""
-    try:
-        device = os.stat(path).st_dev
-        wanted = f"{os.major(device)}:{os.minor(device)}".encode()
-        with open("/proc/self/mountinfo", "rb") as file:
-            for line in file:
-                fields = line.split()
-                if fields[2] == wanted:
-                    return fields[fields.index(b"-") + 1].decode("ascii", "replace")
-    except (OSError, ValueError, IndexError, AttributeError):
-        pass
-    return None
-
-
 def _explain(error: OSError, path: str) -> WorldError:
     reason = error.strerror or type(error).__name__
-    result: WorldError
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return StorageFull(f"no space left for {path!r}")
     result = WorldError(f"cannot lock the world: {path!r}: {reason}")

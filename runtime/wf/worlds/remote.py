@@ -161,7 +161,6 @@ class RemoteWorld(ForwardingWorld):
         self,
         endpoint: str,
         *,
-        on_lost: Callable[[], None] | None = None,
         max_frame: int = wire.MAX_FRAME,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
@@ -171,7 +170,7 @@ class RemoteWorld(ForwardingWorld):
         self.endpoint = endpoint
         self.max_frame = max_frame
         self.patience_seconds = patience_seconds
-        self._on_lost = on_lost
+        self.on_lost: Callable[[], None] | None = None
         self._end: WorldError | None = None
         self._links: dict[asyncio.AbstractEventLoop, _Link] = {}
         self._guard = threading.Lock()  # of the two above: loops of several threads use one world
@@ -232,8 +231,8 @@ class RemoteWorld(ForwardingWorld):
 
     def lose(self, error: WorldError) -> None:
         """End this world: the owner went away."""
-        if self._finish(error) and self._on_lost is not None:
-            self._on_lost()
+        if self._finish(error) and self.on_lost is not None:
+            self.on_lost()
 
     def forget(self, link: _Link) -> None:
         with self._guard:

@@ -32,7 +32,7 @@ from typing import Any, Final
 import msgspec
 
 from wf.errors import PayloadTooLargeError, WorldError
-from wf.world import Claims, Release, WorkerHello, World
+from wf.world import Claimed, Claims, InboxMessage, WorkerHello, World
 from wf.worlds import wire
 from wf.worlds.lockfile import prepare_private_directory, private_directory
 from wf.worlds.process import is_process_alive, process_token
@@ -91,6 +91,7 @@ class WorldServer:
         self._emptied: asyncio.Event
         self._stopped: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._chores: set[asyncio.Task[None]] = set()
+        self._orphans: dict[str, list[Claims]] = {}
         _servers.add(self)
 
     async def start(self) -> str:
@@ -127,8 +128,7 @@ class WorldServer:
                         raise _unservable(error) from error
                     failure = error  # a file system without sockets, for example
                     continue
-                found = os.stat(path)
-                self._socket_id = (found.st_dev, found.st_ino)
+                self._socket_id = _identify(path)
                 self.endpoint = f"unix:{path}"
                 return listener
             if failure is not None:
@@ -146,17 +146,19 @@ class WorldServer:
         self.endpoint = f"tcp:{host}:{port}:{self.token}"
         return listener
 
+    def is_reachable(self) -> bool:
+        """Tell whether the socket file is still there for others to connect to."""
+        if self._socket_id is None:
+            return True
+        return _identify(self.endpoint.removeprefix("unix:")) == self._socket_id
+
     def _unlink_socket(self) -> None:
         """Remove our socket file, but never one that a later owner put in its place."""
-        if self._socket_id is None:
-            return
-        path = self.endpoint.removeprefix("unix:")
-        try:
-            found = os.stat(path)
-            if (found.st_dev, found.st_ino) == self._socket_id:
-                os.unlink(path)
-        except OSError:
-            pass
+        if self._socket_id is not None and self.is_reachable():
+            try:
+                os.unlink(self.endpoint.removeprefix("unix:"))
+            except OSError:
+                pass
 
     # -- the thread
 
@@ -231,20 +233,41 @@ class WorldServer:
                     del workers[worker_id]  # it came back
                 elif not is_process_alive(process):
                     del workers[worker_id]
-                    await self._try(self.world.close_worker(worker_id))
+                    self.forget_worker(worker_id)
+                    try:
+                        await self.world.close_worker(worker_id)
+                    except WorldError as error:
+                        _log.warning("the leases of a worker that died stay until they expire: %s", error)
             if not workers:
                 return
 
-    async def give_back(self, worker_id: str, claims: Claims) -> None:
-        releases = [Release(c.run.run_id, c.run.epoch) for c in (*claims.claimed, *claims.unregistered)]
-        if releases:
-            await self._try(self.world.release(worker_id, releases))
+    def orphan(self, worker_id: str, claims: Claims) -> None:
+        """Keep claims whose result reached nobody for the worker's next claim."""
+        found = [*claims.claimed, *claims.unregistered]
+        if found:
+            self._orphans.setdefault(worker_id, []).append(claims)
 
-    async def _try(self, call: Coroutine[Any, Any, object]) -> None:
-        try:
-            await call
-        except Exception as error:  # whatever it is, time frees what this could not
-            _log.warning("leases stay until they expire: %s", error)
+    async def adopt(self, worker_id: str, claims: Claims) -> Claims:
+        """Add to claims what the worker has leased before without having heard of it."""
+        orphans = self._orphans.get(worker_id)
+        if not orphans:
+            return claims
+        run_ids = [found.run.run_id for lost in orphans for found in (*lost.claimed, *lost.unregistered)]
+        inboxes: dict[str, list[InboxMessage]] = {}
+        for message in await self.world.read_inbox(worker_id, run_ids, 0):
+            inboxes.setdefault(message.run_id, []).append(message)
+        self._orphans.pop(worker_id, None)
+        # Only the worker could have appended to their logs; its inboxes may have grown.
+        return Claims(
+            [_refresh(found, inboxes) for lost in orphans for found in lost.claimed] + claims.claimed,
+            [_refresh(found, inboxes) for lost in orphans for found in lost.unregistered] + claims.unregistered,
+            claims.next_due_at,
+        )
+
+    def forget_worker(self, worker_id: str) -> None:
+        self._orphans.pop(worker_id, None)
+        for peer in self.peers:
+            peer.workers.pop(worker_id, None)
 
 
 _servers: Final[weakref.WeakSet[WorldServer]] = weakref.WeakSet()
@@ -294,7 +317,7 @@ class _Peer(asyncio.Protocol):
         if self._drained is not None:
             self._drained.set()
         for worker_id, claims in self._unconfirmed.values():
-            self.server.begin_chore(self.server.give_back(worker_id, claims))
+            self.server.orphan(worker_id, claims)
         self._unconfirmed.clear()
         if self.workers:
             self.server.begin_chore(self.server.bury(dict(self.workers)))
@@ -427,8 +450,7 @@ class _Peer(asyncio.Protocol):
                 self._unconfirmed.pop(frame.id, None)
             case wire.DECLINED:
                 if frame.id in self._unconfirmed:
-                    worker_id, claims = self._unconfirmed.pop(frame.id)
-                    self.server.begin_chore(self.server.give_back(worker_id, claims))
+                    self.server.orphan(*self._unconfirmed.pop(frame.id))
             case _:
                 raise wire.GarbledError(f"{frame.kind} is not for a server")
 
@@ -452,17 +474,22 @@ class _Peer(asyncio.Protocol):
         result: Any = None
         try:
             result = await getattr(self._world, method.name)(*arguments)
+            if method is wire.CLAIM:
+                result = await self.server.adopt(arguments[0], result)
             body = wire.encode_body(result)
+            while method is wire.CLAIM and len(body) > self.server.max_frame and _is_long(result):
+                result = _shorten(result)
+                body = wire.encode_body(result)
             if len(body) > self.server.max_frame:
                 raise PayloadTooLargeError(f"the reply to {method.name}", len(body), self.server.max_frame)
         except Exception as error:  # every failure is the caller's to handle
             kind = wire.ERROR
             body = wire.encode_error(error)
-        if method is wire.CLAIM and result is not None:
-            if kind == wire.ERROR or not self._is_open:
-                await self.server.give_back(arguments[0], result)
-            else:
+        if method is wire.CLAIM:
+            if self._is_open and kind == wire.RESULT:
                 self._unconfirmed[id] = (arguments[0], result)
+            elif result is not None:
+                self.server.orphan(arguments[0], result)
         elif method is wire.OPEN_WORKER and kind == wire.RESULT:
             hello: WorkerHello = arguments[0]
             if self._is_open:
@@ -470,8 +497,7 @@ class _Peer(asyncio.Protocol):
             else:
                 self.server.begin_chore(self.server.bury({hello.worker_id: hello.process}))
         elif method is wire.CLOSE_WORKER and kind == wire.RESULT:
-            for peer in self.server.peers:
-                peer.workers.pop(arguments[0], None)
+            self.server.forget_worker(arguments[0])
         if self._drained is not None:
             await self._drained.wait()
         self._write(kind, id, body)
@@ -493,6 +519,23 @@ class _Peer(asyncio.Protocol):
         self._undos[id] = undo
         is_ready = True
         self._write(wire.RESULT, id, wire.encode_body(None))
+
+
+def _refresh(found: Claimed, inboxes: dict[str, list[InboxMessage]]) -> Claimed:
+    return Claimed(found.run, found.events, inboxes.get(found.run.run_id, []))
+
+
+def _is_long(claims: Claims) -> bool:
+    return any(len(found.events) > 1 for found in (*claims.claimed, *claims.unregistered))
+
+
+def _shorten(claims: Claims) -> Claims:
+    """Leave out the later half of each log: who claims reads on where the events end."""
+
+    def cut(found: Claimed) -> Claimed:
+        return Claimed(found.run, found.events[: (len(found.events) + 1) // 2], found.inbox)
+
+    return Claims([cut(found) for found in claims.claimed], [cut(f) for f in claims.unregistered], claims.next_due_at)
 
 
 def _decode_text(body: memoryview) -> str:
@@ -522,6 +565,14 @@ def _bind_unix(path: str) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _identify(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _unservable(error: OSError) -> WorldError:

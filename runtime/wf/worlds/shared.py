@@ -1,54 +1,49 @@
 """An SQLite world that several processes share: owned by one of them, reached by all.
 
-1. Whoever holds the lock file owns the world; nobody else opens the database. A worker that finds
-   it free becomes the owner and serves the others; a client that finds it free borrows it for a
-   call and lets go when it was idle for 50 ms.
+1. Whoever holds the lock file owns the world; nobody else opens the database to write. A worker
+   that finds it free becomes the owner and serves the others; a client that finds it free borrows
+   it for its calls (`keeper`).
 2. When the owner goes away, workers elect another and their calls go on there. A call whose
    outcome is unknown is repeated so that it happens once: commits are idempotent by law 2 of
-   `wf.world`, messages carry a delivery id, and what remains (`_reconcile`) asks the log.
+   `wf.world`, messages carry a delivery id, and for the rest `_reconcile` asks the log.
 3. Doorbells survive the change of owner. Whoever may have missed some gets one ring without a
    detail (`""`), which means: anything may have happened, look.
-4. Where this process owns the world, calls do not pass through here: the backend's methods are
-   bound into the instance. So a method of a `SharedWorld` must not be kept across an `await`.
-5. Ownership is decided on one thread per process (`wf-world-keeper`), never on a user's loop,
-   which may be blocked, closed or cancelled at any moment while it holds what others wait for.
+4. Where this process owns the world, a worker's calls do not pass through here: the backend's
+   methods are bound into the instance. A method that was looked up before an election still works.
 
-Things that do not work: letting go by a timer on the caller's loop (a script blocks it right after
-`start`); one flock per object (a second descriptor of the same process is refused, so objects
-share a home); unlocking in a forked child (flock belongs to the description, see `lockfile`).
+A client without an owner to ask is rung every 100 ms for whatever it subscribed to; it never
+takes the world only to listen.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 import secrets
-import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, Literal
 
 import msgspec
 
 from wf.errors import WorldBusy, WorldError
 from wf.world import (
+    EVENTS_PER_CLAIM,
     Appended,
+    Claimed,
     Claims,
     Created,
     Doorbell,
-    Message,
-    Release,
     RunFilter,
     Sent,
     WorkerHello,
 )
 from wf.worlds import lockfile, wire
-from wf.worlds.lockfile import Holder, WorldLock
+from wf.worlds.keeper import Home, find_keeper, keeper
+from wf.worlds.lockfile import Holder
 from wf.worlds.remote import ForwardingWorld, RemoteWorld
-from wf.worlds.server import WorldServer
-from wf.worlds.sqlite import SqliteWorld
+from wf.worlds.subscriptions import Backend, Bench, call_on
 from wf.worlds.wire import METHOD, METHODS, ConnectionLost
 
 ELECTION_SECONDS: Final = 5.0
@@ -57,40 +52,23 @@ ELECTION_SECONDS: Final = 5.0
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
 
-IDLE_SECONDS: Final = 0.05
-"""A borrowed world is given back after this long without a call."""
+PAGE: Final = 1000
 
-HOLD_SECONDS: Final = 1.0
-"""A burst of calls may keep a borrowed world for so long; then others get their chance."""
-
-GAP_SECONDS: Final = 2 * LONGEST_PAUSE
-"""And so long the borrower keeps away, so that whoever tries at intervals comes upon it free."""
-
-POLL_SECONDS: Final = 0.1
-"""How often a subscriber of a world that nobody serves is rung."""
-
-PATROL_SECONDS: Final = 2.0
-"""How often an owner looks whether its files are still where they were."""
-
-Result = TypeVar("Result")
-
-_OPEN_WORKER: Final = METHOD["open_worker"]
-_CLOSE_WORKER: Final = METHOD["close_worker"]
 _SEND: Final = METHOD["send"]
-_KEPT: Final = frozenset({"open_worker", "close_worker"})
-"""Methods that are not bound, since a later election needs to know of them."""
+_UNBOUND: Final = frozenset({"open_worker", "close_worker"})
+"""Methods that always pass through here, since a new owner must hear of them."""
 
 
 class SharedWorld(ForwardingWorld):
     """The world at `path` for this process, whoever owns it.
 
-    Role `worker`: joins (or becomes) the owner in `open` and stays. Role `client`: needs no `open`
-    and holds nothing between its calls but a connection. `durability` counts where this process
-    owns the world; else the owner's does, and the attribute then says which that is.
+    Role `worker`: joins the owner, or becomes it, in `open`, and stays until `close`. Role
+    `client`: needs no `open` and keeps nothing between its calls but a connection. `durability`
+    counts where this process owns the world; else the owner's does, and the attribute says so.
 
-    `on_change` is called on the loop that ran `open`, after every election but the first. Workers
-    that were announced here are announced to the new owner by then.
-    Any loop of any thread may call. `close` before the loop ends, or let a client's loop just end.
+    `on_change` is called on the loop that ran `open`, after every election but the first; workers
+    that were announced through this object are announced to the new owner before that.
+    Any loop of any thread may call.
     """
 
     def __init__(
@@ -101,28 +79,26 @@ class SharedWorld(ForwardingWorld):
         *,
         on_change: Callable[[], None] | None = None,
     ) -> None:
-        self.path = os.path.realpath(path)
+        self.path: Final = os.path.realpath(path)
         self.url = f"sqlite:///{self.path}"
         self.durability = durability
-        self.role = role
-        self.wanted_durability = durability
-        self.hellos: dict[str, WorkerHello] = {}
+        self.role: Final = role
+        self._wanted_durability: Final = durability
         self._on_change = on_change
         self._opened_on: asyncio.AbstractEventLoop | None = None
-        self._backend: _Backend | None = None
-        self._was_settled = False
+        self._backend: Backend | None = None
         self._failure: WorldError | None = None
+        self._was_settled = False
+        self._hellos: dict[str, WorkerHello] = {}
         self._leases: dict[str, int] = {}
-        self._benches: dict[asyncio.AbstractEventLoop, _Bench] = {}
-        self.gate = asyncio.Lock()  # one election at a time; on the keeper's loop
+        self._benches: dict[asyncio.AbstractEventLoop, Bench] = {}
+        self._gate = asyncio.Lock()  # one election at a time; used on the keeper's loop only
         _instances.add(self)
-
-    # -- life
 
     @property
     def is_owner(self) -> bool:
-        """Whether this process owns the world now and serves it."""
-        return isinstance(self._backend, _Home)
+        """Whether this process owns the world and serves it, as far as this object is concerned."""
+        return isinstance(self._backend, Home)
 
     async def open(self) -> None:
         """As a worker: find the owner or become it. Raises `WorldBusy` if neither works within 5 s."""
@@ -131,15 +107,17 @@ class SharedWorld(ForwardingWorld):
             await self._find()
 
     async def close(self) -> None:
-        if self._failure is not None and self._backend is None and not self._benches:
-            return
-        self._failure = WorldError("this world was closed")
+        """Leave the world. As the owner's last worker: give it up, so that others can have it at once."""
+        if self._failure is None:
+            self._failure = WorldError("this world was closed")
         self._unbind()
         benches, self._benches = self._benches, {}
         for bench in benches.values():
             bench.close_from_anywhere()
-        await _keeper().do(_keeper().part(self))
-        # Connections of this loop close in its next turn: do not leave before.
+        at_home = find_keeper()
+        if at_home is not None:
+            await at_home.do(self._part())
+        # The connections of this loop close in its next turn: do not leave before.
         await asyncio.sleep(0)
 
     # -- calls
@@ -151,11 +129,13 @@ class SharedWorld(ForwardingWorld):
         while True:
             backend = await self._find()
             try:
-                if backend is None:
-                    result = await _keeper().do(_keeper().lend(self, method.name, arguments))
-                    if result is _ELSEWHERE:
-                        continue
-                elif isinstance(backend, _Home):
+                if isinstance(backend, RemoteWorld):
+                    if method is _SEND and arguments[1].delivery_id is None:
+                        is_own_id = True
+                        message = msgspec.structs.replace(arguments[1], delivery_id=f"try_{secrets.token_hex(16)}")
+                        arguments = (arguments[0], message, *arguments[2:])
+                    result = await backend.call(method, *arguments)
+                elif backend is not None:
                     if not backend.enter():
                         self.lose(backend)
                         continue
@@ -164,48 +144,45 @@ class SharedWorld(ForwardingWorld):
                     finally:
                         backend.leave()
                 else:
-                    if method is _SEND and arguments[1].delivery_id is None:
-                        is_own_id = True
-                        arguments = (arguments[0], _with_delivery_id(arguments[1]), *arguments[2:])
-                    result = await backend.call(method, *arguments)
+                    has_lent, result = await keeper().do(self._borrow(method, arguments))
+                    if not has_lent:
+                        continue
             except ConnectionLost as error:
                 self.lose(backend)
-                if error.was_sent:
-                    was_tried = True
-                    if method is wire.CLAIM:
-                        await self._release_unheard(arguments[0])
+                was_tried = was_tried or error.was_sent
                 continue
+            if was_tried:
+                result = await self._reconcile(method, arguments, result, is_own_id)
             self._note(method, arguments, result)
-            return await self._reconcile(method, arguments, result, is_own_id) if was_tried else result
+            return result
 
-    async def _find(self) -> _Backend | None:
+    async def _find(self) -> Backend | None:
         """Give the backend of this moment. None, for a client only: nobody serves the world."""
-        if self._failure is not None:
-            raise self._failure.with_traceback(None)
-        backend = self._backend
-        if backend is not None:
-            return backend
-        keeper = _keeper()
-        if self.role == "worker":
-            while self._backend is None:
-                await keeper.do(keeper.elect(self))
-                if self._failure is not None:
-                    raise self._failure.with_traceback(None)
-            return self._backend
-        home = keeper.homes.get(self.path)
-        return home if home is not None and home.is_serving else None
+        while True:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            backend = self._backend
+            if backend is not None:
+                return backend
+            if self.role == "client":
+                at_home = find_keeper()
+                home = at_home.homes.get(self.path) if at_home is not None else None
+                return home if home is not None and home.is_serving else None
+            await keeper().do(self._elect())
 
     def _note(self, method: wire.Method, arguments: tuple[Any, ...], result: Any) -> None:
-        """Remember what a new owner must be told, or what a lost reply must be told from."""
+        """Remember what the next owner must be told, and which leases were heard of."""
         match method.name:
             case "open_worker":
-                self.hellos[arguments[0].worker_id] = arguments[0]
+                self._hellos[arguments[0].worker_id] = arguments[0]
             case "close_worker":
-                self.hellos.pop(arguments[0], None)
+                self._hellos.pop(arguments[0], None)
+                if not self._hellos:
+                    self._leases.clear()
             case "claim":
                 claims: Claims = result
-                for claimed in (*claims.claimed, *claims.unregistered):
-                    self._leases[claimed.run.run_id] = claimed.run.epoch
+                for found in (*claims.claimed, *claims.unregistered):
+                    self._leases[found.run.run_id] = found.run.epoch
             case "release":
                 for release in arguments[1]:
                     self._leases.pop(release.run_id, None)
@@ -214,36 +191,17 @@ class SharedWorld(ForwardingWorld):
             case _:
                 pass
 
-    async def _release_unheard(self, worker_id: str) -> None:
-        """Give back leases of a `claim` whose result was lost with its connection.
+    # -- repeated calls
 
-        The worker does not know of them, and its heartbeats would keep them for ever.
-        """
-        cursor: str | None = None
-        while True:
-            rows = await self.list_runs(RunFilter(status=["pending", "running"], limit=1000, cursor=cursor))
-            unheard = [
-                Release(row.run_id, row.epoch)
-                for row in rows
-                if row.owner == worker_id and self._leases.get(row.run_id) != row.epoch
-            ]
-            if unheard:
-                await self.release(worker_id, unheard)
-            if len(rows) < 1000:
-                return
-            cursor = rows[-1].run_id
-
-    async def _reconcile(
-        self, method: wire.Method, arguments: tuple[Any, ...], result: Any, is_own_id: bool
-    ) -> Any:
-        """Turn the answer to a repeated call into that of its first try, if that one was carried out."""
+    async def _reconcile(self, method: wire.Method, arguments: tuple[Any, ...], result: Any, is_own_id: bool) -> Any:
+        """Turn the answer to a repeated call into that of its first try, if that was carried out."""
         match method.name:
             case "create_run":
                 created: Created = result
-                run = arguments[0]
+                event = arguments[0].event
                 if not created.is_new:
-                    first = await self.read_events(run.event.run_id, 0, 1)
-                    if first and first[0].link == run.event.link:
+                    first = await self.read_events(event.run_id, 0, 1)
+                    if first and first[0].link == event.link:
                         return Created(True, created.run)
             case "send":
                 sent: Sent = result
@@ -255,34 +213,147 @@ class SharedWorld(ForwardingWorld):
                 if appended.status in ("moved", "closed") and payloads:
                     rows = await self.read_chunks(run_id, name, start_index, len(payloads))
                     if [row.payload for row in rows] == list(payloads):
-                        return Appended("written", rows[-1].index)
+                        return Appended("written", appended.tail_index)
             case "set_attention":
                 _, run_id, epoch, attention = arguments
                 if result == "fenced":
                     row = await self.get_run(run_id)
                     if row is not None and row.epoch == epoch and row.attention == attention:
                         return "applied"
+            case "claim":
+                return await self._add_unheard(arguments[0], result)
             case _:
                 pass
         return result
 
-    # -- elections (the keeper calls these, on its thread)
+    async def _add_unheard(self, worker_id: str, claims: Claims) -> Claims:
+        """Add to claims what an owner leased to this worker and died before it could say so.
 
-    def settle(self, backend: _Backend) -> None:
-        """Make `backend` the world's present place."""
-        self.durability = backend.world.durability if isinstance(backend, _Home) else backend.durability
-        if isinstance(backend, _Home) and self.role == "worker":
+        Nobody else would: the worker's heartbeats keep these leases, and it does not know of them.
+        An owner that lives keeps what it could not deliver itself (law 3 of `server`).
+        """
+        heard = dict(self._leases)
+        heard.update((found.run.run_id, found.run.epoch) for found in (*claims.claimed, *claims.unregistered))
+        workflows = set(self._hellos[worker_id].workflows) if worker_id in self._hellos else set()
+        claimed, unregistered = list(claims.claimed), list(claims.unregistered)
+        cursor: str | None = None
+        while True:
+            rows = await self.list_runs(RunFilter(status=["pending", "running"], limit=PAGE, cursor=cursor))
+            for row in rows:
+                if row.owner == worker_id and heard.get(row.run_id) != row.epoch:
+                    events = await self.read_events(row.run_id, 0, EVENTS_PER_CLAIM)
+                    inbox = await self.read_inbox(worker_id, [row.run_id], 0)
+                    (claimed if row.workflow in workflows else unregistered).append(Claimed(row, events, inbox))
+            if len(rows) < PAGE:
+                return Claims(claimed, unregistered, claims.next_due_at)
+            cursor = rows[-1].run_id
+
+    # -- elections: on the keeper's loop
+
+    async def _elect(self) -> None:
+        """Settle, as a worker: in the home of this process, or at the owner's endpoint."""
+        async with self._gate:
+            deadline = time.monotonic() + ELECTION_SECONDS
+            pause = FIRST_PAUSE
+            while self._backend is None and self._failure is None:
+                home = await keeper().take(self.path, self._wanted_durability, as_worker=True)
+                if home is not None:
+                    for hello in self._hellos.values():
+                        await home.world.open_worker(hello)
+                    self._settle(home)
+                    return
+                holder = lockfile.read_holder(self.path)
+                if await self._try_connect(holder):
+                    return
+                if time.monotonic() > deadline:
+                    raise _busy(self.path, holder)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _borrow(self, method: wire.Method, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
+        """Do a client's call in a home of this process; or settle at the owner's endpoint, and say False."""
+        deadline = time.monotonic() + ELECTION_SECONDS
+        pause = FIRST_PAUSE
+        while True:
+            home = await keeper().take(self.path, self._wanted_durability, as_worker=False)
+            if home is not None:
+                try:
+                    return True, await getattr(home.world, method.name)(*arguments)
+                finally:
+                    home.leave()
+            await self._connect()
+            if self._backend is not None:
+                return False, None
+            if time.monotonic() > deadline:
+                raise _busy(self.path, lockfile.read_holder(self.path))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _connect(self) -> None:
+        """Settle, as a client, at the owner's endpoint, if there is one."""
+        async with self._gate:
+            if self._backend is None and self._failure is None:
+                await self._try_connect(lockfile.read_holder(self.path))
+
+    async def _try_connect(self, holder: Holder | None) -> bool:
+        if holder is None or holder.endpoint is None or holder.pid == os.getpid():
+            return False
+        remote = RemoteWorld(holder.endpoint)
+        try:
+            await remote.open()
+            if remote.process != holder.process:
+                raise ConnectionLost("another process answers than the one that holds the lock", was_sent=False)
+            for hello in self._hellos.values():
+                await remote.open_worker(hello)
+        except ConnectionLost:
+            await remote.close()
+            return False
+        except BaseException:
+            await remote.close()
+            raise
+        remote.on_lost = self._hear_of(remote)
+        self._settle(remote)
+        return True
+
+    def _hear_of(self, remote: RemoteWorld) -> Callable[[], None]:
+        this = weakref.ref(self)
+
+        def lose() -> None:
+            world = this()
+            if world is not None:
+                world.lose(remote)
+
+        return lose
+
+    def _settle(self, backend: Backend) -> None:
+        if isinstance(backend, Home):
+            backend.welcome(self)
             for method in METHODS:
-                if method.name not in _KEPT:
+                if method.name not in _UNBOUND:
                     setattr(self, method.name, getattr(backend.world, method.name))
+            self.durability = backend.world.durability
+        else:
+            self.durability = backend.durability
         self._backend = backend
+        if self._failure is not None:
+            self._unbind()  # closed meanwhile, on another thread
+        if backend.is_lost:
+            self.lose(backend)
         was_settled, self._was_settled = self._was_settled, True
         if was_settled and self._on_change is not None and self._opened_on is not None:
-            _call_on(self._opened_on, self._on_change)
-        if isinstance(backend, RemoteWorld) and backend.is_lost:
-            self.lose(backend)
+            call_on(self._opened_on, self._on_change)
 
-    def lose(self, backend: _Backend | None) -> None:
+    async def _part(self) -> None:
+        """Take leave of the backend, once this world is closed."""
+        async with self._gate:
+            backend, self._backend = self._backend, None
+            if isinstance(backend, RemoteWorld):
+                await backend.close()
+            elif backend is not None:
+                await keeper().part(backend)
+            await keeper().give_back(self.path)
+
+    def lose(self, backend: Backend | None) -> None:
         """Take note that a backend is gone; on any thread, any number of times."""
         if backend is None:
             return
@@ -296,32 +367,22 @@ class SharedWorld(ForwardingWorld):
         """Let every call from now on raise `error`."""
         if self._failure is None:
             self._failure = error
-
-    def take_backend(self) -> _Backend | None:
-        backend, self._backend = self._backend, None
-        return backend
-
-    @property
-    def is_settled(self) -> bool:
-        return self._backend is not None
-
-    @property
-    def is_failed(self) -> bool:
-        return self._failure is not None
+        self._unbind()
 
     def _unbind(self) -> None:
         for method in METHODS:
             self.__dict__.pop(method.name, None)
 
-    def forget_parent(self) -> None:
-        """Begin anew in a forked child: what the parent has is not the child's."""
+    def begin_anew_in_child(self) -> None:
+        """Forget, in a forked child, what the parent has: it is not the child's."""
+        self._unbind()
         self._backend = None
         self._was_settled = False
-        self._unbind()
-        self._benches = {}
-        self.hellos = {}
+        self._opened_on = None
+        self._hellos = {}
         self._leases = {}
-        self.gate = asyncio.Lock()
+        self._benches = {}
+        self._gate = asyncio.Lock()
 
     # -- doorbells
 
@@ -333,318 +394,40 @@ class SharedWorld(ForwardingWorld):
         if bench is None:
             for old in [old for old in self._benches if old.is_closed()]:
                 del self._benches[old]
-            bench = self._benches[loop] = _Bench(self, loop)
+            bench = self._benches[loop] = Bench(self, loop)
         return await bench.subscribe(topic, ring)
 
-    async def find_bell(self) -> _Backend | None:
-        """Give the backend that can ring, looking for one without ever taking the world."""
+    async def find_bell(self) -> Backend | None:
+        """Give the backend that can ring. A client looks for an owner, but never takes the world."""
         backend = await self._find()
         if backend is None:
             holder = lockfile.read_holder(self.path)
             if holder is not None and holder.endpoint is not None:
-                keeper = _keeper()
-                await keeper.do(keeper.connect(self))
+                await keeper().do(self._connect())
                 backend = self._backend
+        if isinstance(backend, Home):
+            backend.welcome(self)
         return backend
 
 
 _instances: Final[weakref.WeakSet[SharedWorld]] = weakref.WeakSet()
 
 
-# -- subscriptions --------------------------------------------------------------------------------
+def _busy(path: str, holder: Holder | None) -> WorldBusy:
+    if holder is None:
+        error = WorldBusy(f"another process holds the world {path} and does not say who it is")
+    else:
+        error = WorldBusy(
+            f"process {holder.pid} holds the world {path} and did not answer or let go within {ELECTION_SECONDS:g} s"
+        )
+        error.hint = f"see what process {holder.pid} does; stop it if it hangs"
+    return error
 
 
-class _Subscription:
-    __slots__ = ("backend", "is_live", "ring", "topic", "undo")
-
-    def __init__(self, topic: str, ring: Doorbell) -> None:
-        self.topic = topic
-        self.ring = ring
-        self.backend: _Backend | None = None
-        self.undo: Callable[[], None] | None = None
-        self.is_live = True
+def _begin_anew_in_child() -> None:
+    for world in list(_instances):
+        world.begin_anew_in_child()
 
 
-class _Bench:
-    """The subscriptions of one loop, and the task that finds them a new owner."""
-
-    def __init__(self, world: SharedWorld, loop: asyncio.AbstractEventLoop) -> None:
-        self._world = world
-        self._loop = loop
-        self._subscriptions: list[_Subscription] = []
-        self._following: asyncio.Task[None] | None = None
-
-    async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
-        subscription = _Subscription(topic, ring)
-        self._subscriptions.append(subscription)
-
-        def undo() -> None:
-            self._call(self._drop, subscription)
-
-        try:
-            await self._attach(subscription)
-        except BaseException:
-            self._drop(subscription)
-            raise
-        self._follow()
-        return undo
-
-    def lose_from_anywhere(self, backend: _Backend) -> None:
-        self._call(self._lose, backend)
-
-    def close_from_anywhere(self) -> None:
-        self._call(self._close)
-
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            is_here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            is_here = False
-        if is_here:
-            function(*arguments)
-        else:
-            _call_on(self._loop, function, *arguments)
-
-    def _close(self) -> None:
-        if self._following is not None:
-            self._following.cancel()
-        for subscription in list(self._subscriptions):
-            self._drop(subscription)
-
-    def _drop(self, subscription: _Subscription) -> None:
-        subscription.is_live = False
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
-        undo, subscription.undo = subscription.undo, None
-        if undo is not None:
-            undo()
-
-    def _lose(self, backend: _Backend) -> None:
-        for subscription in self._subscriptions:
-            if subscription.backend is backend:
-                subscription.backend = subscription.undo = None
-        self._follow()
-
-    def _unattached(self) -> list[_Subscription]:
-        return [subscription for subscription in self._subscriptions if subscription.backend is None]
-
-    def _follow(self) -> None:
-        if self._following is None and self._unattached():
-            # A task of its own: it lives as long as the world is without an owner, whoever waits.
-            self._following = self._loop.create_task(self._find_owner())
-
-    async def _find_owner(self) -> None:
-        """Attach what is not attached; ring it then, and at intervals until then."""
-        try:
-            while unattached := self._unattached():
-                for subscription in unattached:
-                    try:
-                        await self._attach(subscription)
-                    except WorldError:
-                        pass  # nobody answers yet; the subscriber learns why when it asks
-                    if subscription.is_live:
-                        self._loop.call_soon(subscription.ring, "")
-                if self._unattached():
-                    await asyncio.sleep(POLL_SECONDS)
-        finally:
-            self._following = None
-
-    async def _attach(self, subscription: _Subscription) -> None:
-        """Subscribe at the backend of this moment, if there is one that can ring."""
-        while subscription.is_live and subscription.backend is None:
-            backend = await self._world.find_bell()
-            if backend is None:
-                return
-            place = backend.world if isinstance(backend, _Home) else backend
-            try:
-                undo = await place.subscribe(subscription.topic, subscription.ring)
-            except ConnectionLost:
-                self._world.lose(backend)
-                continue
-            if not subscription.is_live:
-                undo()
-            elif backend.is_lost:
-                self._world.lose(backend)
-            else:
-                subscription.backend = backend
-                subscription.undo = undo
-
-
-# -- homes: worlds that this process owns ---------------------------------------------------------
-
-
-class _Home:
-    """One world that this process owns. Workers live in it, clients visit."""
-
-    def __init__(self, path: str, durability: str, lock: WorldLock, world: SqliteWorld) -> None:
-        self.path = path
-        self.durability = durability
-        self.lock = lock
-        self.world = world
-        self.server: WorldServer | None = None
-        self.workers = 0
-        self.calls = 0
-        self.is_lost = False
-        self.gone = asyncio.Event()
-        self.since = time.monotonic()
-        self.file_id = _identify(path)
-        self._guard = threading.Lock()  # of `calls` and `is_lost`: visitors come from any thread
-
-    @property
-    def is_serving(self) -> bool:
-        return self.server is not None
-
-    @property
-    def is_tired(self) -> bool:
-        """Whether it was borrowed for so long that others must have their chance."""
-        return self.workers == 0 and time.monotonic() - self.since > HOLD_SECONDS
-
-    def enter(self) -> bool:
-        with self._guard:
-            if self.is_lost:
-                return False
-            self.calls += 1
-            return True
-
-    def leave(self) -> None:
-        with self._guard:
-            self.calls -= 1
-            is_idle = self.calls == 0 and self.workers == 0
-        if is_idle:
-            _keeper().rest(self)
-
-    def shut(self, by_force: bool = False) -> bool:
-        """Let nobody in any more; False if somebody is in there."""
-        with self._guard:
-            if (self.calls or self.workers) and not by_force:
-                return False
-            self.is_lost = True
-            return True
-
-
-_Backend = _Home | RemoteWorld
-_ELSEWHERE: Final = object()
-
-
-class _Keeper:
-    """The thread on which this process takes, serves and gives back worlds.
-
-    Everything here runs on its loop, except `do` and `rest`. `homes` is changed on its loop only.
-    """
-
-    def __init__(self) -> None:
-        self.homes: dict[str, _Home] = {}
-        self._doors: dict[str, asyncio.Lock] = {}
-        self._chores: set[asyncio.Task[None]] = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="wf-world-keeper", daemon=True)
-        self._thread.start()
-        atexit.register(self._end)
-
-    async def do(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Do work on the keeper's loop. Cancelling the caller leaves the work to its end."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return await asyncio.shield(asyncio.wrap_future(future))
-
-    def rest(self, home: _Home) -> None:
-        """Note, on any thread, that nobody is in a borrowed home at the moment."""
-        _call_on(self._loop, self._rest, home)
-
-    # -- finding the owner
-
-    async def elect(self, world: SharedWorld) -> None:
-        """Settle a worker's world: in a home of this process, or at the owner's endpoint."""
-        async with world.gate:
-            deadline = time.monotonic() + ELECTION_SECONDS
-            pause = FIRST_PAUSE
-            while not world.is_settled and not world.is_failed:
-                home = await self._take(world, as_worker=True)
-                if home is not None:
-                    for hello in world.hellos.values():
-                        await home.world.open_worker(hello)
-                    world.settle(home)
-                    return
-                holder = lockfile.read_holder(world.path)
-                if await self._try_connect(world, holder):
-                    return
-                if time.monotonic() > deadline:
-                    raise _busy(world.path, holder)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-
-    async def connect(self, world: SharedWorld) -> None:
-        """Settle a client's world at the owner's endpoint, if there is one."""
-        async with world.gate:
-            if not world.is_settled and not world.is_failed:
-                await self._try_connect(world, lockfile.read_holder(world.path))
-
-    async def part(self, world: SharedWorld) -> None:
-        """Take a closed world's part in its backend away."""
-        async with world.gate:
-            backend = world.take_backend()
-            if isinstance(backend, RemoteWorld):
-                await backend.close()
-            elif backend is not None and world.role == "worker":
-                await self._move_out(backend)
-            home = self.homes.get(world.path)
-            if home is not None and home.workers == 0 and home.calls == 0:
-                await self._let_go(home)
-
-    async def _try_connect(self, world: SharedWorld, holder: Holder | None) -> bool:
-        if holder is None or holder.endpoint is None or holder.pid == os.getpid():
-            return False
-        remote: RemoteWorld
-
-        def lose() -> None:
-            world.lose(remote)
-
-        remote = RemoteWorld(holder.endpoint, on_lost=lose)
-        try:
-            await remote.open()
-            if remote.url and remote.process != holder.process:
-                raise ConnectionLost("another process answers than holds the lock", was_sent=False)
-            for hello in world.hellos.values():
-                await remote.open_worker(hello)
-        except ConnectionLost:
-            await remote.close()
-            return False
-        except BaseException:
-            await remote.close()
-            raise
-        world.settle(remote)
-        return True
-
-    # -- borrowing
-
-    async def lend(self, world: SharedWorld, method: str, arguments: tuple[Any, ...]) -> Any:
-        """Do a client's call in a home of this process, or settle its world at the owner's endpoint."""
-        deadline = time.monotonic() + ELECTION_SECONDS
-        pause = FIRST_PAUSE
-        while True:
-            home = await self._take(world, as_worker=False)
-            if home is not None:
-                try:
-                    return await getattr(home.world, method)(*arguments)
-                finally:
-                    home.leave()
-            await self.connect(world)
-            if world.is_settled:
-                return _ELSEWHERE
-            if time.monotonic() > deadline:
-                raise _busy(world.path, lockfile.read_holder(world.path))
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    def _rest(self, home: _Home) -> None:
-        if not home.is_lost and home.calls == 0 and home.workers == 0:
-            delay = 0.0 if home.is_tired else IDLE_SECONDS
-            self._loop.call_later(delay, self._check_rest, home, time.monotonic() + delay)
-
-    def _check_rest(self, home: _Home, due: float) -> None:
-        home.idle_since = ...
-
-    # -- taking and leaving
-
-    async def _take(self, world: SharedWorld, *, as_worker: bool) -> _Home | None:
-        """Move into the home of this process, making it if the lock can be had; None if it cannot."""
-        raise NotImplementedError
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew_in_child)

@@ -132,7 +132,7 @@ class Connection:
     def _refuse_strangers(self, connection: sqlite3.Connection) -> None:
         """Look before anything is written: a file that is not ours stays as it is."""
         application = _pragma(connection, "application_id")
-        version = _pragma(connection, "user_version")
+        version = int(_pragma(connection, "user_version") or 0)
         newest = self._migrations[-1][0]
         if application != APPLICATION_ID and (
             application != 0 or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -174,9 +174,9 @@ class Connection:
                 )
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        version = _pragma(connection, "user_version")
+        version = int(_pragma(connection, "user_version") or 0)
         for step, sql in self._migrations:
-            if step <= int(version or 0):
+            if step <= version:
                 continue
             try:
                 # A script commits what is open before it begins, so it brings its own transaction.

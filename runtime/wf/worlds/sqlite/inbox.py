@@ -14,15 +14,14 @@ _PUT: Final = "INSERT INTO inbox (run_id, kind, correlation_id, at, meta, payloa
 _OF_RUN: Final = "SELECT owner, ended_at FROM runs WHERE run_id = ?"
 _WAKE: Final = "UPDATE runs SET wake_at = 0 WHERE run_id = ? AND owner IS NULL"
 _WAKE_ANYHOW: Final = "UPDATE runs SET wake_at = 0, barred = 0 WHERE run_id = ? AND owner IS NULL"
+_IS_TO_END: Final = "SELECT 1 FROM inbox WHERE run_id = ? AND kind IN ('cancel', 'terminate') LIMIT 1"
 _READ: Final = f"SELECT {MESSAGE} FROM inbox WHERE run_id = ? ORDER BY id"
 _READ_AFTER: Final = f"""
 SELECT {MESSAGE} FROM inbox
 WHERE run_id = ? AND id > ? AND EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND owner = ?)
 ORDER BY id
 """
-_COUNT_SLEEPS: Final = (
-    "SELECT correlation_id FROM waits WHERE run_id = ? AND kind = 'sleep' ORDER BY correlation_id"
-)
+_SLEEPS: Final = "SELECT correlation_id FROM waits WHERE run_id = ? AND kind = 'sleep' ORDER BY correlation_id"
 
 
 def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | None) -> Sent:
@@ -48,7 +47,7 @@ def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | Non
     meta, waits = message.meta, 0
     if message.kind == "wake":
         # Named now: a sleep that the run begins later is not one that this message was to end.
-        sleeps = [number for (number,) in tx.execute(_COUNT_SLEEPS, (run_id,)).fetchall()]
+        sleeps = [number for (number,) in tx.execute(_SLEEPS, (run_id,)).fetchall()]
         if not sleeps:
             return Sent("queued")
         meta, waits = to_json({"waits": sleeps}), len(sleeps)
@@ -86,6 +85,11 @@ def _put(
     # A run that is to end executes nothing: neither a closed gate nor missing code may keep it.
     tx.execute(_WAKE_ANYHOW if kind in ENDINGS else _WAKE, (run_id,))
     tx.ring("claimable")
+
+
+def is_to_end(tx: Transaction, run_id: str) -> bool:
+    """Tell whether somebody asked to end a run."""
+    return tx.execute(_IS_TO_END, (run_id,)).fetchone() is not None
 
 
 def read(tx: Transaction, run_id: str) -> list[InboxMessage]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Generic, TypeVar
@@ -59,6 +58,16 @@ class _Call(Generic[T]):
                 self.on_lost(result)
 
 
+class _Gathering(threading.local):
+    """What the loop of this thread gathers in this turn."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    calls: list[_Call[Any]]
+
+    def __init__(self) -> None:
+        self.calls = []
+
+
 class Lane:
     """The way of an async world's calls to its core. Any loop may use it."""
 
@@ -70,9 +79,8 @@ class Lane:
         self._is_draining = False
         self._is_checkpointing = False
         self._is_slow = False
-        self._gathering: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Call[Any]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._is_closed = False
+        self._gathering = _Gathering()
         self._idle_timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
     # -- the three ways to call
@@ -97,13 +105,12 @@ class Lane:
     async def write_together(self, operation: Operation[T]) -> T:
         """Write with all others who call this in the same turn of the loop."""
         call = _Call(operation)
-        loop = call.future.get_loop()
-        gathered = self._gathering.get(loop)
-        if gathered is None:
-            self._gathering[loop] = [call]
-            loop.call_soon(self._flush, loop)
-        else:
-            gathered.append(call)
+        loop, gathering = call.future.get_loop(), self._gathering
+        if gathering.loop is loop:
+            gathering.calls.append(call)
+        else:  # of a loop that was closed before it could flush nobody waits any more
+            gathering.loop, gathering.calls = loop, [call]
+            loop.call_soon(self._flush)
         return await call.future
 
     async def read(self, operation: Operation[T]) -> T:
@@ -112,6 +119,17 @@ class Lane:
             return self._core.read(operation, is_brief=True)
         except Contended:
             return await self.on_thread(lambda: self._core.read(operation))
+
+    def write_later(self, operation: Operation[Any]) -> None:
+        """Write when there is time, for nobody who waits. May be called from any thread."""
+
+        def write() -> None:
+            try:
+                self._core.write(operation)
+            except WorldError:
+                pass
+
+        self._submit(write)
 
     async def on_thread(self, function: Callable[[], T]) -> T:
         """Run something that may take its time on the writer thread."""
@@ -124,15 +142,17 @@ class Lane:
     async def close(self) -> None:
         """Finish what was begun, and close the core."""
         loop = asyncio.get_running_loop()
-        self._flush(loop)
+        self._flush()
         if self._idle_timer is not None:
             timer_loop, timer = self._idle_timer
             if timer_loop is loop:
                 timer.cancel()
-        try:
-            await self.on_thread(self._core.close)
-        finally:
-            self._thread.shutdown(wait=False)
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                await self.on_thread(self._core.close)
+            finally:
+                self._thread.shutdown(wait=False)
 
     # -- on the loop
 
@@ -144,8 +164,9 @@ class Lane:
             self._is_slow = True
         return not self._is_slow and not self._is_checkpointing
 
-    def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        calls = self._gathering.pop(loop, None)
+    def _flush(self) -> None:
+        gathering = self._gathering
+        calls, gathering.loop, gathering.calls = gathering.calls, None, []
         if not calls:
             return
         if self._is_inline():
@@ -203,9 +224,10 @@ class Lane:
         """Have the WAL copied when it is long, or when nobody has written for a second."""
         if self._core.wants_checkpoint:
             self._begin_checkpoint()
-        elif self._idle_timer is None or self._idle_timer[0].is_closed():
+        elif (backlog := self._core.connection.backlog) and (
+            self._idle_timer is None or self._idle_timer[0].is_closed()
+        ):
             loop = asyncio.get_running_loop()
-            backlog = self._core.connection.backlog
             self._idle_timer = (loop, loop.call_later(IDLE_SECONDS, self._on_idle, backlog))
 
     def _on_idle(self, backlog_then: int) -> None:

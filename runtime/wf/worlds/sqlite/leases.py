@@ -47,6 +47,7 @@ _LEASE: Final = "UPDATE runs SET owner = ?, epoch = epoch + 1, wake_at = NULL WH
 
 _IS_BARRED: Final = """
 CASE WHEN EXISTS (SELECT 1 FROM locks AS l WHERE l.run_id = runs.run_id AND l.correlation_id = 0 AND l.is_held = 0)
+  AND NOT EXISTS (SELECT 1 FROM inbox AS i WHERE i.run_id = runs.run_id AND i.kind IN ('cancel', 'terminate'))
   THEN 1
 WHEN attention IS NOT NULL AND NOT EXISTS (
   SELECT 1 FROM workers AS w WHERE NOT EXISTS (
@@ -107,6 +108,8 @@ class Leases:
         whose commit is then fenced."""
         self._others: dict[str, str] = {}
         """Per live worker the workflows, in JSON, that only other live workers know."""
+        self._doubtful: dict[str, list[tuple[str, int, str]]] = {}
+        """Per worker the leases of a claim whose commit did not say how it ended."""
         self._told: dict[str, int] = {}
         """Per live worker when it will ask again, as `claim` told it."""
         self._swept_at = monotonic()
@@ -183,8 +186,8 @@ class Leases:
 
     def _lose(self, tx: Transaction, worker_id: str) -> None:
         self._remove(tx, worker_id)
-        if tx.execute(_FREE, (worker_id,)).rowcount:
-            tx.ring("claimable")
+        tx.execute(_FREE, (worker_id,))
+        tx.ring("claimable")  # even if it had none: runs that only it knew are now anybody's
 
         def remember() -> None:
             for known in (self._live, self._heard, self._told):
@@ -210,35 +213,47 @@ class Leases:
         """Lease what is due and can run with this worker, and say when there will be more."""
         if not self._speaks(tx, worker_id):
             return Claims([])
+        # The commit of its last claim failed, and may be in the file all the same: the worker does
+        # not know what it got then, so nobody would ever work on it.
+        tx.executemany(_GIVE_BACK, self._doubtful.pop(worker_id, ()))
         hello, others = self._live[worker_id], self._others[worker_id]
         claimed, unregistered = list[Claimed](), list[Claimed]()
-        for row in tx.execute(_DUE, (now, worker_id, others, limit)).fetchall():
-            run_id, workflow, gate_limit = row[0], row[1], row[-1]
-            if gate_limit is not None and row[2] == PENDING and locks.is_gate_open(tx, run_id) is None:
-                # It waited for its time and queues at its workflow's gate only now.
-                if not locks.enter_gate(tx, run_id, workflow, gate_limit):
-                    continue
+        for *columns, gate_limit in tx.execute(_DUE, (now, worker_id, others, max(limit, 0))).fetchall():
+            run = read_run(columns)
+            run_id = run.run_id
+            if (
+                gate_limit is not None
+                and run.status == PENDING
+                and locks.is_gate_open(tx, run_id) is None  # it waited for its time, and asks only now
+                and not inbox.is_to_end(tx, run_id)
+                and not locks.enter_gate(tx, run_id, run.workflow, gate_limit)
+            ):
+                continue
             tx.execute(_LEASE, (worker_id, run_id))
-            run = msgspec.structs.replace(read_run(row[:-1]), owner=worker_id, epoch=row[9] + 1, wake_at=None)
+            run = msgspec.structs.replace(run, owner=worker_id, epoch=run.epoch + 1, wake_at=None)
             events = runs.read_events(tx, run_id, 0, EVENTS_PER_CLAIM)
             found = Claimed(run, events, inbox.read(tx, run_id))
-            (claimed if workflow in hello.workflows else unregistered).append(found)
+            (claimed if run.workflow in hello.workflows else unregistered).append(found)
         next_row = tx.execute(_NEXT, (_FOR_EVER, worker_id, others)).fetchone()
         next_due_at = None if next_row is None else next_row[0]
 
+        leases = [(found.run.run_id, found.run.epoch, worker_id) for found in (*claimed, *unregistered)]
+        self._doubtful[worker_id] = leases
+
         def remember() -> None:
+            del self._doubtful[worker_id]
             self._told[worker_id] = _FOR_EVER if next_due_at is None else next_due_at
-            for found in (*claimed, *unregistered):
-                self._holder[found.run.run_id] = worker_id
+            for run_id, _, _ in leases:
+                self._holder[run_id] = worker_id
 
         tx.after(remember)
         return Claims(claimed, unregistered, next_due_at)
 
     def give_back(self, tx: Transaction, claims: Claims) -> None:
         """Undo a claim whose answer reached nobody: the runs want a worker as much as before."""
-        for found in (*claims.claimed, *claims.unregistered):
-            run = found.run
-            tx.execute(_GIVE_BACK, (run.run_id, run.epoch, run.owner))
+        found = [*claims.claimed, *claims.unregistered]
+        tx.executemany(_GIVE_BACK, [(each.run.run_id, each.run.epoch, each.run.owner) for each in found])
+        if found:
             tx.ring("claimable")
 
     # -- giving back

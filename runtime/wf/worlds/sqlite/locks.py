@@ -24,6 +24,10 @@ WHERE position = (SELECT min(position) FROM locks WHERE name = ?1 AND is_held = 
   AND holders > (SELECT count(*) FROM locks WHERE name = ?1 AND is_held = 1)
 """
 
+_LOCK: Final = "SELECT name, run_id, correlation_id, holders, position, is_held FROM locks"
+LIST_LOCKS: Final = f"{_LOCK} ORDER BY name, position LIMIT ?"
+LIST_LOCKS_OF_NAME: Final = f"{_LOCK} WHERE name = ? ORDER BY position LIMIT ?"
+
 
 def request(tx: Transaction, run_id: str, correlation_id: int, name: str, limit: int, at: int) -> None:
     tx.execute(_REQUEST, (name, run_id, correlation_id, limit))

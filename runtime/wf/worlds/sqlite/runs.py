@@ -9,7 +9,7 @@ import msgspec
 from wf.events import CANCELLED, PENDING, RUNNING, Event
 from wf.world import Created, EndRun, NewRun, RunFilter, RunRow, StartRun
 from wf.worlds.sqlite import inbox, locks
-from wf.worlds.sqlite.transaction import EVENT, RUN, Row, Transaction, encode_attributes, read_run
+from wf.worlds.sqlite.transaction import EVENT, RUN, Transaction, encode_attributes, read_run
 
 LIVE: Final = frozenset({PENDING, RUNNING})
 
@@ -21,7 +21,7 @@ VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id) DO NOTHING
 """
 _GET_RUN: Final = f"SELECT {RUN} FROM runs WHERE run_id = ?"
-_GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 
 _START: Final = "UPDATE runs SET status = 'running', started_at = ? WHERE run_id = ? AND status = 'pending'"
 _END: Final = """
@@ -37,7 +37,7 @@ def get(tx: Transaction, run_id: str) -> RunRow | None:
 
 
 def read_events(tx: Transaction, run_id: str, after_seq: int, limit: int) -> list[Event]:
-    return [Event(*row) for row in tx.execute(_GET_EVENTS, (run_id, after_seq, limit)).fetchall()]
+    return [Event(*row) for row in tx.execute(GET_EVENTS, (run_id, after_seq, limit)).fetchall()]
 
 
 def create(tx: Transaction, new: NewRun) -> Created:
@@ -73,7 +73,11 @@ def create(tx: Transaction, new: NewRun) -> Created:
     tx.written += size
     # A run that is to wait does not take a place at the gate yet: it would keep others out who
     # could run meanwhile. It queues when its time has come (`leases.claim`).
-    if new.concurrency is None or not_before > created_at or locks.enter_gate(tx, run_id, new.workflow, new.concurrency):
+    if (
+        new.concurrency is None
+        or not_before > created_at
+        or locks.enter_gate(tx, run_id, new.workflow, new.concurrency)
+    ):
         tx.ring("claimable")
     tx.ring_run(run_id)
     run = RunRow(
@@ -187,8 +191,3 @@ SELECT id FROM ids WHERE id IS NOT NULL AND (id = ? OR substr(id, -length(?)) = 
 
 def _marks(values: list[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def read_runs(rows: list[Row]) -> list[RunRow]:
-    return [read_run(row) for row in rows]
-

@@ -12,9 +12,7 @@ from wf.world import Appended, DeploymentRow, Fence
 from wf.worlds.sqlite.transaction import Row, Transaction, to_json
 
 _IS_CURRENT: Final = "SELECT 1 FROM runs WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL"
-_TAIL: Final = (
-    'SELECT "index", payload IS NULL FROM chunks WHERE run_id = ? AND name = ? ORDER BY "index" DESC LIMIT 1'
-)
+_TAIL: Final = 'SELECT "index", payload IS NULL FROM chunks WHERE run_id = ? AND name = ? ORDER BY "index" DESC LIMIT 1'
 _ADD: Final = 'INSERT INTO chunks (run_id, name, "index", at, payload) VALUES (?, ?, ?, ?, ?)'
 READ_CHUNKS: Final = """
 SELECT "index", at, payload FROM chunks WHERE run_id = ? AND name = ? AND "index" >= ? ORDER BY "index" LIMIT ?

@@ -7,7 +7,7 @@ does is written to the transaction: rows, rings, and what to remember in memory 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,12 +15,12 @@ import msgspec
 from wf.events import Event
 from wf.world import Attention, HookRow, RunRow
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 
 RUN: Final = (
     "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
-    " parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code, result_seq,"
-    " payload_bytes, attributes, attention"
+    " attributes, parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code,"
+    " result_seq, payload_bytes, attention"
 )
 EVENT: Final = "run_id, seq, type, correlation_id, name, attempt, at, meta, payload, link"
 MESSAGE: Final = "id, run_id, kind, correlation_id, at, meta, payload"
@@ -64,19 +64,19 @@ class Transaction:
 
 
 def read_run(row: Row) -> RunRow:
-    attributes, attention = row[21], row[22]
-    return RunRow(
-        *row[:13],
-        {} if attributes is None else _decode_attributes(attributes),
-        *row[13:21],
-        None if attention is None else _decode_attention(attention),
-    )
+    values = list(row)
+    attributes, attention = values[13], values[22]
+    values[13] = {} if attributes is None else _decode_attributes(attributes)
+    if attention is not None:
+        values[22] = _decode_attention(attention)
+    return RunRow(*values)
 
 
 def read_hook(row: Row) -> HookRow:
     """Make a hook of (token_hash, run_id, correlation_id, kind) and the columns of its event."""
-    event = Event(*row[4:])
-    return HookRow(*row[:4], event.at, event)
+    token_hash, run_id, correlation_id, kind, *columns = row
+    event = Event(*columns)
+    return HookRow(token_hash, run_id, correlation_id, kind, event.at, event)
 
 
 def encode_attributes(attributes: dict[str, str]) -> str | None:

@@ -51,6 +51,7 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
     outcomes: list[Outcome] = []
     rows: list[Event] = []
     written = 0
+    applied_to: str | None = None
     execute = tx.execute
     for append in appends:
         events, run_id = append.events, append.run_id
@@ -69,6 +70,7 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
             outcomes.append(_find_outcome(tx, append))
             continue
         outcomes.append("applied")
+        applied_to = run_id
         rows += events
         written += size
         if append.taken:
@@ -80,8 +82,8 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
     if rows:
         tx.executemany(INSERT_EVENT, map(astuple, rows))
         tx.written += written
-    if outcomes and outcomes[0] == "applied":  # a batch has one sender, so one is enough
-        leases.heard_of_holder(appends[0].run_id)
+    if applied_to is not None:  # a batch has one sender, so one run is enough
+        leases.heard_of_holder(applied_to)
     return outcomes
 
 
@@ -121,9 +123,7 @@ def _set_attributes(tx: Transaction, run_id: str, effect: SetAttributes, at: int
 
 
 def _put_log(tx: Transaction, run_id: str, effect: PutLog, at: int) -> None:
-    tx.execute(
-        _PUT_LOG, (run_id, effect.correlation_id, effect.attempt, effect.index, effect.at, effect.payload)
-    )
+    tx.execute(_PUT_LOG, (run_id, effect.correlation_id, effect.attempt, effect.index, effect.at, effect.payload))
     tx.written += len(effect.payload)
 
 

@@ -1,0 +1,69 @@
+"""Worlds under test: one registry, one loop a test, one clock that stands still.
+
+To put another world through the contract, add a factory to `WORLDS`. It is given a folder of its
+own and the monotonic clock by which leases expire, and returns an open world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.wf.worlds.acts import ManualTime
+from wf.world import World
+from wf.worlds.memory import MemoryWorld
+from wf.worlds.sqlite import SqliteWorld
+
+WorldFactory = Callable[[Path, ManualTime], Awaitable[World]]
+
+
+async def open_memory(folder: Path, time: ManualTime) -> World:
+    return MemoryWorld(monotonic=time)
+
+
+async def open_sqlite(folder: Path, time: ManualTime) -> World:
+    world = SqliteWorld(folder / "world.db", durability="process", monotonic=time)
+    await world.open()
+    return world
+
+
+WORLDS: dict[str, WorldFactory] = {"memory": open_memory, "sqlite": open_sqlite}
+
+
+@pytest.fixture
+def time() -> ManualTime:
+    return ManualTime()
+
+
+@pytest.fixture(params=list(WORLDS))
+def world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: Path, time: ManualTime) -> Iterator[World]:
+    opened = runner.run(_open(WORLDS[request.param], tmp_path, time))
+    yield opened
+    runner.run(opened.close())
+
+
+async def _open(factory: WorldFactory, folder: Path, time: ManualTime) -> World:
+    return await factory(folder, time)
+
+
+@pytest.fixture(autouse=True)
+def runner() -> Iterator[asyncio.Runner]:
+    """The loop of a test: its fixtures, its body and its world share it."""
+    with asyncio.Runner() as one:
+        yield one
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests on the test's loop; no plugin needed."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    runner = pyfuncitem.funcargs["runner"]
+    assert isinstance(runner, asyncio.Runner)
+    runner.run(pyfuncitem.obj(**arguments))
+    return True
