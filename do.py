@@ -32,7 +32,7 @@ PYTHON = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 NAMES = ["python3.14", "python3.13", "python3.12", "python3.11", "python3", "python"]
 
-DEMO = ["-m", "wf", "run", "sample_projects/site_builder/flow.py:demo"]
+DEMO = ["-m", "wf", "run", "sample_projects/site_builder/flow.py:demo", '"ada"']
 CHECKS = [
     ("format", [str(PYTHON), "-m", "ruff", "format", "--check", "--quiet", "."]),
     ("lint", [str(PYTHON), "-m", "ruff", "check", "--quiet", "."]),

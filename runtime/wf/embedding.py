@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType, TracebackType
@@ -16,6 +15,7 @@ import msgspec
 
 from wf.clock import Clock
 from wf.durations import Duration, parse_duration
+from wf.loading import load_target
 from wf.registry import Workflow, register_directives
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import load_settings
@@ -74,8 +74,10 @@ class EmbeddedWorker:
 
     async def __aenter__(self) -> Self:
         for module in self._modules:
-            loaded = importlib.import_module(module) if isinstance(module, str) else module
-            register_directives(loaded)
+            if isinstance(module, str):
+                load_target(module)
+            else:
+                register_directives(module)
         settings = load_settings()
         if isinstance(self._asked, str):
             settings = msgspec.structs.replace(settings, world=self._asked)

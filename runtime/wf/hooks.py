@@ -207,16 +207,16 @@ async def send_payload(row: HookRow, token: str, payload: Any, delivery_id: str 
         raise WorkflowError("a random delivery id came up twice")
 
 
-async def resume_hook(token: str | Hook, payload: Any = None) -> Hook:
+async def resume_hook(token: str | Hook, payload: Any = None, *, delivery_id: str | None = None) -> Hook:
     """Send a payload to the hook with a token, and give the hook.
 
     The payload is checked against the hook's schema first; one that does not fit raises
     `ValidationError` and writes nothing. No live hook of this token: `HookNotFoundError`. When this
-    returns, the payload is durable.
+    returns, the payload is durable. The same `delivery_id` delivers once, however often it is sent.
     """
     text = token.token if isinstance(token, Hook) else token
     plain = payload
     if isinstance(payload, BaseHook) or schemas.is_pydantic(type(payload)):
         plain = schemas.to_plain(payload)
         schemas.check(plain, type(payload))
-    return await _resume(text, plain, None)
+    return await _resume(text, plain, delivery_id)

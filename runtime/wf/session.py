@@ -84,7 +84,7 @@ def make_world(settings: Settings, *, role: Literal["worker", "client"]) -> tupl
     if address.kind == "memory":
         return _memory_world(settings)
     if address.kind != "sqlite" or address.path is None:
-        raise WorldError(f"the world {address.url!r} cannot be used yet: this version knows sqlite:/// and memory://")
+        raise WorldError(f"the world {address.shown!r} cannot be used yet: this version knows sqlite:/// and memory://")
     from wf.worlds.shared import SharedWorld  # sqlite3 and sockets are not needed to import wf
 
     place = key_path(address, settings.root)

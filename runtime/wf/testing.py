@@ -334,10 +334,15 @@ async def _read_history(session: Session, run_id: str) -> History:
 
 
 def replay_history(path: Path) -> None:
-    """Replay a recorded run against the code that is loaded here."""
+    """Replay the recorded run of a file against the code that is loaded here."""
     history = msgspec.json.decode(path.read_bytes(), type=History)
     if history.format != FORMAT:
         raise WorkflowError(f"{path} has the history format {history.format}; this version reads {FORMAT}")
+    replay_recorded(history)
+
+
+def replay_recorded(history: History) -> None:
+    """Replay a recorded run against the code that is loaded here; raise at the first difference."""
     workflow = registry.find_workflow(history.workflow)
     if workflow is None:
         known = [known.id for known in registry.list_workflows()]

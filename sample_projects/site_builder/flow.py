@@ -182,9 +182,7 @@ def render_page(profile: Profile, pages: list[Page], page: Page) -> list[File]:
         parts.insert(0, f'<img src="photo.png" alt="{escape(profile.name)}">')
     nav = "\n".join(f'<a href="{escape(other.path)}">{escape(other.title)}</a>' for other in pages)
     template = Template((HERE / "page.html").read_text("utf-8"))
-    html = template.substitute(
-        title=escape(page.title), name=escape(profile.name), nav=nav, body="\n".join(parts)
-    )
+    html = template.substitute(title=escape(page.title), name=escape(profile.name), nav=nav, body="\n".join(parts))
     return [File(page.path, html.encode()), *files]
 
 

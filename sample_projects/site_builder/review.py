@@ -6,8 +6,9 @@ import argparse
 import asyncio
 import sys
 
-import wf
 from flow import Approval, approval_token
+
+import wf
 
 
 def main() -> int:

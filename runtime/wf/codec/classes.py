@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import sys
@@ -123,10 +124,10 @@ def resolve_dataclass(cls: type) -> Lower | None:
 
 def is_dataclass(cls: type) -> bool:
     # Only classes laid out like plain objects: a dataclass that is also a dict has more than fields.
-    return hasattr(cls, "__dataclass_fields__") and native_base(cls) is object
+    maker: Any = cls.__new__
+    return hasattr(cls, "__dataclass_fields__") and (maker is object.__new__ or native_base(cls) is object)
 
 
-@functools.lru_cache(maxsize=1024)
 def native_base(cls: type) -> type:
     """Give the nearest base that was written in C and makes the instances."""
     is_python = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -160,7 +161,8 @@ def _lift_dataclass(tree: dict[str, Any], depth: int) -> Any:
 
 def _default(name: str, default: Any, factory: Any, missing: object) -> dict[str, Any]:
     if default is not missing:
-        return {name: default}
+        # pydantic lets instances have mutable defaults, and copies them.
+        return {name: copy.deepcopy(default) if isinstance(default, (list, dict, set)) else default}
     # Factories of the user's own are not run: loading data runs no code.
     if isinstance(factory, type) and factory.__module__ == "builtins":
         return {name: factory()}
@@ -266,7 +268,7 @@ def _lift_struct(tree: dict[str, Any], depth: int) -> Any:
     return instance
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _quiet(cls: Any) -> Any:
     """Make the class that is `cls` without `__post_init__`; Structs have no other way around it."""
     return msgspec.defstruct(cls.__name__, [], bases=(cls,), namespace={"__post_init__": lambda instance: None})

@@ -18,7 +18,6 @@ it is not what `cause` implies.
 
 from __future__ import annotations
 
-import functools
 import os
 import traceback
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from contextlib import suppress
 from enum import Enum
 from types import GetSetDescriptorType, MemberDescriptorType, TracebackType
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -43,10 +43,15 @@ MAX_FRAMES: Final = 100
 _MAX_TEXTS: Final = 16 * MAX_TEXT
 _MAX_REPR: Final = 1000
 _MIN_TEXT: Final = 80
-# A class may have something else under this name.
+# Python's own ways to the parts of an exception, whatever its class has put in front of them.
 _ARGS: Final[Any] = vars(BaseException)["args"]
+_get: Final = object.__getattribute__
+_set: Final = object.__setattr__
 _STANDARD_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _OWN_CODE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+# What these print themselves from, unchecked, in C. It may have been too large to be kept.
+_OBJECTS: Final = {UnicodeDecodeError: bytes, UnicodeEncodeError: str, UnicodeTranslateError: str}
+_members_of: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
 _HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__", "__orig_class__"})
 
 
@@ -86,14 +91,15 @@ def _lower_content(walk: Lowering, value: BaseException, depth: int, data: dict[
     if isinstance(value, BaseExceptionGroup):
         if is_met:
             return
-        data["message"] = _cut(walk, _plain_text(value.message))
-        data["members"] = [_lower_link(walk, member, depth) for member in value.exceptions if depth < MAX_DEPTH]
+        data["message"] = _cut(walk, _plain_text(_get(value, "message")))
+        members = _get(value, "exceptions")
+        data["members"] = [_lower_link(walk, member, depth) for member in members if depth < MAX_DEPTH]
     elif args := _ARGS.__get__(value):
         data["args"] = [_lower_part(walk, item, depth) for item in args]
     attributes = {name: _lower_part(walk, item, depth) for name, item in _attributes(value).items()}
     if attributes:
         data["attributes"] = attributes
-    notes = value.__dict__.get("__notes__")
+    notes = _get(value, "__dict__").get("__notes__")
     if isinstance(notes, (list, tuple)) and notes:
         data["notes"] = [_cut(walk, note if type(note) is str else shorten(note, _MAX_REPR)) for note in notes]
     text = _traceback_text(value)
@@ -105,13 +111,14 @@ def _lower_content(walk: Lowering, value: BaseException, depth: int, data: dict[
 
 def _lower_chain(walk: Lowering, value: BaseException, data: dict[str, Any], depth: int) -> None:
     assert walk.chain is not None
-    cause, context = value.__cause__, value.__context__
+    cause, context = _get(value, "__cause__"), _get(value, "__context__")
+    is_suppressed = _get(value, "__suppress_context__")
     if cause is not None and id(cause) not in walk.chain and depth < MAX_DEPTH:
         data["cause"] = _lower_link(walk, cause, depth)
-    if context is not None and not value.__suppress_context__ and id(context) not in walk.chain and depth < MAX_DEPTH:
+    if context is not None and not is_suppressed and id(context) not in walk.chain and depth < MAX_DEPTH:
         data["context"] = _lower_link(walk, context, depth)
-    if value.__suppress_context__ != ("cause" in data):
-        data["suppress"] = value.__suppress_context__
+    if is_suppressed != ("cause" in data):
+        data["suppress"] = is_suppressed
 
 
 def _lower_part(walk: Lowering, item: Any, depth: int) -> Any:
@@ -157,22 +164,23 @@ def _message(error: BaseException) -> str:
 
 def _attributes(error: BaseException) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    cls: Any = type(error)
-    for name in _members(cls):
+    for name in _members(type(error)):
         item = None
         with suppress(Exception):
-            item = getattr(error, name)
+            item = _get(error, name)
         if item is not None:
             found[name] = item
-    for name, item in error.__dict__.items():
+    for name, item in _get(error, "__dict__").items():
         if type(name) is str and name.isprintable() and name not in _HIDDEN:
             found[name] = item
     return found
 
 
-@functools.lru_cache(maxsize=1024)
 def _members(cls: type) -> tuple[str, ...]:
     """Name what instances keep outside their dict: `errno` of an OSError, slots of Python classes."""
+    known = _members_of.get(cls)
+    if known is not None:
+        return known
     found: dict[str, None] = {}
     for base in cls.__mro__:
         if base in (BaseException, BaseExceptionGroup):
@@ -183,13 +191,13 @@ def _members(cls: type) -> tuple[str, ...]:
     # The object whose attribute was missing: as a rule large, never wanted, often not carried.
     if issubclass(cls, AttributeError):
         found.pop("obj", None)
-    return tuple(found)
+    return _members_of.setdefault(cls, tuple(found))
 
 
 def _traceback_text(error: BaseException) -> str:
-    frames = error.__traceback__
+    frames = _get(error, "__traceback__")
     text = _format(_users_frames(frames)) if frames is not None else ""
-    earlier = error.__dict__.get("__wf_traceback__", "")
+    earlier = _get(error, "__dict__").get("__wf_traceback__", "")
     return text + earlier if isinstance(earlier, str) else text
 
 
@@ -240,13 +248,13 @@ def _lift_exception(tree: dict[str, Any], depth: int) -> Any:
     error = _rebuild(cls, message, args, attributes, members) if cls else None
     if error is None:
         error = StepError(name.replace(":", "."), message)
+    _set(error, "__cause__", _lift_linked(data.get("cause"), depth))
+    _set(error, "__context__", _lift_linked(data.get("context"), depth))
+    _set(error, "__suppress_context__", data.get("suppress", "cause" in data))
     if "notes" in data:
-        error.__notes__ = [lift(note, depth) for note in data["notes"]]
-    error.__cause__ = _lift_linked(data.get("cause"), depth)
-    error.__context__ = _lift_linked(data.get("context"), depth)
-    error.__suppress_context__ = data.get("suppress", "cause" in data)
+        _get(error, "__dict__")["__notes__"] = [lift(note, depth) for note in data["notes"]]
     if "traceback" in data:
-        error.__dict__["__wf_traceback__"] = lift(data["traceback"], depth)
+        _get(error, "__dict__")["__wf_traceback__"] = lift(data["traceback"], depth)
     return error
 
 
@@ -274,11 +282,12 @@ def _rebuild(
             if name in outside:
                 # Some are read-only, and then follow from the arguments.
                 with suppress(AttributeError, TypeError):
-                    object.__setattr__(error, name, item)
+                    _set(error, name, item)
             else:
-                error.__dict__[name] = item
-        if isinstance(error, UnicodeError):
-            UnicodeError.__str__(error)  # fails where its text was too large to be kept
+                _get(error, "__dict__")[name] = item
+        for kind, expected in _OBJECTS.items():
+            if issubclass(cls, kind) and type(_get(error, "object")) is not expected:
+                return None
     except Exception:  # a class that was written in C and wants other arguments
         return None
     return error if type(error) is cls else None

@@ -17,7 +17,7 @@ import asyncio
 import sys
 from asyncio import events as asyncio_events
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextvars import Context
 from typing import Any, NoReturn
 
@@ -34,6 +34,21 @@ _SLEEP_CALLBACK = asyncio.futures._set_result_unless_cancelled  # type: ignore[a
 _swap_current_task: Callable[[Any, Any], Any] | None = None
 if sys.version_info >= (3, 14):  # there, one thread may step one task at a time, whatever the loop
     from asyncio.tasks import _swap_current_task
+
+
+def _ordered_set(items: Iterable[Any] = ()) -> Any:
+    """Stand in for `set` in asyncio.tasks: in a body, coroutines keep their order.
+
+    `as_completed` makes its tasks in the order of a set of coroutines, and those hash by address.
+    Wrapping `asyncio.as_completed` is not enough: modules import it by name before us.
+    """
+    members = list(items)
+    if isinstance(_get_running_loop(), BodyLoop) and any(asyncio.iscoroutine(member) for member in members):
+        return list(dict.fromkeys(members))
+    return set(members)
+
+
+asyncio.tasks.set = _ordered_set  # type: ignore[attr-defined]
 
 
 class BodySpins(WorkflowError):
@@ -102,7 +117,7 @@ def _nothing(correlation_id: int) -> None:
 
 def _refusal(name: str) -> Any:
     def refuse(self: BodyLoop, *args: Any, **kwargs: Any) -> NoReturn:
-        raise WorkflowIOError(f"a workflow body cannot use `loop.{name}`: it would not replay")
+        raise WorkflowIOError(f"a workflow body cannot use `loop.{name}`: it would not replay; move it into a step")
 
     refuse.__name__ = name
     return refuse

@@ -33,7 +33,8 @@ class Attempt:
     """A running attempt; also what the step's own code reaches through `current_attempt`."""
 
     __slots__ = (
-        "_info", "_started_at", "arguments", "attempt", "cancel_message", "is_parked", "live", "log", "name", "number",
+        "_info", "_is_begun", "_started_at", "arguments", "attempt", "cancel_message", "is_parked", "is_unwanted",
+        "live", "log", "name", "number",
         "state", "step", "task", "writers",
     )  # fmt: skip
 
@@ -47,6 +48,8 @@ class Attempt:
         self.writers: list[Any] = []
         self.log = AttemptLog()
         self.cancel_message: str | None = None
+        self.is_unwanted = False
+        self._is_begun = False
         self.is_parked = False  # it waits for another run or a stream, so a virtual clock may move
         self.attempt = state.attempt
         self._started_at = state.attempt_started_at
@@ -111,12 +114,17 @@ class Attempt:
     def cancel(self, message: str | None) -> None:
         """Cancel an `async def` attempt; a thread runs on and its result is ignored."""
         self.cancel_message = message
-        self.task.cancel(message)
+        self.is_unwanted = True
+        if self._is_begun:  # a task that is cancelled before its first turn runs nothing, not even law 1
+            self.task.cancel(message)
 
     async def _run(self, context: Context) -> None:
         live, number, attempt = self.live, self.number, self.attempt
         is_final = False
+        self._is_begun = True
         try:
+            if self.is_unwanted:
+                raise asyncio.CancelledError(self.cancel_message)
             args, kwargs = self.step.signature.apply(codec.decode_arguments(self.arguments))
             function = live.worker.find_function(self.step)
             result = await self._call(function, args, kwargs, context)
@@ -157,16 +165,22 @@ class Attempt:
         else:
             waiting = function(*args, **kwargs)
         if timeout_us is None:
-            return await waiting
+            return await _settle(waiting)
         timeout = asyncio.timeout(timeout_us / 1_000_000)
         try:
             async with timeout:
-                return await waiting
+                return await _settle(waiting)
         except TimeoutError as error:
             if timeout.expired():
                 what = f"attempt {self.attempt} of step {self.name}"
                 raise StepTimeoutError(f"{what} took longer than {show_duration(timeout_us)}") from error
             raise
+
+
+async def _settle(waiting: Any) -> Any:
+    """Await a call, and once more when a plain `def` gave a coroutine (a wrapped `async def` does)."""
+    result = await waiting
+    return await result if asyncio.iscoroutine(result) else result
 
 
 def _enter(attempt: Attempt) -> None:

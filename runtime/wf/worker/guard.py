@@ -70,7 +70,7 @@ def uninstall() -> None:
 
 
 def _refuse(what: str) -> None:
-    raise WorkflowIOError(f"a workflow body cannot use {what}: it would not replay")
+    raise WorkflowIOError(f"a workflow body cannot use {what}: it would not replay; move it into a step")
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

@@ -252,6 +252,9 @@ class Keeper:
     async def _close(self, home: Home) -> None:
         """Give up a home that is shut. Its door is held by the caller."""
         self.homes.pop(home.path, None)
+        if not self.homes and self._patrol_timer is not None:
+            self._patrol_timer.cancel()
+            self._patrol_timer = None
         try:
             await self._stop_serving(home)
             await home.world.close()
@@ -299,7 +302,9 @@ class Keeper:
     # -- patrolling
 
     def _patrol(self) -> None:
-        self._patrol_timer = None
+        if self._patrol_timer is not None:
+            self._patrol_timer.cancel()
+            self._patrol_timer = None
         for home in self.homes.values():
             if not home.lock.is_current() or (home.server is not None and not home.server.is_reachable()):
                 self._begin(self._mend(home))

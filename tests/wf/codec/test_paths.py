@@ -76,7 +76,7 @@ CASES: list[tuple[Any, str]] = [
     (Row([bad]), "value.a[0]"),
     (Model(a={"b": bad}), "value.a['b']"),
     (model_with_private(), "value._secret"),
-    (Open(z=bad), "value.z"),
+    (Open.model_validate({"z": bad}), "value.z"),
     (with_extras(), "value.client"),
     (deque([1, bad]), "value[1]"),
     (OrderedDict(a=bad), "value['a']"),

@@ -153,7 +153,8 @@ async def test_loops_of_several_threads_use_one_world_each_on_its_own_connection
         threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
         for thread in threads:
             thread.start()
-        await asyncio.to_thread(lambda: [thread.join() for thread in threads])
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
         assert len(await world.list_runs(RunFilter(limit=1000))) == 200
         # A loop that ends takes its connection with it.
         await eventually(lambda: len(server.peers) == 1)
