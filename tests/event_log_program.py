@@ -100,7 +100,7 @@ VALUES = {
     "pair": Pair(1, 2),
     "unset": msgspec.UNSET,
     "own": Own(),
-    "person": Person(name="Ada", password="secret", home="https://example.org/"),
+    "person": Person(name="Ada", password=pydantic.SecretStr("secret"), home=pydantic.AnyUrl("https://example.org/")),
     "long": "all work and no play " * 200,
 }
 

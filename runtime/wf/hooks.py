@@ -179,7 +179,11 @@ async def get_hook_by_token(token: str) -> Hook:
 async def _resume(token: str, plain: Any, delivery_id: str | None) -> Hook:
     row, found, _ = await find_live_hook(token)
     if row.kind == "hook" and found.schema is not None:
+        plain = schemas.to_plain(plain)
         schemas.check_json(plain, found.schema)
+    model = codec.find_class(row.event.name or "", lambda cls: issubclass(cls, BaseHook))
+    if model is not None:  # it may ask for more than its JSON Schema can say
+        schemas.check(plain, model)
     await send_payload(row, token, plain, delivery_id)
     return found
 

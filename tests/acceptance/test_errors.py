@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import traceback
 from dataclasses import dataclass
@@ -37,10 +38,6 @@ class DataError(Exception):
 class Holder:
     class Inner(ValueError):
         pass
-
-
-def attempts_of(step):
-    """Count the attempts in a list that the step fills."""
 
 
 # -- retries
@@ -318,8 +315,8 @@ async def test_the_workflow_gets_the_exception_that_the_step_raised(wf_env, rest
     notes = "\n".join(kept[0].__notes__)
     assert fails.id in notes
     assert "attempt" in notes
-    assert "Traceback" in notes
     assert "test_errors.py" in notes
+    assert 'raise error from KeyError("inner")' in notes
     assert kept[1].__notes__ == kept[0].__notes__
 
 
@@ -428,7 +425,7 @@ async def test_a_local_class_comes_back_in_the_process_that_defined_it(wf_env):
     assert await wf_env.run(flow) == ("local",)
 
 
-async def test_a_class_that_cannot_be_rebuilt_arrives_as_step_error(wf_env):
+async def test_a_class_that_is_gone_arrives_as_step_error(wf_env, restart):
     @wf.step(max_retries=0)
     async def fails():
         made = type("Made", (Exception,), {"__module__": "nowhere.loaded"})
@@ -438,10 +435,18 @@ async def test_a_class_that_cannot_be_rebuilt_arrives_as_step_error(wf_env):
     async def flow():
         try:
             await fails()
-        except wf.StepError as error:
-            return error.type_name, str(error)
+        except Exception as error:
+            kept = error
+        await wf.hook(token="go")
+        return kept.type_name, str(kept)
 
-    type_name, text = await wf_env.run(flow)
+    run = await wf_env.start(flow)
+    await wf_env.wait_for_hook(run)
+    await restart()
+    gc.collect()
+    await restart()
+    await wf.resume_hook("go")
+    type_name, text = await run.return_value()
     assert type_name == "nowhere.loaded.Made"
     assert "who am I" in text
 
@@ -669,32 +674,6 @@ def test_constructors_and_attributes():
     assert issubclass(wf.ValidationError, ValueError)
     assert issubclass(wf.LockTimeoutError, TimeoutError)
     assert issubclass(wf.StepTimeoutError, TimeoutError)
-
-
-async def test_an_unknown_step_is_a_catchable_not_registered_error(wf_env):
-    @wf.step(name="acceptance.charge_card")
-    async def charge():
-        return 1
-
-    @wf.workflow
-    async def flow():
-        await wf.hook(token="go")
-        try:
-            return await charge()
-        except wf.NotRegisteredError as error:
-            return str(error)
-
-    from wf import registry
-
-    run = await wf_env.start(flow)
-    await wf_env.wait_for_hook(run)
-    del registry._steps["acceptance.charge_card"]
-
-    @wf.step(name="acceptance.charge_cart")
-    async def other(): ...
-
-    await wf.resume_hook("go")
-    assert "acceptance.charge_cart" in await run.return_value()
 
 
 class Struct(msgspec.Struct):

@@ -69,34 +69,26 @@ def _walk(name: str, is_expected: Callable[[type], bool]) -> type | None:
     module, _, qualname = name.partition(":")
     if module == module_name("__main__"):
         found = _in_module(sys.modules.get("__main__"), qualname)
-        if isinstance(found, type) and is_expected(found):
+        if found is not None and is_expected(found):
             return found
     found = _in_module(sys.modules.get(module), qualname)
-    return found if isinstance(found, type) and is_expected(found) else None
+    return found if found is not None and is_expected(found) else None
 
 
-def _in_module(module: object, qualname: str) -> object:
+def _in_module(module: object, qualname: str) -> type | None:
     try:
-        found: Any = object.__getattribute__(module, "__dict__").get(qualname)
-        if found is not None:
-            return found
-        names = _namespace(module)
-        # `Page[int]` of a generic model is no attribute of its module: look at what Page begot.
-        plain, bracket, _ = qualname.partition("[")
-        for part in plain.split("."):
-            found = names.get(part)
-            names = _namespace(found)
-    except AttributeError:
+        names: Mapping[str, Any] = object.__getattribute__(module, "__dict__")
+        found: Any = names.get(qualname)
+        if found is None:
+            # `Page[int]` of a generic model is no attribute of its module: look at what Page begot.
+            plain, bracket, _ = qualname.partition("[")
+            for part in plain.split("."):
+                found = names.get(part)
+                names = type.__getattribute__(found, "__dict__")  # TypeError for what is no class
+            if bracket:
+                subclasses = type.__subclasses__(found)
+                found = next((cls for cls in subclasses if cls.__qualname__ == qualname), None)
+    except (AttributeError, TypeError):
         return None
-    if bracket and isinstance(found, type):
-        subclasses: list[type] = type.__subclasses__(found)
-        return next((cls for cls in subclasses if cls.__qualname__ == qualname), None)
-    return found
-
-
-def _namespace(owner: object) -> Mapping[str, Any]:
-    if isinstance(owner, type):
-        namespace: Mapping[str, Any] = type.__getattribute__(owner, "__dict__")
-    else:
-        namespace = object.__getattribute__(owner, "__dict__")
-    return namespace
+    # Not isinstance: that asks an object for its __class__, which a lazy one may compute.
+    return found if issubclass(type(found), type) else None

@@ -4,15 +4,20 @@ A zone is null, an offset like "+01:00", an offset with a name like ["+01:00", "
 a zone like "Europe/Berlin". ISO text carries the first two; the others, and a fold, need the long
 form [ISO text without zone, zone, fold].
 
-Reading a zone by its key is the one thing for which decoding opens a file (the system's time zone
-database, once per zone and process): there is no other way to get that zone. The key is checked
-first, and a zone that is not there leaves the value opaque.
+Reading a zone by its key is the one thing for which decoding opens a file: the system's time zone
+database or, where that lacks the zone, the package `tzdata` if it is installed, which `zoneinfo`
+imports for it. There is no other way to get that zone. The key is checked first, each zone is read
+once, and one that is not there leaves the value opaque.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,6 +25,8 @@ from wf.codec.opaque import make_opaque
 from wf.codec.walk import LIFT, LOWER, Lowering, Malformed, Refusal
 
 _ZONE_KEY: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{6}))?)?", re.ASCII)
+_HAS_TZDATA: Final = find_spec("tzdata") is not None
 _EPOCH: Final = datetime(2000, 1, 1)  # noqa: DTZ001
 
 
@@ -50,8 +57,13 @@ def _lower_timezone(walk: Lowering, value: tzinfo, depth: int) -> Any:
 
 
 def _is_plain(zone: tzinfo) -> bool:
-    # A timezone without a name of its own is called after its offset.
-    return zone is UTC or (type(zone) is timezone and zone.tzname(None) == timezone(zone.utcoffset(None)).tzname(None))
+    if zone is UTC:
+        return True
+    if type(zone) is not timezone:
+        return False
+    # Python reads an offset of less than a second as UTC, so those need the long form.
+    offset = zone.utcoffset(None)
+    return not offset.microseconds and zone.tzname(None) == timezone(offset).tzname(None)
 
 
 def _lower_zone(zone: tzinfo | None) -> Any:
@@ -63,7 +75,8 @@ def _lower_zone(zone: tzinfo | None) -> Any:
         return zone.key
     if type(zone) is timezone:
         offset = _EPOCH.replace(tzinfo=timezone(zone.utcoffset(None))).isoformat()[19:]
-        return offset if _is_plain(zone) else [offset, zone.tzname(None)]
+        is_named = zone.tzname(None) != timezone(zone.utcoffset(None)).tzname(None)
+        return [offset, zone.tzname(None)] if is_named else offset
     raise Refusal(f"{type(zone).__name__} cannot be carried as a zone")
 
 
@@ -78,14 +91,24 @@ def _lift_zone(zone: Any) -> tzinfo | None:
         return timezone(_offset(zone))
     if not _ZONE_KEY.fullmatch(zone):
         raise Malformed("its zone is not one")
-    return ZoneInfo(zone)
+    return _zone(zone)
+
+
+@lru_cache(maxsize=64)
+def _zone(key: str) -> ZoneInfo:
+    # For a zone that is nowhere zoneinfo would import much of importlib, in vain.
+    if not _HAS_TZDATA and not any(os.path.isfile(os.path.join(place, key)) for place in zoneinfo.TZPATH):
+        raise LookupError(key)
+    return ZoneInfo(key)
 
 
 def _offset(text: str) -> timedelta:
-    offset = datetime.fromisoformat(f"{_EPOCH.isoformat()}{text}").utcoffset()
-    if offset is None:
+    match = _OFFSET.fullmatch(text)
+    if match is None:
         raise Malformed("its zone is not an offset")
-    return offset
+    sign, hours, minutes, seconds, microseconds = match.groups(default="0")
+    offset = timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds), microseconds=int(microseconds))
+    return -offset if sign == "-" else offset
 
 
 def _lift_datetime(tree: dict[str, Any], depth: int) -> Any:

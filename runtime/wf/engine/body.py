@@ -164,19 +164,13 @@ class Body:
     def close(self) -> None:
         """Put the body away. Its `finally` blocks see `BodyClosed` on the first call they make."""
         self.is_ending = True
-        tasks = sorted(self.loop.tasks, key=hash)
         self.loop.close()
-        for task in tasks:
-            task._log_destroy_pending = False
-            coroutine = task.get_coro()
-            for _ in range(100):  # a coroutine that goes on awaiting is asked again, not for ever
-                try:
-                    coroutine.close()
-                except RuntimeError:
-                    continue
-                except BaseException:
-                    pass
-                break
+        for _ in range(100):  # a `finally` may make further tasks, and a coroutine go on awaiting: not for ever
+            tasks = sorted(self.loop.tasks, key=hash)
+            if not tasks:
+                return
+            for task in tasks:
+                self.loop.unwind(task)
         self.loop.tasks.clear()
 
     # -- the calls, from bottom to top
@@ -188,7 +182,7 @@ class Body:
             what = f"the arguments of {command.name}" if command.name else "the payload"
             raise PayloadTooLargeError(what, len(command.data), self.payload_limit)
         if self.is_tracing:
-            command.where = find_caller()
+            command.where = find_caller() or find_position(self.main)
         self.commands.append(command)
 
     def _next_id(self) -> int:
@@ -397,9 +391,12 @@ def is_user_frame(frame: Any) -> bool:
 
 
 def find_caller() -> str | None:
-    """Name the innermost frame on the stack that is neither wf's nor asyncio's."""
+    """Name the innermost frame of the body on the stack that is neither wf's nor asyncio's.
+
+    There is none where a task is the call itself, as in `gather(step(), step())`.
+    """
     frame: Any = sys._getframe(1)
-    while frame is not None:
+    while frame is not None and frame.f_code is not BodyLoop.run_until_blocked.__code__:
         if is_user_frame(frame):
             return show_frame(frame)
         frame = frame.f_back

@@ -18,7 +18,7 @@ import sys
 from asyncio import events as asyncio_events
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
 from wf.errors import WorkflowError, WorkflowIOError
@@ -76,7 +76,8 @@ class BodyTask(asyncio.Task[Any]):
 
     def __init__(self, coro: Any, *, loop: BodyLoop, order: int, name: str | None, context: Context | None) -> None:
         self._order = order  # before super(): asyncio puts the task into a set at once
-        super().__init__(coro, loop=loop, name=name, context=context)
+        self.context = copy_context() if context is None else context  # `get_context` came with 3.12
+        super().__init__(coro, loop=loop, name=name, context=self.context)
 
     def __hash__(self) -> int:
         return self._order
@@ -253,6 +254,25 @@ class BodyLoop(asyncio.AbstractEventLoop):
     def close(self) -> None:
         self._closed = True
         self._ready.clear()
+
+    def unwind(self, task: BodyTask) -> None:
+        """Close a task's coroutine without running the loop; one that goes on awaiting stays.
+
+        On this loop and in the task's own context: elsewhere a step that a `finally` calls would be a
+        plain call outside a run, and really run; a task it makes would be one of the worker's.
+        """
+        outer = _get_running_loop()
+        _set_running_loop(self)
+        task._log_destroy_pending = False
+        try:
+            task.context.run(task.get_coro().close)
+        except RuntimeError:
+            return
+        except BaseException:
+            pass
+        finally:
+            _set_running_loop(outer)
+        self.tasks.discard(task)
 
     async def shutdown_asyncgens(self) -> None: ...
 

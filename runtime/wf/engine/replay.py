@@ -44,6 +44,7 @@ from wf.errors import (
 from wf.events import Event
 
 _decode_meta = msgspec.json.Decoder().decode
+_canonical = msgspec.json.Encoder(order="sorted").encode
 
 Opened = tuple[Event, bytes | None]
 """An event and its opened payload, which is encoded as the codec says."""
@@ -469,7 +470,8 @@ def is_same_call(type_: str, recorded: bytes | None, actual: bytes | None) -> bo
     if type_ == events.HOOK_CREATED:
         before.pop("schema", None)
         after.pop("schema", None)
-    return bool(_without_places(before) == _without_places(after))
+    # As text, not as values: Python holds 1, 1.0 and True for equal.
+    return _canonical(_without_places(before)) == _canonical(_without_places(after))
 
 
 def _without_places(value: Any) -> Any:
@@ -506,8 +508,8 @@ def _describe(type_: str, correlation_id: int | None, name: str | None, meta: st
     words = {
         events.HOOK_CREATED: f"hook {name}",
         events.HOOK_DISPOSED: "disposing of a hook",
-        events.LOCK_REQUESTED: f"lock {name}",
-        events.LOCK_RELEASED: f"release of lock {name}",
+        events.LOCK_REQUESTED: f"lock {(name or '').removeprefix('lock:')}",
+        events.LOCK_RELEASED: f"release of lock {(name or '').removeprefix('lock:')}",
         events.ATTRIBUTES_SET: "a change of attributes",
         events.RUN_COMPLETED: "the run's completion",
         events.RUN_FAILED: "the run's failure",
@@ -530,7 +532,11 @@ def describe_change(recorded: bytes | None, actual: bytes | None) -> str:
     before = _decode_meta(recorded) if recorded else None
     after = _decode_meta(actual) if actual else None
     if isinstance(before, dict) and isinstance(after, dict):
-        names = [name for name in {**before, **after} if before.get(name, ...) != after.get(name, ...)]
+        names = [
+            name
+            for name in {**before, **after}
+            if name not in before or name not in after or _canonical(before[name]) != _canonical(after[name])
+        ]
         if names:
             return "another " + ", ".join(f"`{name}`" for name in names)
         return "its arguments in another order"

@@ -159,7 +159,7 @@ class Attempt:
     async def _call(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
         timeout_us = self.step.timeout_us
         if not self.step.is_async and not asyncio.iscoroutinefunction(function):
-            call = functools.partial(context.copy().run, function, *args, **kwargs)
+            call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
             future = asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
             waiting: Any = future
         else:
@@ -175,6 +175,14 @@ class Attempt:
                 what = f"attempt {self.attempt} of step {self.name}"
                 raise StepTimeoutError(f"{what} took longer than {show_duration(timeout_us)}") from error
             raise
+
+
+def _call_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call a plain function. A `StopIteration` is made what it is in a coroutine: no future carries it."""
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:
+        raise RuntimeError("the step raised StopIteration") from error
 
 
 async def _settle(waiting: Any) -> Any:

@@ -85,6 +85,10 @@ class Home:
         return self.server is not None and not self.is_lost
 
     @property
+    def is_reachable(self) -> bool:
+        return self.server is not None and self.server.is_reachable()
+
+    @property
     def is_tired(self) -> bool:
         """Whether it was borrowed for so long that others must have their chance."""
         return self.workers == 0 and time.monotonic() - self.since > HOLD_SECONDS
@@ -154,6 +158,10 @@ class Keeper:
         """Do work on the keeper's loop, from any other. Cancelling the caller does not cancel it."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         return await asyncio.shield(asyncio.wrap_future(future))
+
+    def begin(self, chore: Coroutine[Any, Any, None]) -> None:
+        """Have work done on the keeper's loop, from any thread, without waiting for it."""
+        self._loop.call_soon_threadsafe(self._begin, chore)
 
     def rest(self, home: Home) -> None:
         """Note, from any thread, that nobody is in a home at the moment."""
@@ -306,7 +314,7 @@ class Keeper:
             self._patrol_timer.cancel()
             self._patrol_timer = None
         for home in self.homes.values():
-            if not home.lock.is_current() or (home.server is not None and not home.server.is_reachable()):
+            if not home.lock.is_current() or (home.workers and not home.is_reachable):
                 self._begin(self._mend(home))
         if self.homes:
             self._patrol_timer = self._loop.call_later(PATROL_SECONDS, self._patrol)
@@ -330,9 +338,10 @@ class Keeper:
                 home.lock = lock
                 if home.server is not None:
                     lock.publish(home.server.endpoint)
-            if home.server is not None and not home.server.is_reachable():
+            if home.workers and not home.is_reachable:
                 server, home.server = home.server, None
-                await server.stop()
+                if server is not None:
+                    await server.stop()
                 await self._serve(home)
 
     async def _give_up(self, home: Home) -> None:

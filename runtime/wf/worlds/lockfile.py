@@ -59,6 +59,7 @@ def try_acquire(world_path: str, url: str = "") -> WorldLock | None:
     while True:
         fd = _open_lock(path)
         try:
+            _refuse_foreign(fd, path)
             if not _flock(fd):
                 os.close(fd)
                 return None
@@ -81,6 +82,7 @@ def read_holder(world_path: str) -> Holder | None:
     """Say who holds a world, or None if nobody is known to. Takes no lock and disturbs none."""
     try:
         with open(lock_path(world_path), "rb") as file:
+            _refuse_foreign(file.fileno(), file.name)
             holder = _decoder.decode(file.read(64 * 1024))
     except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
         return None  # no lock file, an empty one, or one that is being written this moment
@@ -233,6 +235,17 @@ def _open_lock(path: str) -> int:
             return os.open(path, flags, 0o600)
     except OSError as error:
         raise _explain(error, path) from error
+
+
+def _refuse_foreign(fd: int, path: str) -> None:
+    """Raise for a lock file of another user, who could send us to a socket of their own.
+
+    Root may use everybody's worlds, as root may do anyhow.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() not in (0, os.fstat(fd).st_uid):
+        error = WorldError(f"the lock file {path!r} belongs to another user")
+        error.hint = "keep the world in a directory of your own (`WF_WORLD`, `[tool.wf] world`)"
+        raise error
 
 
 def _is_at(fd: int, path: str) -> bool:

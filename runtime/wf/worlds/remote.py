@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -284,11 +285,10 @@ class _Link(asyncio.Protocol):
             try:
                 async with asyncio.timeout(wire.HANDSHAKE_SECONDS):
                     await self._greet(await self._open_socket())
-            except (OSError, EOFError) as error:
-                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                raise ConnectionLost(f"no answer from the world's owner: {reason}", was_sent=False) from error
-            except TimeoutError as error:  # a subclass of OSError since 3.11, kept for its words
+            except TimeoutError as error:
                 raise ConnectionLost("no answer from the world's owner in time", was_sent=False) from error
+            except (OSError, EOFError) as error:
+                raise _describe(error) from error
             except wire.GarbledError as error:
                 raise WorldError(f"what answers for the world does not speak its protocol: {error}") from error
             if self._end is not None:
@@ -301,6 +301,9 @@ class _Link(asyncio.Protocol):
             self.end(ConnectionLost("the connection was given up", was_sent=False))
             self._world.forget(self)
             raise
+        finally:
+            if self._end is not None and self._transport is not None:
+                self._transport.abort()  # one that was made after the end was decided
         self.is_ready = True
         self._farewell = self._close_with_loop()
         await anext(self._farewell)
@@ -425,10 +428,14 @@ class _Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self._greeting.done():
-            self._greeting.set_exception(EOFError("it closed the connection"))
-            self._greeting.exception()
+            self._give_up_greeting("it closed the connection")
         elif self._end is None:
             self._fail(ConnectionLost("the world's owner went away" + (f": {error}" if error else "")))
+
+    def _give_up_greeting(self, reason: str) -> None:
+        if not self._greeting.done():
+            self._greeting.set_exception(EOFError(reason))
+            self._greeting.exception()  # whether or not somebody waits for it
 
     def _read_line(self, data: bytes) -> bytes:
         assert self._line is not None
@@ -501,8 +508,7 @@ class _Link(asyncio.Protocol):
                 answer.set_exception(_again(error))
         if self._patience is not None:
             self._patience.cancel()
-        if not self._greeting.done():
-            self._greeting.cancel()
+        self._give_up_greeting("the connection was given up")
         if self._transport is not None:
             self._transport.abort()
 
@@ -522,6 +528,15 @@ class _Link(asyncio.Protocol):
             self.loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             pass  # that loop is closed, and what was on it
+
+
+def _describe(error: OSError | EOFError) -> WorldError:
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        failure = WorldError("cannot connect to the world's owner: too many open files")
+        failure.hint = "raise `ulimit -n`"
+        return failure
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ConnectionLost(f"no answer from the world's owner: {reason}", was_sent=False)
 
 
 def _observe(task: asyncio.Task[None]) -> None:

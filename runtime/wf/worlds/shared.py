@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from wf.world import (
     Claims,
     Created,
     Doorbell,
+    EndRun,
     RunFilter,
     Sent,
     WorkerHello,
@@ -51,6 +53,9 @@ ELECTION_SECONDS: Final = 5.0
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
+
+MOST_LOSSES: Final = 20
+"""A call that has lost so many owners may well be what they die of."""
 
 PAGE: Final = 1000
 
@@ -93,6 +98,7 @@ class SharedWorld(ForwardingWorld):
         self._leases: dict[str, int] = {}
         self._benches: dict[asyncio.AbstractEventLoop, Bench] = {}
         self._gate = asyncio.Lock()  # one election at a time; used on the keeper's loop only
+        self._guard = threading.Lock()  # of `_backend` and what is bound: any thread may lose a backend
         _instances.add(self)
 
     @property
@@ -101,16 +107,24 @@ class SharedWorld(ForwardingWorld):
         return isinstance(self._backend, Home)
 
     async def open(self) -> None:
-        """As a worker: find the owner or become it. Raises `WorldBusy` if neither works within 5 s."""
+        """As a worker: find the owner or become it. Raises `WorldBusy` if neither works within 5 s.
+
+        Cancelled, it closes the world.
+        """
         self._opened_on = asyncio.get_running_loop()
-        if self.role == "worker":
+        if self.role != "worker":
+            return
+        try:
             await self._find()
+        except asyncio.CancelledError:
+            # The election goes on without us; nobody is left to close what comes of it.
+            self.fail(WorldError("this world was closed"))
+            keeper().begin(self._part())
+            raise
 
     async def close(self) -> None:
         """Leave the world. As the owner's last worker: give it up, so that others can have it at once."""
-        if self._failure is None:
-            self._failure = WorldError("this world was closed")
-        self._unbind()
+        self.fail(WorldError("this world was closed"))
         benches, self._benches = self._benches, {}
         for bench in benches.values():
             bench.close_from_anywhere()
@@ -126,6 +140,7 @@ class SharedWorld(ForwardingWorld):
         """Do a call wherever the world is now; again, if its owner goes away meanwhile."""
         is_own_id = False
         was_tried = False
+        losses = 0
         while True:
             backend = await self._find()
             try:
@@ -150,6 +165,9 @@ class SharedWorld(ForwardingWorld):
             except ConnectionLost as error:
                 self.lose(backend)
                 was_tried = was_tried or error.was_sent
+                losses += 1
+                if losses == MOST_LOSSES:
+                    raise
                 continue
             if was_tried:
                 result = await self._reconcile(method, arguments, result, is_own_id)
@@ -183,6 +201,10 @@ class SharedWorld(ForwardingWorld):
                 claims: Claims = result
                 for found in (*claims.claimed, *claims.unregistered):
                     self._leases[found.run.run_id] = found.run.epoch
+            case "commit":
+                for append, outcome in zip(arguments[0], result, strict=True):
+                    if outcome == "fenced" or any(isinstance(effect, EndRun) for effect in append.effects):
+                        self._leases.pop(append.run_id, None)
             case "release":
                 for release in arguments[1]:
                     self._leases.pop(release.run_id, None)
@@ -258,8 +280,12 @@ class SharedWorld(ForwardingWorld):
             while self._backend is None and self._failure is None:
                 home = await keeper().take(self.path, self._wanted_durability, as_worker=True)
                 if home is not None:
-                    for hello in self._hellos.values():
-                        await home.world.open_worker(hello)
+                    try:
+                        for hello in self._hellos.values():
+                            await home.world.open_worker(hello)
+                    except BaseException:
+                        await keeper().part(home)
+                        raise
                     self._settle(home)
                     return
                 holder = lockfile.read_holder(self.path)
@@ -326,17 +352,17 @@ class SharedWorld(ForwardingWorld):
         return lose
 
     def _settle(self, backend: Backend) -> None:
-        if isinstance(backend, Home):
-            backend.welcome(self)
-            for method in METHODS:
-                if method.name not in _UNBOUND:
-                    setattr(self, method.name, getattr(backend.world, method.name))
-            self.durability = backend.world.durability
-        else:
-            self.durability = backend.durability
-        self._backend = backend
-        if self._failure is not None:
-            self._unbind()  # closed meanwhile, on another thread
+        with self._guard:
+            if isinstance(backend, Home):
+                backend.welcome(self)
+                self.durability = backend.world.durability
+                if self._failure is None:  # else it was closed meanwhile
+                    for method in METHODS:
+                        if method.name not in _UNBOUND:
+                            setattr(self, method.name, getattr(backend.world, method.name))
+            else:
+                self.durability = backend.durability
+            self._backend = backend
         if backend.is_lost:
             self.lose(backend)
         was_settled, self._was_settled = self._was_settled, True
@@ -357,17 +383,19 @@ class SharedWorld(ForwardingWorld):
         """Take note that a backend is gone; on any thread, any number of times."""
         if backend is None:
             return
-        if self._backend is backend:
-            self._backend = None
-            self._unbind()
+        with self._guard:
+            if self._backend is backend:
+                self._backend = None
+                self._unbind()
         for bench in list(self._benches.values()):
             bench.lose_from_anywhere(backend)
 
     def fail(self, error: WorldError) -> None:
         """Let every call from now on raise `error`."""
-        if self._failure is None:
-            self._failure = error
-        self._unbind()
+        with self._guard:
+            if self._failure is None:
+                self._failure = error
+            self._unbind()
 
     def _unbind(self) -> None:
         for method in METHODS:
@@ -383,6 +411,7 @@ class SharedWorld(ForwardingWorld):
         self._leases = {}
         self._benches = {}
         self._gate = asyncio.Lock()
+        self._guard = threading.Lock()
 
     # -- doorbells
 

@@ -20,7 +20,7 @@ import inspect
 import struct
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -206,11 +206,18 @@ class FrameReader:
         self._buffer = bytearray()
         self._needed = HEADER.size
 
-    def feed(self, data: bytes | bytearray) -> Iterator[Frame]:
+    def feed(self, data: bytes) -> Iterable[Frame]:
         """Give the frames that `data` completes; their bodies are views, to be decoded at once.
 
         Raises `GarbledError` at what cannot be a frame.
         """
+        if not self._buffer and len(data) >= HEADER.size:
+            length, kind, method, id = HEADER.unpack_from(data)
+            if length == len(data) - HEADER.size and length <= self._limit and kind in KINDS:
+                return (Frame(kind, method, id, memoryview(data)[HEADER.size :]),)  # as almost always
+        return self._cut(data)
+
+    def _cut(self, data: bytes | bytearray) -> Iterator[Frame]:
         if self._buffer:
             self._buffer += data
             if len(self._buffer) < self._needed:

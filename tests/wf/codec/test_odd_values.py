@@ -236,6 +236,8 @@ NUMBERS: list[Any] = [
     Decimal("1" * 60), Decimal("0E-10"), Decimal((1, (0,), 3)),
 ]  # fmt: skip
 TIMES: list[Any] = [
+    NAIVE.replace(tzinfo=timezone(timedelta(microseconds=1))), time(1, tzinfo=timezone(timedelta(microseconds=-1))),
+    NAIVE.replace(tzinfo=timezone(timedelta(seconds=1, microseconds=5), "odd")), timezone(timedelta(microseconds=1)),
     NAIVE, datetime.min, datetime.max, NAIVE.replace(microsecond=0), NAIVE.replace(microsecond=1),
     NAIVE.replace(fold=1),
     NAIVE.replace(tzinfo=UTC), NAIVE.replace(tzinfo=UTC, fold=1),

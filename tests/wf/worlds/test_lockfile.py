@@ -257,3 +257,26 @@ def test_the_content_is_json_that_a_person_can_read(path: str) -> None:
     content = msgspec.json.decode(Path(lock.path).read_bytes())
     assert sorted(content) == ["endpoint", "pid", "process", "url"]
     lock.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
+def test_a_lock_file_of_another_user_is_not_believed(programs: list[Program]) -> None:
+    source = """
+import os, sys
+from wf.errors import WorldError
+from wf.worlds.lockfile import read_holder, try_acquire
+os.setgid(65534); os.setuid(65534)
+for function in (read_holder, try_acquire):
+    try:
+        print(function(sys.argv[1]), end=" ")
+    except WorldError as error:
+        print(error, end=" ")
+print(flush=True)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        path = os.path.join(folder, "world.db")
+        Path(lockfile.lock_path(path)).touch()
+        os.chmod(lockfile.lock_path(path), 0o666)
+        programs.append(Program(source, path))
+        assert programs[0].said == " ".join(2 * [f"the lock file '{path}.lock' belongs to another user"])

@@ -821,7 +821,6 @@ async def test_a_copied_world_is_a_world_of_its_own(path: str) -> None:
 # -- forks --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 async def test_a_forked_child_reaches_its_parents_world_as_any_other_process(path: str) -> None:
     source = """
 import asyncio, os, sys
@@ -854,7 +853,7 @@ asyncio.run(main())
 """
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", source, path],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", source, path],  # that one should not: we know
         capture_output=True,
         text=True,
         timeout=DEADLINE,

@@ -1,0 +1,179 @@
+"""The contract of every world: whoever listens is told, after the fact and not for others' business."""
+
+from __future__ import annotations
+
+from tests.wf.worlds.acts import SECOND, T0, Bell, Owner, claim, claim_all, hello, new_run, own, send
+from wf.world import Attention, PutWait, RequestLock, StartRun, WatchRun, World
+
+
+async def test_a_new_run_rings_claimable_and_runs(world: World) -> None:
+    claimable, runs = await Bell.at(world, "claimable"), await Bell.at(world, "runs")
+    await world.create_run(new_run("r1"))
+    assert len(await claimable.heard()) == 1
+    assert await runs.heard() == ["r1"]
+    await world.create_run(new_run("r1"))
+    assert await claimable.heard() == await runs.heard() == []
+
+
+async def test_a_delayed_run_rings_so_that_workers_learn_its_time(world: World) -> None:
+    bell = await Bell.at(world, "claimable")
+    await world.create_run(new_run("r1", not_before=T0 + SECOND))
+    assert len(await bell.heard()) == 1
+
+
+async def test_a_message_rings_the_owner_of_its_run_and_nobody_else(world: World) -> None:
+    await own(world, worker_id="w1")
+    await world.open_worker(hello("w2"))
+    owner, other, claimable = [await Bell.at(world, topic) for topic in ("worker:w1", "worker:w2", "claimable")]
+    await send(world, "r1")
+    assert await owner.heard() == ["r1"]
+    assert await other.heard() == await claimable.heard() == []
+
+
+async def test_a_message_to_a_run_that_nobody_owns_rings_claimable(world: World) -> None:
+    owner = await own(world)
+    await owner.commit(StartRun(T0))
+    await owner.release()
+    bell, mine = await Bell.at(world, "claimable"), await Bell.at(world, "worker:w1")
+    await send(world, "r1")
+    assert len(await bell.heard()) == 1
+    assert await mine.heard() == []
+
+
+async def test_a_message_that_was_not_written_rings_nobody(world: World) -> None:
+    owner = await own(world)
+    await send(world, "r1", delivery_id="d1")
+    bell = await Bell.at(world, "worker:w1")
+    await send(world, "r1", delivery_id="d1")
+    await send(world, "r1", "wake")
+    await owner.end()
+    await send(world, "r1")
+    assert await bell.heard() == []
+
+
+async def test_messages_of_the_world_ring_like_any_other(world: World) -> None:
+    first, second = await own(world, "r1"), await own(world, "r2")
+    bell = await Bell.at(world, "worker:w1")
+    await first.commit(RequestLock(1, "db", 1))
+    assert await bell.heard() == ["r1"]
+    await second.commit(RequestLock(1, "db", 1), WatchRun(2, "r1"))
+    assert await bell.heard() == []
+    await first.end()
+    assert await bell.heard() == ["r2"]
+
+
+async def test_a_run_rings_when_its_status_changes(world: World) -> None:
+    owner = await own(world)
+    bell, runs = await Bell.at(world, "run:r1"), await Bell.at(world, "runs")
+    await owner.commit(StartRun(T0))
+    assert (len(await bell.heard()), await runs.heard()) == (1, ["r1"])
+    await owner.commit(StartRun(T0))
+    await owner.commit(PutWait(1, "sleep", T0))
+    assert await bell.heard() == await runs.heard() == []
+    await owner.end()
+    assert (len(await bell.heard()), await runs.heard()) == (1, ["r1"])
+
+
+async def test_a_run_rings_when_its_attention_changes(world: World) -> None:
+    owner = await own(world, worker_id="w1")
+    await world.open_worker(hello("w2"))
+    bell, claimable = await Bell.at(world, "run:r1"), await Bell.at(world, "claimable")
+    await world.set_attention("w1", "r1", owner.epoch, Attention("DECRYPTION", "no key"))
+    assert (len(await bell.heard()), len(await claimable.heard())) == (1, 1)
+    owner = (await claim_all(world, "w2"))["r1"]
+    assert await bell.heard() == []
+    await world.set_attention("w2", "r1", owner.epoch, None)
+    assert len(await bell.heard()) == 1
+
+
+async def test_a_continuation_rings_both_runs(world: World) -> None:
+    owner = await own(world)
+    old, new = await Bell.at(world, "run:r1"), await Bell.at(world, "run:r2")
+    await owner.end(continued=new_run("r2"))
+    assert (len(await old.heard()), len(await new.heard())) == (1, 1)
+
+
+async def test_chunks_ring_their_stream(world: World) -> None:
+    await own(world)
+    bell, other = await Bell.at(world, "stream:r1/default"), await Bell.at(world, "stream:r1/other")
+    await world.append_chunks("r1", "default", 0, T0, [b"a", b"b"], None)
+    assert len(await bell.heard()) == 1
+    await world.append_chunks("r1", "default", 0, T0, [b"a"], None)
+    assert await bell.heard() == await other.heard() == []
+
+
+async def test_cancellation_rings_the_readers_of_all_streams_even_of_those_without_a_chunk(world: World) -> None:
+    owner, other = await own(world, "r1"), await own(world, "r11")
+    await world.append_chunks("r1", "default", 0, T0, [b"a"], None)
+    bells = [await Bell.at(world, f"stream:{stream}") for stream in ("r1/default", "r1/not yet", "r11/default")]
+    await owner.end("cancelled")
+    assert [len(await bell.heard()) for bell in bells] == [1, 1, 0]
+    await other.end("completed")
+    assert [len(await bell.heard()) for bell in bells] == [0, 0, 0]
+
+
+async def test_a_release_rings_only_if_workers_would_come_too_late(world: World) -> None:
+    async def rest(owner: Owner, due_at: int) -> None:
+        await owner.commit(StartRun(T0), PutWait(1, "sleep", due_at))
+        await owner.release()
+
+    first, second, third = [await own(world, run_id) for run_id in ("r1", "r2", "r3")]
+    await claim(world)  # the worker is told that nothing is due
+    bell = await Bell.at(world, "claimable")
+    await rest(first, T0 + 50)
+    assert len(await bell.heard()) == 1
+    assert (await world.claim("w1", T0, 10)).next_due_at == T0 + 50
+    await rest(second, T0 + 60)
+    assert await bell.heard() == []
+    await rest(third, T0 + 40)
+    assert len(await bell.heard()) == 1
+
+
+async def test_each_worker_is_told_of_what_is_due_for_it(world: World) -> None:
+    await world.open_worker(hello("w2", "flows.other:main"))
+    await world.create_run(new_run("other", "flows.other:main", not_before=T0 + 90))
+    owner = await own(world, worker_id="w1")
+    assert (await world.claim("w2", T0, 10)).next_due_at == T0 + 90
+    assert (await world.claim("w1", T0, 10)).next_due_at is None
+    bell = await Bell.at(world, "claimable")
+    await owner.commit(StartRun(T0), PutWait(1, "sleep", T0 + 100))
+    await owner.release()
+    assert len(await bell.heard()) == 1, "w1 waits for nothing, and would never come"
+
+
+async def test_leases_that_are_free_again_ring_claimable(world: World) -> None:
+    await own(world)
+    bell = await Bell.at(world, "claimable")
+    await world.close_worker("w1")
+    assert len(await bell.heard()) == 1
+
+
+async def test_after_the_undo_nothing_rings_even_if_it_was_on_its_way(world: World) -> None:
+    bell, other = await Bell.at(world, "runs"), await Bell.at(world, "runs")
+    await world.create_run(new_run("r1"))
+    assert await bell.heard() == ["r1"]
+    bell.undo()
+    await world.create_run(new_run("r2"))
+    assert await bell.heard() == []
+    assert await other.heard() == ["r1", "r2"]
+    bell.undo()
+
+
+async def test_whoever_is_rung_finds_the_news_already_written(world: World) -> None:
+    seen: list[str | None] = []
+
+    def look(run_id: str) -> None:
+        loop_tasks.append(looking(run_id))
+
+    async def looking(run_id: str) -> None:
+        run = await world.get_run(run_id)
+        seen.append(None if run is None else run.status)
+
+    loop_tasks: list[object] = []
+    await world.subscribe("runs", look)
+    await world.create_run(new_run("r1"))
+    bell = await Bell.at(world, "nothing")
+    await bell.heard()
+    for task in loop_tasks:
+        await task  # type: ignore[misc]
+    assert seen == ["pending"]
