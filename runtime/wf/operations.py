@@ -8,7 +8,8 @@ the storage failed, and their ids begin with `wf/`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from wf import codec
@@ -18,13 +19,14 @@ from wf.ids import hash_token
 from wf.records import seal_message
 from wf.registry import Step, Workflows
 from wf.retry import RetryPolicy
-from wf.session import current_session
+from wf.session import Session, current_session
 from wf.world import Attention, RunFilter, RunRow
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_REASON = 512
+LOOK_AGAIN_SECONDS = 30.0
 
 _registry = Workflows(namespace="wf")
 
@@ -109,44 +111,51 @@ async def find_token_owner(token: str) -> tuple[str, int] | None:
 
 
 async def wait_for_news(
-    topic: str, is_there: Callable[[], Coroutine[Any, Any, Any]], timeout: float | None = None
+    topics: str | tuple[str, ...], is_there: Callable[[], Coroutine[Any, Any, Any]], timeout: float | None = None
 ) -> Any:
-    """Ask `is_there` whenever a topic has news, until it gives something; a `TimeoutError` after that."""
+    """Ask `is_there` whenever one of the topics has news, until it gives something; a `TimeoutError` after that.
+
+    A doorbell is a hint, so it looks again now and then, too.
+    """
     loop = asyncio.get_running_loop()
-    news = asyncio.Event()
+    bell = asyncio.Event()
 
     def ring(detail: str) -> None:
-        news.set()
+        bell.set()
 
     session = current_session()
-    attempt = current_attempt.get()
-    undo = await session.world.subscribe(topic, ring)
+    undo = [await session.world.subscribe(topic, ring) for topic in ((topics,) if isinstance(topics, str) else topics)]
     deadline = None if timeout is None else loop.time() + timeout
     try:
         while True:
-            news.clear()
+            bell.clear()
             found = await is_there()
             if found is not None:
                 return found
             left = LOOK_AGAIN_SECONDS if deadline is None else min(LOOK_AGAIN_SECONDS, deadline - loop.time())
             if left <= 0:
                 raise TimeoutError
-            if attempt is None:
-                session.waiting += 1
-            else:
-                attempt.is_parked = True
-            try:
-                async with asyncio.timeout(left):
-                    await news.wait()
-            except TimeoutError:
-                continue  # a doorbell is a hint: look all the same
-            finally:
-                if attempt is None:
-                    session.waiting -= 1
-                else:
-                    attempt.is_parked = False
+            with _parked(session):
+                again = loop.call_later(left, bell.set)  # a timeout context costs three times as much
+                await bell.wait()
+                again.cancel()
     finally:
-        undo()
+        for unsubscribe in undo:
+            unsubscribe()
 
 
-LOOK_AGAIN_SECONDS = 2.0
+@contextmanager
+def _parked(session: Session) -> Iterator[None]:
+    """Note that the caller only waits, so that a virtual clock may move."""
+    attempt = current_attempt.get()
+    if attempt is not None:
+        attempt.is_parked = True
+    else:
+        session.waiting += 1
+    try:
+        yield
+    finally:
+        if attempt is not None:
+            attempt.is_parked = False
+        else:
+            session.waiting -= 1

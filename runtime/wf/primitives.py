@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random as random_module
 import uuid
-from collections.abc import Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -94,17 +94,17 @@ def set_attributes(
     *,
     allow_reserved_attributes: bool = False,
     **attributes: str | None,
-) -> _Recorded | Coroutine[Any, Any, None]:
+) -> Awaitable[None]:
     """Set the run's attributes: plain text tags, last write wins, None deletes.
 
-    In a body the change is recorded by the call, awaited or not; in a step await it. A key, value
-    or number over the limits raises `FatalError` and writes nothing.
+    The change is recorded by the call, awaited or not; in a step the await ends when it is durable.
+    A key, value or number over the limits raises `FatalError` and writes nothing.
     """
     changes: dict[str, str | None] = {**(mapping or {}), **attributes}
     attempt = current_attempt.get()
     if attempt is not None:
-        coroutine: Coroutine[Any, Any, None] = attempt.set_attributes(changes, allow_reserved=allow_reserved_attributes)
-        return coroutine
+        durable: Awaitable[None] | None = attempt.set_attributes(changes, allow_reserved=allow_reserved_attributes)
+        return durable or _Recorded()
     body = _body("set_attributes")
     check_attributes(body.attributes, changes, allow_reserved=allow_reserved_attributes)
     if changes:
@@ -112,7 +112,7 @@ def set_attributes(
     return _Recorded()
 
 
-def remove_attributes(*keys: str) -> _Recorded | Coroutine[Any, Any, None]:
+def remove_attributes(*keys: str) -> Awaitable[None]:
     """Delete attributes of the run; one that is not set is nothing."""
     return set_attributes(dict.fromkeys(keys), allow_reserved_attributes=True)
 

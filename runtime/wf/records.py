@@ -135,5 +135,5 @@ async def read_end(world: World, keyring: Keyring, row: RunRow) -> End:
     head = chain.verify(tail, row.run_id, before.link if before else None, before.seq if before else 0)
     if head != row.head:
         raise DecryptionError(row.run_id, row.seq, "log", "the log does not end where the run says it does")
-    end = tail[0]
+    end = tail[seq - tail[0].seq]
     return End(row.run_id, row.status, row.error_code, open_event(key, end))

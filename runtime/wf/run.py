@@ -129,23 +129,31 @@ def take_end(end: End) -> Any:
 
 
 async def _wait_outside(run_id: str, seconds: float | None) -> End:
+    """Wait for the end of a run; each run of its chain rings for itself, so they are watched in turn."""
     session = current_session()
+    loop = asyncio.get_running_loop()
+    deadline = None if seconds is None else loop.time() + seconds
     watched = run_id
 
-    async def is_there() -> End | None:
-        nonlocal watched
+    async def is_there() -> End | str | None:
         row = await find_last(session.world, run_id)
-        watched = row.run_id
+        if row.run_id != watched:
+            return row.run_id
         if row.status in events.ENDED:
             return await read_end(session.world, session.keyring, row)
         if row.attention is not None:
             raise attention_error(row)
         return None
 
-    try:
-        return cast(End, await ops.wait_for_news(f"run:{run_id}", is_there, seconds))
-    except TimeoutError:
-        raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
+    while True:
+        left = None if deadline is None else deadline - loop.time()
+        try:
+            found: End | str = await ops.wait_for_news(f"run:{watched}", is_there, left)
+        except TimeoutError:
+            raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
+        if isinstance(found, End):
+            return found
+        watched = found
 
 
 def attention_error(row: RunRow) -> Exception:
@@ -237,6 +245,8 @@ def list_runs(
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
         raise ValueError(f"limit: {limit!r} is not a number from 1 to 10000")
+    if cursor is not None and not isinstance(cursor, str):
+        raise TypeError(f"cursor: {type(cursor).__name__} is not a text; give the `cursor` of the page before")
     states = [status] if isinstance(status, str) else status
     for state in states or []:
         if state not in ("pending", "running", *events.ENDED):

@@ -98,18 +98,17 @@ def check_json(plain: Any, schema: dict[str, Any]) -> None:
     import jsonschema  # only who checks against a recorded schema pays for it
 
     try:
-        kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        kind: Any = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
+        extend: Any = jsonschema.validators.extend
         kind.check_schema(schema)
         arrays = kind.TYPE_CHECKER.redefine("array", lambda checker, value: isinstance(value, (list, tuple)))
-        checks = jsonschema.validators.extend(kind, type_checker=arrays)
-        error = jsonschema.exceptions.best_match(
-            checks(schema, format_checker=_formats(jsonschema.FormatChecker)).iter_errors(plain)
-        )
+        validator = extend(kind, type_checker=arrays)(schema, format_checker=_formats(jsonschema.FormatChecker))
+        misfit: Any = jsonschema.exceptions.best_match(validator.iter_errors(plain))
     except jsonschema.SchemaError as error:
         raise ValidationError(f"the hook's schema is no JSON Schema: {error.message}") from None
-    if error is not None:
-        place = error.json_path.removeprefix("$").lstrip(".") or "payload"
-        raise ValidationError(f"the payload does not fit the hook's schema: {place}: {error.message}")
+    if misfit is not None:
+        place = misfit.json_path.removeprefix("$").lstrip(".") or "payload"
+        raise ValidationError(f"the payload does not fit the hook's schema: {place}: {misfit.message}")
 
 
 def _formats(make: Any) -> Any:

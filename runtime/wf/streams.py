@@ -123,7 +123,8 @@ class Writable:
                     self._tail = answer.tail_index
                     continue
                 if answer.status == "closed":
-                    return data is None
+                    # A retry writes again what an earlier attempt wrote and closed: it is all there.
+                    return data is None or attempt.attempt > 1
                 if answer.status == "unknown":
                     raise RunNotFoundError(self.run_id)
                 raise asyncio.CancelledError("the worker lost this run")

@@ -3,7 +3,7 @@
 The clock stands still while anything can run. When nothing can, it jumps to the next timer: at
 once while somebody waits for a run, else after 50 ms without any news, so that a test that is
 about to act gets its turn first. `wait_for_hook` and `wait_for_sleep` hold it: the first until the
-run goes on, the second until `skip`.
+run goes on or somebody waits for a run, the second until `skip`.
 
 In a test: `async def test_x(wf_env): ...`; no other plugin is needed.
 """
@@ -63,6 +63,7 @@ class WorkflowEnvironment:
         )
         self._is_frozen = False
         self._held: dict[str, int] = {}  # run id -> its seq when `wait_for_hook` returned
+        self._waiting_when_held = 0
         self._sleepers: list[tuple[str, asyncio.Future[None]]] = []
         self._driver: asyncio.Task[None] | None = None
         self.runner: asyncio.Runner | None = None  # the fixture's, on whose loop its tests run
@@ -110,7 +111,10 @@ class WorkflowEnvironment:
         self._embedded.worker.mocks[step_id] = _make_stand_in(stand_in)
 
     async def wait_for_hook(self, run: Run[Any], token: str | None = None) -> Hook:
-        """Wait until the run has a live hook (with this token), and hold the clock until it goes on."""
+        """Wait until the run has a live hook (with this token).
+
+        The clock stands still until the run goes on, or the test waits for a run's end.
+        """
         while True:
             for row in await self.session.world.list_hooks(run.run_id):
                 found = make_hook(row, read_hook_record(self.session, row))
@@ -118,6 +122,7 @@ class WorkflowEnvironment:
                     await self._settle()
                     state = await self.session.world.get_run(run.run_id)
                     self._held[run.run_id] = state.seq if state is not None else 0
+                    self._waiting_when_held = self.session.waiting
                     return found
             await self._refuse_ended(run, "reached a hook")
             await asyncio.sleep(0.001)
@@ -202,6 +207,8 @@ class WorkflowEnvironment:
         return self._is_frozen
 
     async def _is_held(self) -> bool:
+        if self.session.waiting > self._waiting_when_held:  # somebody waits for a run since: time must pass
+            self._held.clear()
         for run_id, seq in list(self._held.items()):
             row = await self.session.world.get_run(run_id)
             if row is None or row.seq != seq or row.status in events.ENDED:

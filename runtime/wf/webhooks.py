@@ -113,7 +113,7 @@ async def _read_answer(run_id: str, name: str, seconds: float) -> Response:
         return Response(502) if status in ("completed", "failed", "cancelled") else None
 
     try:
-        answer: Response = await ops.wait_for_news(f"stream:{run_id}/{name}", is_there, seconds)
+        answer: Response = await ops.wait_for_news((f"stream:{run_id}/{name}", f"run:{run_id}"), is_there, seconds)
     except TimeoutError:
         return Response(504, "the run did not answer in time")
     return answer

@@ -15,9 +15,7 @@ def restart(wf_env):
         old = wf_env._embedded
         session = old.session
         await old.__aexit__(None, None, None)
-        new = EmbeddedWorker(
-            session.world, grace=0, clock=session.clock, keyring=session.keyring, capture_logs=False
-        )
+        new = EmbeddedWorker(session.world, grace=0, clock=session.clock, keyring=session.keyring, capture_logs=False)
         await new.__aenter__()
         wf_env._embedded = new
 

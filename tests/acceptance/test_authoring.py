@@ -464,7 +464,9 @@ async def other(x):
 
 async def test_directives_run(wf_env):
     module = types.ModuleType("acceptance_directives_run")
-    source = "async def flow(x):\n 'use workflow'\n return await work(x)\nasync def work(x):\n 'use step'\n return x+1\n"
+    source = (
+        "async def flow(x):\n 'use workflow'\n return await work(x)\nasync def work(x):\n 'use step'\n return x+1\n"
+    )
     exec(compile(source, "acceptance_directives_run.py", "exec"), module.__dict__)
     wf.register_directives(module)
     assert await wf_env.run(module.flow, 1) == 2

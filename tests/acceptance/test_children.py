@@ -175,7 +175,8 @@ async def test_a_cancelled_child_raises_in_its_parent(wf_env):
             return error.run_id, error.reason
 
     run = await wf_env.start(flow)
-    await wf_env.wait_for_hook(wf.get_run("kid")) if await _there("kid") else None
+    await _there("kid")
+    await wf_env.wait_for_hook(wf.get_run("kid"))
     await wf.get_run("kid").cancel("enough")
     assert await run.return_value() == ("kid", "enough")
 

@@ -27,7 +27,9 @@ async def test_a_webhook_resumes_the_run_with_the_request(wf_env, restart):
     run = await wf_env.start(flow)
     await wf_env.wait_for_hook(run, token="w")
     await restart()
-    given = await wf.resume_webhook("w", wf.Request("POST", "/x?y=1", {"Content-Type": "application/json"}, b'{"a": 1}'))
+    given = await wf.resume_webhook(
+        "w", wf.Request("POST", "/x?y=1", {"Content-Type": "application/json"}, b'{"a": 1}')
+    )
     assert isinstance(given, wf.Response)
     assert (given.status, given.body or b"") == (202, b"")
     method, body, headers, data = await run.return_value()

@@ -84,7 +84,7 @@ class Killer:
                 return self.cursor().execute(sql, *args)
 
         connect = sqlite3.connect
-        sqlite3.connect = lambda *args, **kwargs: connect(*args, **{"factory": Connection, **kwargs})  # type: ignore
+        sqlite3.connect = lambda *args, **kwargs: connect(*args, **{"factory": Connection, **kwargs})  # type: ignore[assignment]
 
     def die(self, phase: str) -> None:
         if self.count == self._kill_at and phase == self._phase:

@@ -7,7 +7,9 @@ source under the name `flow.py`, so that an error's place can be claimed by line
 from __future__ import annotations
 
 import asyncio
+import sys
 import textwrap
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,7 @@ from wf.events import Event
 from wf.registry import Workflow
 
 RUN_ID = "wrun_laws"
+MODULE = "flow_of_laws"
 T0 = 1_700_000_000_000_000
 SECOND = 1_000_000
 
@@ -149,10 +152,19 @@ class Stage:
 def load(source: str, name: str = "flow") -> Iterator[Workflow[..., Any]]:
     """Compile a module from text and give its workflow `name`; its registrations end with the block."""
     code = compile(textwrap.dedent(source).lstrip("\n"), "flow.py", "exec")
-    names: dict[str, Any] = {"__name__": "flow_of_laws", "wf": wf, "asyncio": asyncio}
-    with registry.isolated():
-        exec(code, names)
-        yield names[name]
+    module = types.ModuleType(MODULE)
+    vars(module).update(wf=wf, asyncio=asyncio)
+    before = sys.modules.get(MODULE)
+    sys.modules[MODULE] = module  # dataclasses look their module up
+    try:
+        with registry.isolated():
+            exec(code, vars(module))
+            yield vars(module)[name]
+    finally:
+        if before is None:
+            del sys.modules[MODULE]
+        else:
+            sys.modules[MODULE] = before
 
 
 def replay(source: str, log: Log) -> Replay:

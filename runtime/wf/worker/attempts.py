@@ -11,7 +11,9 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
+import inspect
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,9 @@ from wf.world import Fence
 
 if TYPE_CHECKING:
     from wf.worker.live import LiveRun
+
+
+LOOK_AGAIN_SECONDS = 1.0  # how long a step's thread waits for the loop before it looks if that is still there
 
 
 class Attempt:
@@ -93,21 +98,41 @@ class Attempt:
     def now_us(self) -> int:
         return self.live.worker.clock.now_us()
 
-    async def set_attributes(self, changes: dict[str, str | None], *, allow_reserved: bool) -> None:
-        """Change the run's attributes; returns when they are durable."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+    def set_attributes(self, changes: dict[str, str | None], *, allow_reserved: bool) -> asyncio.Future[None] | None:
+        """Change the run's attributes with this call; the future says when they are durable.
 
-        def settle() -> None:
-            if not done.done():
-                done.set_result(None)
+        None in a step's thread: nothing can be awaited there, and the step's end comes after it.
+        """
+        loop = self.live.worker.loop
 
-        def answer() -> None:
-            loop.call_soon_threadsafe(settle)
+        def record() -> asyncio.Future[None]:
+            check_attributes(self.live.replay.body.attributes, changes, allow_reserved=allow_reserved)
+            durable: asyncio.Future[None] = loop.create_future()
+            self.live.set_attributes(self.name, changes, functools.partial(_set_done, durable))
+            return durable
 
-        check_attributes(self.live.replay.body.attributes, changes, allow_reserved=allow_reserved)
-        self.live.set_attributes(self.name, changes, answer)
-        await done
+        if asyncio._get_running_loop() is loop:
+            return record()
+        self._call_on_loop(record)
+        return None
+
+    def _call_on_loop(self, action: Callable[[], object]) -> None:
+        """Do something on the worker's loop from a step's thread; raise what it raises."""
+        outcome: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        def act() -> None:
+            try:
+                action()
+            except BaseException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        self.live.worker.loop.call_soon_threadsafe(act)
+        while not concurrent.futures.wait([outcome], timeout=LOOK_AGAIN_SECONDS).done:
+            if self.live.is_lost:  # the loop may have ended, and would never answer
+                raise asyncio.CancelledError("the worker lost this run")
+        outcome.result()
 
     # -- running
 
@@ -127,7 +152,10 @@ class Attempt:
                 raise asyncio.CancelledError(self.cancel_message)
             args, kwargs = self.step.signature.apply(codec.decode_arguments(self.arguments))
             function = live.worker.find_function(self.step)
-            result = await self._call(function, args, kwargs, context)
+            if self.step.timeout_us is None and function is self.step.func and self.step.is_async:
+                result = await function(*args, **kwargs)  # the usual case, without a detour
+            else:
+                result = await self._call(function, args, kwargs, context)
             for writer in self.writers:
                 await writer.drain()
             try:
@@ -158,12 +186,12 @@ class Attempt:
 
     async def _call(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
         timeout_us = self.step.timeout_us
-        if not self.step.is_async and not asyncio.iscoroutinefunction(function):
-            call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
-            future = asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
-            waiting: Any = future
-        else:
+        waiting: Any
+        if self.step.is_async or asyncio.iscoroutinefunction(function):
             waiting = function(*args, **kwargs)
+        else:
+            call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
+            waiting = asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
         if timeout_us is None:
             return await _settle(waiting)
         timeout = asyncio.timeout(timeout_us / 1_000_000)
@@ -186,9 +214,17 @@ def _call_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
 
 
 async def _settle(waiting: Any) -> Any:
-    """Await a call, and once more when a plain `def` gave a coroutine (a wrapped `async def` does)."""
-    result = await waiting
+    """Await a call, and once more when a plain `def` gave a coroutine (a wrapped `async def` does).
+
+    A plain function that stands in for an `async def` step has given its result already.
+    """
+    result = await waiting if inspect.isawaitable(waiting) else waiting
     return await result if asyncio.iscoroutine(result) else result
+
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _enter(attempt: Attempt) -> None:

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 STEP_LOCK = "step:"
 LOST = "worker lost"
 
+Taken = tuple[Append, list[StepState], list[Callable[[], None]]]
+"""What is to be committed, the attempts that its commit starts, and the callers that it answers."""
+
 
 class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
@@ -67,7 +70,7 @@ class LiveRun:
         self.workflow = workflow
         self.tail = LogTail(row, worker.keyring.run(row.run_id))
         self.attempts: dict[int, Any] = {}
-        self.starts: list[int] = []
+        self.starts: list[StepState] = []  # attempts that their commit will start; each has its slot
         self.answers: list[Callable[[], None]] = []
         self.queued = 0
         self.inbox_high = 0
@@ -173,7 +176,7 @@ class LiveRun:
             self.is_dirty = True
             self.worker.mark_dirty(self)
 
-    def take_append(self) -> tuple[Append, list[int], list[Callable[[], None]]]:
+    def take_append(self) -> Taken:
         """Hand out what is to be committed, and what its commit sets free."""
         self.is_dirty = False
         self.is_committing = True
@@ -185,6 +188,8 @@ class LiveRun:
         queue = self.replay.commands
         while queue:
             self._process(queue.popleft())
+            if self.tail.seq > self.max_events and not self.is_ended:
+                queue.clear()  # what the body asked for beyond the limit is not recorded
         if self.tail.seq > self.max_events and not self.is_ended:
             self.end_by_force(
                 events.RUN_FAILED,
@@ -307,7 +312,7 @@ class LiveRun:
         attempt = 0
         if step.concurrency is None and self.worker.take_slot(step):
             attempt = 1
-            self.starts.append(number)
+            self.starts.append(state)
         event = self._add(events.STEP_CREATED, number, command.name, attempt, None, command.data)
         if attempt:
             state.attempt = 1
@@ -337,7 +342,7 @@ class LiveRun:
         self.replay.apply(event, None)
         if was_waiting:
             self.tail.add_effect(DropWait(number))
-        self.starts.append(number)
+        self.starts.append(state)
         return True
 
     def attempt_succeeded(self, number: int, attempt: int, data: bytes, log: list[PutLog]) -> None:
@@ -399,8 +404,8 @@ class LiveRun:
         if attempt is not None:
             attempt.cancel(message)
         elif state is not None:
-            if number in self.starts:
-                self.starts.remove(number)
+            if state in self.starts:  # one that is being committed gives its slot back then
+                self.starts.remove(state)
                 self.worker.free_slot(state.step)
             if state.step.concurrency is not None:
                 self.tail.add_effect(ReleaseLock(number))
@@ -542,6 +547,9 @@ class LiveRun:
     def lose(self) -> None:
         """Forget the run at once: another owner has it, or it is put away."""
         self.is_lost = True
+        starts, self.starts = self.starts, []
+        for state in starts:
+            self.worker.free_slot(state.step)
         for attempt in list(self.attempts.values()):
             attempt.cancel("the worker lost this run")
         self.replay.close()

@@ -37,7 +37,7 @@ from wf.registry import Step
 from wf.session import Session
 from wf.worker import guard, logs
 from wf.worker.attempts import Attempt
-from wf.worker.live import LiveRun
+from wf.worker.live import LiveRun, Taken
 from wf.worker.tail import LogTail
 from wf.world import (
     LEASE_SECONDS,
@@ -45,6 +45,7 @@ from wf.world import (
     Claimed,
     EndRun,
     InboxMessage,
+    Outcome,
     Release,
     WorkerHello,
 )
@@ -58,7 +59,7 @@ MAX_THREADS = 64
 CLAIM_BATCH = 64
 OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
-RESTART_SECONDS = 0.2
+RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
 
 
@@ -116,12 +117,12 @@ class Worker:
         self._dirty_bell = asyncio.Event()
         self._claim_bell = asyncio.Event()
         self._mail_bell = asyncio.Event()
-        guard.install()
-        if self._is_capturing:
-            logs.capture()
         await self.announce()
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
         self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
+        guard.install()
+        if self._is_capturing:
+            logs.capture()
         self._is_open = True
         self._tasks = [
             self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}")
@@ -213,14 +214,17 @@ class Worker:
 
     async def _keep_running(self, loop: Callable[[], Any]) -> None:
         """Run one of the worker's loops; what it did not foresee is reported, and it goes on."""
+        pause = RESTART_SECONDS[0]
         while True:
+            began = self.loop.time()
             try:
                 await loop()
             except asyncio.CancelledError:
                 raise
             except Exception:
-                log.exception("the worker's %s failed and starts again", loop.__name__)
-                await asyncio.sleep(RESTART_SECONDS)
+                pause = min(2 * pause, RESTART_SECONDS[1]) if self.loop.time() - began < 60 else RESTART_SECONDS[0]
+                log.exception("the worker's %s failed and starts again in %.1f s", loop.__name__, pause)
+                await asyncio.sleep(pause)
                 self._mail.update(self._runs)
                 for bell in (self._dirty_bell, self._claim_bell, self._mail_bell):
                     bell.set()
@@ -252,11 +256,10 @@ class Worker:
     async def _commit(self, runs: list[LiveRun]) -> None:
         runs = [run for run in runs if not run.is_lost]
         taken = [run.take_append() for run in runs]
-        appends = [append for append, _, _ in taken]
         pause = COMMIT_RETRY_SECONDS[0]
         while True:
             try:
-                outcomes = await self.world.commit(appends)
+                outcomes = await self._try_commit(runs, taken)
                 break
             except WorldError as error:
                 why = "the disk is full" if isinstance(error, StorageFull) else str(error)
@@ -265,19 +268,33 @@ class Worker:
                 pause = min(pause * 2, COMMIT_RETRY_SECONDS[1])
         for run, (_, starts, answers), outcome in zip(runs, taken, outcomes, strict=True):
             run.is_committing = False
-            if outcome == "fenced":
+            if outcome == "fenced" and not run.is_lost:
                 log.warning("run %s has another owner now; what was not committed is dropped", run.run_id)
                 self._forget(run)
+            for state in starts:
+                if run.is_lost or run.replay.body.steps.get(state.correlation_id) is not state:
+                    self.free_slot(state.step)  # nobody wants the attempt any more
+                else:
+                    run.attempts[state.correlation_id] = Attempt(run, state)
+            if run.is_lost:
                 continue
-            for number in starts:
-                state = run.replay.body.steps.get(number)
-                if state is not None:
-                    run.attempts[number] = Attempt(run, state)
             for answer in answers:
                 answer()
             if run.is_idle:
                 self._rest(run)
         self._want_claims()
+
+    async def _try_commit(self, runs: list[LiveRun], taken: list[Taken]) -> list[Outcome]:
+        try:
+            return await self.world.commit([append for append, _, _ in taken])
+        except (WorldError, asyncio.CancelledError):
+            raise
+        except Exception:  # a defect: what these runs have in memory is not what their logs say
+            for run, (_, starts, _) in zip(runs, taken, strict=True):
+                self._put_away(run)
+                for state in starts:
+                    self.free_slot(state.step)
+            raise
 
     # -- active and resting runs
 
@@ -341,6 +358,8 @@ class Worker:
             run.queued -= 1
             if not run.is_lost and run.begin_attempt(number):
                 self._free_slots -= 1
+            elif run.is_idle and not run.is_lost:
+                self._rest(run)  # nothing else will tell that it waits for nothing here
 
     def find_function(self, step: Step[..., Any]) -> Callable[..., Any]:
         return self.mocks.get(step.id, step.func) if self.mocks else step.func
@@ -489,6 +508,7 @@ class Worker:
         except DecryptionError:
             data = None  # the reason is lost with its key; the end that was asked for is not
         tail = LogTail(row, key)
+        tail.at = claimed.events[-1].at if claimed.events else 0
         meta = encode_meta({"forced": True})
         event = tail.add(self.clock.now_us(), events.RUN_CANCELLED, None, None, None, meta, data)
         for waiting in claimed.inbox:

@@ -549,7 +549,7 @@ class MemoryWorld:
             self._grant(name, at)
 
     def _grant(self, name: str, at: int) -> None:
-        queue = self._locks[name]
+        queue = self._locks.get(name, [])
         while first := next((lock for lock in queue if not lock.is_held), None):
             if sum(lock.is_held for lock in queue) >= first.limit:
                 break
@@ -560,7 +560,7 @@ class MemoryWorld:
             else:
                 self._notify(run, "lock_granted", at, first.correlation_id)
         if not queue:
-            del self._locks[name]
+            self._locks.pop(name, None)
 
     def _enters_gate(self, run: _Run) -> bool:
         """Let a pending run ask for its workflow's gate if it did not; tell whether it may go on."""

@@ -97,6 +97,7 @@ class SharedWorld(ForwardingWorld):
         self._hellos: dict[str, WorkerHello] = {}
         self._leases: dict[str, int] = {}
         self._benches: dict[asyncio.AbstractEventLoop, Bench] = {}
+        self._borrowing: set[asyncio.Task[Any]] = set()  # on the keeper's loop, as the next
         self._gate = asyncio.Lock()  # one election at a time; used on the keeper's loop only
         self._guard = threading.Lock()  # of `_backend` and what is bound: any thread may lose a backend
         _instances.add(self)
@@ -298,22 +299,29 @@ class SharedWorld(ForwardingWorld):
 
     async def _borrow(self, method: wire.Method, arguments: tuple[Any, ...]) -> tuple[bool, Any]:
         """Do a client's call in a home of this process; or settle at the owner's endpoint, and say False."""
-        deadline = time.monotonic() + ELECTION_SECONDS
-        pause = FIRST_PAUSE
-        while True:
-            home = await keeper().take(self.path, self._wanted_durability, as_worker=False)
-            if home is not None:
-                try:
-                    return True, await getattr(home.world, method.name)(*arguments)
-                finally:
-                    home.leave()
-            await self._connect()
-            if self._backend is not None:
-                return False, None
-            if time.monotonic() > deadline:
-                raise _busy(self.path, lockfile.read_holder(self.path))
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        me = asyncio.current_task()
+        assert me is not None
+        self._borrowing.add(me)
+        try:
+            deadline = time.monotonic() + ELECTION_SECONDS
+            pause = FIRST_PAUSE
+            while self._failure is None:
+                home = await keeper().take(self.path, self._wanted_durability, as_worker=False)
+                if home is not None:
+                    try:
+                        return True, await getattr(home.world, method.name)(*arguments)
+                    finally:
+                        home.leave()
+                await self._connect()
+                if self._backend is not None:
+                    break
+                if time.monotonic() > deadline:
+                    raise _busy(self.path, lockfile.read_holder(self.path))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            return False, None
+        finally:
+            self._borrowing.discard(me)
 
     async def _connect(self) -> None:
         """Settle, as a client, at the owner's endpoint, if there is one."""
@@ -370,7 +378,9 @@ class SharedWorld(ForwardingWorld):
             call_on(self._opened_on, self._on_change)
 
     async def _part(self) -> None:
-        """Take leave of the backend, once this world is closed."""
+        """Take leave of the backend, once this world is closed and the calls that it began are done."""
+        if self._borrowing:
+            await asyncio.wait(list(self._borrowing))
         async with self._gate:
             backend, self._backend = self._backend, None
             if isinstance(backend, RemoteWorld):
@@ -410,6 +420,7 @@ class SharedWorld(ForwardingWorld):
         self._hellos = {}
         self._leases = {}
         self._benches = {}
+        self._borrowing = set()
         self._gate = asyncio.Lock()
         self._guard = threading.Lock()
 

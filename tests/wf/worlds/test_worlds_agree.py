@@ -84,7 +84,7 @@ class Twins:
 
     async def do(self, act: Act) -> Any:
         answers = [await act(world) for world in self.worlds]
-        assert answers[0] == answers[1]
+        assert answers[0] == answers[1], f"{answers[0]}\n{answers[1]}"
         return answers[0]
 
     async def claim(self, worker_id: str, now: int, limit: int) -> None:

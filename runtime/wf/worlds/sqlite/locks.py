@@ -14,14 +14,15 @@ from wf.worlds.sqlite.transaction import Transaction
 GATE: Final = 0
 """The correlation id of a gate: calls of a body count from 1."""
 
-_REQUEST: Final = (
-    "INSERT INTO locks (name, run_id, correlation_id, holders) VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (run_id, correlation_id) DO NOTHING"
-)
+# Not ON CONFLICT, which would use up a position for a request that is there already.
+_REQUEST: Final = """
+INSERT INTO locks (name, run_id, correlation_id, holders) SELECT ?, ?, ?, ?
+WHERE NOT EXISTS (SELECT 1 FROM locks WHERE run_id = ? AND correlation_id = ?)
+"""
 _FIRST: Final = """
 SELECT position, run_id, correlation_id FROM locks
-WHERE position = (SELECT min(position) FROM locks WHERE name = ?1 AND is_held = 0)
-  AND holders > (SELECT count(*) FROM locks WHERE name = ?1 AND is_held = 1)
+WHERE position = (SELECT min(position) FROM locks WHERE name = ? AND is_held = 0)
+  AND holders > (SELECT count(*) FROM locks WHERE name = ? AND is_held = 1)
 """
 
 _LOCK: Final = "SELECT name, run_id, correlation_id, holders, position, is_held FROM locks"
@@ -30,7 +31,7 @@ LIST_LOCKS_OF_NAME: Final = f"{_LOCK} WHERE name = ? ORDER BY position LIMIT ?"
 
 
 def request(tx: Transaction, run_id: str, correlation_id: int, name: str, limit: int, at: int) -> None:
-    tx.execute(_REQUEST, (name, run_id, correlation_id, limit))
+    tx.execute(_REQUEST, (name, run_id, correlation_id, limit, run_id, correlation_id))
     _grant(tx, name, at)
 
 
@@ -58,7 +59,7 @@ def enter_gate(tx: Transaction, run_id: str, workflow: str, limit: int) -> bool:
     """Queue a pending run for its workflow's gate; tell whether it is open for it already."""
     name = f"workflow:{workflow}"
     tx.execute("UPDATE runs SET barred = 1 WHERE run_id = ?", (run_id,))
-    tx.execute(_REQUEST, (name, run_id, GATE, limit))
+    tx.execute(_REQUEST, (name, run_id, GATE, limit, run_id, GATE))
     _grant(tx, name, 0)
     return is_gate_open(tx, run_id) is True
 
@@ -70,7 +71,7 @@ def is_gate_open(tx: Transaction, run_id: str) -> bool | None:
 
 
 def _grant(tx: Transaction, name: str, at: int) -> None:
-    while first := tx.execute(_FIRST, (name,)).fetchone():
+    while first := tx.execute(_FIRST, (name, name)).fetchone():
         position, run_id, correlation_id = first
         tx.execute("UPDATE locks SET is_held = 1 WHERE position = ?", (position,))
         if correlation_id == GATE:

@@ -1,0 +1,425 @@
+"""Ownership: workers race and stall, and still nothing is done twice or written by two."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wf
+from tests.reliability.stage import (
+    LeaseClock,
+    Place,
+    check_steps,
+    make_worker,
+    open_world,
+    read_log,
+    until,
+)
+from wf import registry
+from wf.session import current_session
+from wf.worker import worker as worker_module
+
+WORLDS = ["memory", "sqlite"]
+RUNS = 200
+
+
+@pytest.fixture(autouse=True)
+def _own_registry():
+    with registry.isolated():
+        yield
+
+
+# -- races --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_two_workers_on_one_world_share_runs_and_do_nothing_twice(kind: str, tmp_path: Path):
+    executed: dict[str, list[int]] = {}
+    workers: dict[str, set[str]] = {}
+
+    def note() -> int:
+        info = wf.get_step_metadata()
+        executed.setdefault(info.step_id, []).append(info.attempt)
+        return info.attempt
+
+    @wf.step(name="add", retry_delay=0)
+    async def add(a: int, b: int) -> int:
+        note()
+        return a + b
+
+    @wf.step(name="add-in-thread", retry_delay=0)
+    def add_in_thread(a: int, b: int) -> int:
+        note()
+        return a + b
+
+    @wf.step(name="shaky", retry_delay=0)
+    async def shaky() -> str:
+        if note() == 1:
+            raise OSError("once")
+        return "twice"
+
+    @wf.workflow(name="racing")
+    async def racing(n: int) -> list[Any]:
+        first = await add(n, 1)
+        await wf.sleep("1ms")
+        return [*await asyncio.gather(add(first, 1), shaky()), await add_in_thread(first, 2)]
+
+    world = await open_world(kind, tmp_path)
+    async with make_worker(world, concurrency=8) as one, make_worker(world, concurrency=8) as two:
+        runs = await asyncio.gather(*(wf.start(racing, n) for n in range(RUNS)))
+        values = await asyncio.gather(*(run.return_value(timeout=60) for run in runs))
+        await one.drain()
+        await two.drain()
+        for run in runs:
+            check_steps(await read_log(world, run.run_id), executed)
+        for embedded in (one, two):
+            assert embedded.worker._free_slots == 8
+            workers[embedded.worker.worker_id] = set(embedded.worker._active)
+    assert values == [[n + 2, "twice", n + 3] for n in range(RUNS)]
+    assert list(workers.values()) == [set(), set()]
+    await world.close()
+
+
+FLOW = """
+import asyncio, os
+import wf
+
+def note():
+    info = wf.get_step_metadata()
+    with open(os.environ["EFFECTS"], "ab", buffering=0) as file:
+        file.write(f"{info.step_id} {info.attempt}\\n".encode())
+    return info.attempt
+
+@wf.step
+async def add(a: int, b: int) -> int:
+    note()
+    return a + b
+
+@wf.step(retry_delay=0)
+def shaky() -> str:
+    if note() == 1:
+        raise OSError("once")
+    return "twice"
+
+@wf.workflow
+async def racing(n: int):
+    first = await add(n, 1)
+    await wf.sleep("1ms")
+    return await asyncio.gather(add(first, 1), shaky())
+"""
+
+
+async def test_two_processes_on_one_file_share_runs_and_do_nothing_twice(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write(FLOW)
+    (tmp_path / "effects").touch()
+    work = """
+        async with wf.worker(modules=["flow"], concurrency=8):
+            print("ready", flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+            print(len(asyncio.all_tasks()) > 0, flush=True)
+    """
+    processes = [place.spawn(work) for _ in range(2)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
+        done = await asyncio.to_thread(
+            place.run,
+            f"""
+            import flow
+            runs = await asyncio.gather(*(wf.start(flow.racing, n) for n in range({RUNS})))
+            values = await asyncio.gather(*(run.return_value(timeout=60) for run in runs))
+            assert values == [[n + 2, "twice"] for n in range({RUNS})]
+            print(json.dumps([run.run_id for run in runs]))
+            """,
+            timeout=120,
+        )
+        run_ids = __import__("json").loads(done.stdout)
+    finally:
+        for process in processes:
+            try:
+                _, errors = process.communicate("leave\n", timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                _, errors = process.communicate()
+            assert process.returncode == 0, errors
+    world = await open_world("sqlite", tmp_path)
+    executed = place.effects()
+    for run_id in run_ids:
+        check_steps(await read_log(world, run_id), executed)
+    assert len(executed) == 3 * RUNS
+    await world.close()
+
+
+# -- a worker that stalls -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_a_worker_that_wakes_after_its_lease_records_nothing_and_the_others_result_stands(
+    kind: str, tmp_path: Path
+):
+    gate = asyncio.Event()
+    ended: list[tuple[int, str]] = []
+
+    @wf.step(name="slow")
+    async def slow() -> str:
+        attempt = wf.get_step_metadata().attempt
+        if attempt == 1:
+            await gate.wait()
+        return f"attempt {attempt}"
+
+    @wf.step(name="beside", max_retries=3)
+    async def beside() -> str:
+        attempt = wf.get_step_metadata().attempt
+        try:
+            if attempt == 1:
+                await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            ended.append((attempt, str(error)))
+            raise
+        return f"attempt {attempt}"
+
+    @wf.workflow(name="stalled")
+    async def stalled() -> list[str]:
+        return await asyncio.gather(slow(), beside())
+
+    clock = LeaseClock()
+    world = await open_world(kind, tmp_path, clock)
+    async with make_worker(world, concurrency=4) as old:
+        run = await wf.start(stalled)
+        await until(lambda: len(_attempts(old)) == 2, "both attempts run")
+        clock.seconds += 11
+        async with make_worker(world, concurrency=4) as new:
+            assert await run.return_value(timeout=20) == ["attempt 2", "attempt 2"]
+            log = await read_log(world, run.run_id)
+            assert ended == []
+            gate.set()  # the old worker's attempt ends: what it records is refused, and it learns of it
+            await until(lambda: old.worker._runs == {}, "the old worker forgets the run")
+            assert ended == [(1, "the worker lost this run")]
+            assert await read_log(world, run.run_id) == log
+            assert await run.return_value() == ["attempt 2", "attempt 2"]
+            assert (old.worker._free_slots, new.worker._free_slots) == (4, 4)
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_a_heartbeat_that_comes_too_late_cancels_every_attempt_and_the_worker_goes_on(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 0.06)
+    ended: list[str] = []
+
+    @wf.step(name="hang")
+    async def hang() -> str:
+        attempt = wf.get_step_metadata().attempt
+        if attempt == 1:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError as error:
+                ended.append(str(error))
+                raise
+        return f"attempt {attempt}"
+
+    @wf.workflow(name="hanging")
+    async def hanging() -> str:
+        return await hang()
+
+    clock = LeaseClock()
+    world = await open_world(kind, tmp_path, clock)
+    async with make_worker(world, concurrency=4) as embedded:
+        run = await wf.start(hanging)
+        await until(lambda: len(_attempts(embedded)) == 1, "the attempt runs")
+        clock.seconds += 11
+        await _sweep(world)
+        assert await run.return_value(timeout=20) == "attempt 2"
+        assert ended == ["the worker lost this run"]
+        assert embedded.worker._free_slots == 4
+        events = await read_log(world, run.run_id)
+        assert [(e.type, e.attempt) for e in events[2:-1]] == [
+            ("step_created", 1), ("step_started", 2), ("step_completed", 2),
+        ]  # fmt: skip
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_calls_that_were_fenced_give_their_slots_back(kind: str, tmp_path: Path):
+    """A call takes its slot before the commit that starts its attempt; a lost commit must not keep it."""
+
+    @wf.step(name="one")
+    async def one() -> None: ...
+
+    @wf.workflow(name="waits-first")
+    async def waits_first() -> str:
+        await wf.hook(token="go")
+        await asyncio.gather(*(one() for _ in range(3)))
+        return "done"
+
+    clock = LeaseClock()
+    world = await open_world(kind, tmp_path, clock)
+    async with make_worker(world, concurrency=4) as old:
+        run = await wf.start(waits_first)
+        await until(lambda: _has_hook(world), "the hook is there")
+        live = old.worker._runs[run.run_id]
+        clock.seconds += 11
+        async with make_worker(world, concurrency=4) as new:
+            await until(lambda: run.run_id in new.worker._runs, "the new worker has it")
+            # The old one believes that the payload came to it, and calls three steps.
+            await wf.resume_hook("go")
+            [message] = [
+                m for m in await world.read_inbox(new.worker.worker_id, [run.run_id], 0) if m.kind == "hook_payload"
+            ] or [None]
+            if message is None:
+                pytest.skip("the new worker was quicker")
+            live.receive(message)
+            assert await run.return_value(timeout=20) == "done"
+            await until(lambda: old.worker._runs == {}, "the old worker forgets the run")
+            assert (old.worker._free_slots, new.worker._free_slots) == (4, 4)
+    await world.close()
+
+
+async def test_a_cancelled_call_whose_start_is_being_committed_gives_its_slot_back(tmp_path: Path):
+    @wf.step(name="one", cancellable=True)
+    async def one() -> None:
+        await asyncio.Event().wait()
+
+    @wf.workflow(name="cancels")
+    async def cancels() -> str:
+        task = asyncio.create_task(one())
+        await wf.hook(token="stop")
+        task.cancel()
+        await asyncio.wait([task])
+        return "done"
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world, concurrency=2) as embedded:
+        gate, commit = asyncio.Event(), world.commit
+
+        async def slow_commit(appends: Any) -> Any:
+            outcomes = await commit(appends)
+            await gate.wait()
+            return outcomes
+
+        world.commit = slow_commit
+        run = await wf.start(cancels)
+        await until(lambda: _has_hook(world), "the call is written, and its worker not yet told")
+        live = embedded.worker._runs[run.run_id]
+        assert live.is_committing
+        assert live.attempts == {}
+        await wf.resume_hook("stop")
+        await until(lambda: live.is_ended, "the body ended")
+        gate.set()
+        assert await run.return_value(timeout=20) == "done"
+        assert embedded.worker._free_slots == 2
+        world.commit = commit
+
+
+async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(tmp_path: Path):
+    release = asyncio.Event()
+
+    @wf.step(name="hold")
+    async def hold() -> None:
+        await release.wait()
+
+    @wf.step(name="queued", cancellable=True)
+    async def queued() -> None: ...
+
+    @wf.workflow(name="holder")
+    async def holder() -> None:
+        await hold()
+
+    @wf.workflow(name="ends-with-queued-calls")
+    async def ends_with_queued_calls() -> str:
+        tasks = [asyncio.create_task(queued()) for _ in range(3)]
+        await wf.sleep("1ms")
+        del tasks
+        return "done"
+
+    @wf.workflow(name="drops-queued-calls")
+    async def drops_queued_calls() -> str:
+        tasks = [asyncio.create_task(queued()) for _ in range(3)]
+        await wf.sleep("1ms")
+        for task in tasks:
+            task.cancel()
+        await wf.hook(token="later")
+        return "done"
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world, concurrency=1) as embedded:
+        holding = await wf.start(holder)
+        await until(lambda: embedded.worker._free_slots == 0, "the only slot is taken")
+        embedded.worker.concurrency = 10  # room for runs, none for attempts
+        ending = await wf.start(ends_with_queued_calls)
+        dropping = await wf.start(drops_queued_calls)
+        assert await ending.return_value(timeout=20) == "done"
+        await until(lambda: _has_hook(world), "the calls were dropped")
+        release.set()
+        await holding.return_value(timeout=20)
+        await embedded.drain()
+        assert embedded.worker._active == set()
+        assert list(embedded.worker._resting) == [dropping.run_id]
+        assert embedded.worker._free_slots == 1
+        await wf.resume_hook("later")
+        assert await dropping.return_value(timeout=20) == "done"
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+async def test_an_attempt_whose_run_was_lost_while_its_start_was_committed_does_not_begin(kind: str, tmp_path: Path):
+    began: list[int] = []
+
+    @wf.step(name="one")
+    async def one() -> None:
+        began.append(wf.get_step_metadata().attempt)
+
+    @wf.workflow(name="single")
+    async def single() -> str:
+        await one()
+        return "done"
+
+    world = await open_world(kind, tmp_path)
+    async with make_worker(world, concurrency=2) as embedded:
+        worker = embedded.worker
+        gate, commit, written = asyncio.Event(), worker.world.commit, asyncio.Event()
+
+        async def slow_commit(appends: Any) -> Any:
+            outcomes = await commit(appends)
+            written.set()
+            await gate.wait()
+            return outcomes
+
+        worker.world.commit = slow_commit
+        run = await wf.start(single)
+        await asyncio.wait_for(written.wait(), 20)
+        worker._forget(worker._runs[run.run_id])  # as a refused heartbeat does
+        gate.set()
+        await until(lambda: not worker._busy, "the commit is over")
+        await embedded.drain()
+        assert began == []
+        assert worker._free_slots == 2
+        worker.world.commit = commit
+    await world.close()
+
+
+# -- helpers ------------------------------------------------------------------------------------
+
+
+def _attempts(embedded: Any) -> list[Any]:
+    return [attempt for run in embedded.worker._runs.values() for attempt in run.attempts.values()]
+
+
+async def _has_hook(world: Any) -> bool:
+    return bool(await world.list_hooks())
+
+
+async def _sweep(world: Any) -> None:
+    """Have the world look whose leases have expired, as any other worker's call does."""
+    from wf.world import WorkerHello
+    from wf.worlds.process import process_token
+
+    await world.open_worker(WorkerHello("wrk_sweeper", process_token(), [], ""))
+    await world.claim("wrk_sweeper", current_session().now_us(), 1)
+    await world.close_worker("wrk_sweeper")
