@@ -100,6 +100,7 @@ class EmbeddedWorker:
         )
         try:
             await self.worker.open()
+            await self.worker.look_first()
         except BaseException:
             await self._let_go()
             raise

@@ -27,11 +27,11 @@ import hmac
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final
+from typing import Final, TextIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -42,6 +42,7 @@ KEY_SIZE: Final = 32
 _CLEAR: Final = 0
 _SEALED: Final = 1
 _HEADER: Final = 5
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _OVERHEAD: Final = _HEADER + 12 + 16
 
 
@@ -74,6 +75,8 @@ class Keyring:
         words = text.replace(",", " ").split()
         if [word.lower() for word in words] == ["off"]:
             return cls.off()
+        if any(word.lower() == "off" for word in words):
+            raise ValueError("`off` stands alone: it cannot be one of several keys")
         if not words:
             raise ValueError("no key is given: it is empty; a key is 32 bytes in base64 or hex, or the word `off`")
         return cls([_parse_key(word, number) for number, word in enumerate(words, 1)])
@@ -92,6 +95,18 @@ class Keyring:
             if not key_path.exists():
                 _create_key_file(key_path)
             return _parse_from(f"the key file {key_path}", _read_private(key_path))
+        except OSError as error:
+            raise WorldError(f"the key file {key_path} cannot be used: {error}") from error
+
+    @classmethod
+    def rotate_file(cls, key_path: Path) -> Keyring:
+        """Put a fresh key in front of those of the key file, and return them all.
+
+        A process keeps the keys it has loaded: it opens what the fresh key seals only after it loads
+        again, so all processes of a world are to be restarted together.
+        """
+        try:
+            return _rotate(key_path)
         except OSError as error:
             raise WorldError(f"the key file {key_path} cannot be used: {error}") from error
 
@@ -209,29 +224,6 @@ def key_id(root: bytes) -> bytes:
     return sha256(b"wf/kid" + root).digest()[:4]
 
 
-def rotate_file(key_path: Path) -> Keyring:
-    """Put a fresh key in front of those of the key file, and return them all.
-
-    Processes that run keep the keys they loaded; they read what the fresh key seals only after
-    they load again. So restart the workers of a world before they meet new payloads.
-    """
-    old = _read_private(key_path)
-    _parse_from(f"the key file {key_path}", old)
-    new_path = key_path.with_name(key_path.name + ".new")
-    # This file is also the lock: of two that rotate at once one would lose the other's key.
-    try:
-        with _private_file(new_path) as descriptor:
-            old = _read_private(key_path)
-            _write(descriptor, f"{_fresh_key()}\n{old}")
-    except FileExistsError:
-        error = WorldError(f"the key file {key_path} is being rotated by another process")
-        error.hint = f"if none is, one died while it did: remove {new_path}"
-        raise error from None
-    os.replace(new_path, key_path)
-    _sync_directory(key_path.parent)
-    return _parse_from(f"the key file {key_path}", _read_private(key_path))
-
-
 def _place(place: str | int, field: str) -> bytes:
     if isinstance(place, int):
         return f"i{place}:{field}".encode()
@@ -252,7 +244,7 @@ def _parse_key(word: str, number: int) -> bytes:
     except ValueError:
         raise ValueError(f"key {number} is neither base64 nor hex; a key is {KEY_SIZE} bytes in one of them") from None
     if len(key) != KEY_SIZE:
-        raise ValueError(f"key {number} has {len(key)} bytes; a key is {KEY_SIZE} bytes in base64 or hex")
+        raise ValueError(f"key {number} has another length; a key is {KEY_SIZE} bytes in base64 or hex")
     return key
 
 
@@ -283,8 +275,8 @@ def _create_key_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.{token_bytes(4).hex()}")
     try:
-        with _private_file(draft) as descriptor:
-            _write(descriptor, _fresh_key() + "\n")
+        with os.fdopen(os.open(draft, _CREATE, 0o600), "w", encoding="ascii") as file:
+            _write(file, _fresh_key() + "\n")
         # A link, unlike a rename, fails when another process was first: its key counts then.
         with contextlib.suppress(FileExistsError):
             _link(draft, path)
@@ -293,29 +285,44 @@ def _create_key_file(path: Path) -> None:
     _sync_directory(path.parent)
 
 
+def _rotate(path: Path) -> Keyring:
+    new = path.with_name(path.name + ".new")
+    # This file is also the lock: of two that rotate at once, one would lose the other's key.
+    try:
+        descriptor = os.open(new, _CREATE, 0o600)
+    except FileExistsError:
+        error = WorldError(f"the key file {path} is being rotated by another process")
+        error.hint = f"if none is, one died while it did: remove {new}"
+        raise error from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            old = _read_private(path)
+            if _parse_from(f"the key file {path}", old).is_off:
+                raise WorldError(f"the key file {path} says `off`: there is no key to rotate")
+            _write(file, f"{_fresh_key()}\n{old}")
+        os.replace(new, path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+    return _parse_from(f"the key file {path}", _read_private(path))
+
+
 def _link(draft: Path, path: Path) -> None:
     try:
         os.link(draft, path)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links, where a copy must do: it is short of one block
-        with _private_file(path) as descriptor:
-            _write(descriptor, draft.read_text("ascii"))
+    except OSError:  # a file system without links, where a copy must do: it is shorter than a block
+        with os.fdopen(os.open(path, _CREATE, 0o600), "w", encoding="ascii") as file:
+            _write(file, draft.read_text("ascii"))
 
 
-@contextlib.contextmanager
-def _private_file(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _write(descriptor: int, text: str) -> None:
-    os.write(descriptor, text.encode("ascii"))
+def _write(file: TextIO, text: str) -> None:
+    file.write(text)
+    file.flush()
     # What the key seals may be on the disk before the key is, unless it is synced first.
-    os.fsync(descriptor)
+    os.fsync(file.fileno())
 
 
 def _sync_directory(path: Path) -> None:

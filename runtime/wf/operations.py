@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from wf import codec
+from wf import codec, events
 from wf.context import current_attempt
 from wf.errors import RunNotFoundError, WorldError
 from wf.ids import hash_token
@@ -26,6 +26,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MAX_REASON = 512
+ENDING_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 30.0
 
 _registry = Workflows(namespace="wf")
@@ -76,7 +77,10 @@ async def run_attention(run_id: str) -> Attention | None:
 
 @operation
 async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) -> None:
-    """Send a `cancel` or `terminate`; to a run that has ended it is nothing."""
+    """Send a `cancel` or `terminate`; to a run that has ended it is nothing.
+
+    What ends a run at once is waited for, for a moment: its worker has nothing to do but to record it.
+    """
     if reason is not None and (not isinstance(reason, str) or len(reason) > MAX_REASON):
         raise ValueError(f"reason: give a text of at most {MAX_REASON} characters")
     session = current_session()
@@ -86,6 +90,16 @@ async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) ->
     sent = await session.world.send(run_id, message)
     if sent.status == "unknown":
         raise RunNotFoundError(run_id)
+    if kind == "cancel" and not force:
+        return
+
+    async def has_ended() -> bool | None:
+        return (await read_row(run_id)).status in events.ENDED or None
+
+    try:
+        await wait_for_news(f"run:{run_id}", has_ended, ENDING_SECONDS)
+    except TimeoutError:  # there is no worker, or a busy one; the message stays
+        return
 
 
 @operation

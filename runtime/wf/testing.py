@@ -105,6 +105,8 @@ class WorkflowEnvironment:
 
         A function gets the step's arguments, and may be `async def`.
         """
+        if not isinstance(step, (str, Step)):
+            raise TypeError(f"mock: {step!r:.80} is not a step; mark it with @wf.step")
         step_id = step if isinstance(step, str) else step.id
         if registry.find_step(step_id) is None:
             raise NotRegisteredError("step", step_id, [known.id for known in registry.list_steps()])

@@ -6,7 +6,6 @@ import os
 import platform
 import resource
 import sqlite3
-import sysconfig
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -21,7 +20,7 @@ def describe_machine() -> dict[str, str | int | float]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version() + _build_remark(),
+        "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "filesystem": _filesystem(folder),
         "folder": folder,
@@ -34,13 +33,6 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _build_remark() -> str:
-    """Say so when the interpreter was compiled without profile-guided optimization: it costs a sixth or so."""
-    options = sysconfig.get_config_var("CONFIG_ARGS")
-    is_plain = isinstance(options, str) and "--enable-optimizations" not in options and os.name == "posix"
-    return " (compiled without --enable-optimizations)" if is_plain else ""
 
 
 def _filesystem(folder: str) -> str:

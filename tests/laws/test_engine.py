@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -729,22 +730,74 @@ def test_a_cancel_that_nobody_catches_ends_the_run_as_cancelled_with_its_reason(
     assert made[-1].data == b'"stop it"'
 
 
-def test_a_forced_end_closes_a_body_that_swallows_everything():
-    rounds = 0
+@pytest.mark.parametrize("waits_for", ["nothing", "step", "sleep", "hook", "lock", "child", "group"])
+def test_a_body_that_swallows_everything_is_put_away_and_its_calls_never_run(waits_for: str):
+    ran: list[str] = []
+
+    @wf.step(name="one")
+    async def one() -> None:
+        ran.append("the step's function")
 
     @wf.workflow
     async def flow() -> None:
-        nonlocal rounds
+        async def once() -> None:
+            match waits_for:
+                case "nothing":
+                    await asyncio.Event().wait()
+                case "step":
+                    await one()
+                case "sleep":
+                    await wf.sleep(5)
+                case "hook":
+                    await wf.hook(token="t")
+                case "lock":
+                    async with wf.lock("door"):
+                        await one()
+                case "child":
+                    await flow()
+                case "group":
+                    await asyncio.gather(one(), one())
+
         while True:
             try:
-                await asyncio.Event().wait()
+                await once()
             except BaseException:
-                rounds += 1
+                continue
 
     stage = Stage(flow)
+    asked = len(stage.asked)
     stage.give(lambda log: log.forced_end())
     assert stage.replay.is_ended
-    assert 0 < rounds <= 100
+    assert len(stage.asked) == asked
+    del stage
+    gc.collect()
+    assert ran == []
+
+
+def test_a_task_left_behind_that_swallows_everything_does_not_keep_the_run_from_ending():
+    @wf.step(name="one")
+    async def one() -> None: ...
+
+    @wf.workflow
+    async def flow() -> str:
+        async def stubborn() -> None:
+            while True:
+                try:
+                    await one()
+                except BaseException:
+                    continue
+
+        task = asyncio.create_task(stubborn())
+        await wf.sleep(1)
+        return "done" if not task.done() else "?"
+
+    stage = Stage(flow)
+    stage.give(lambda log: log.fired(1))
+    assert stage.result() == "done"
+    again = make_replay(flow)
+    again.replay(stage.log.events)
+    again.close()
+    stage.replay.close()
 
 
 def test_closing_a_body_makes_no_calls_and_runs_no_step():

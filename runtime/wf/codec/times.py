@@ -22,7 +22,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from wf.codec.opaque import make_opaque
-from wf.codec.walk import LIFT, LOWER, Lowering, Malformed, Refusal
+from wf.codec.walk import LIFT, LOWER, Lowering, Malformed, Refusal, lift, lower_str
 
 _ZONE_KEY: Final = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _OFFSET: Final = re.compile(r"([+-])(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{6}))?)?", re.ASCII)
@@ -76,7 +76,7 @@ def _lower_zone(zone: tzinfo | None) -> Any:
     if type(zone) is timezone:
         offset = _EPOCH.replace(tzinfo=timezone(zone.utcoffset(None))).isoformat()[19:]
         is_named = zone.tzname(None) != timezone(zone.utcoffset(None)).tzname(None)
-        return [offset, zone.tzname(None)] if is_named else offset
+        return [offset, lower_str(zone.tzname(None))] if is_named else offset
     raise Refusal(f"{type(zone).__name__} cannot be carried as a zone")
 
 
@@ -86,7 +86,7 @@ def _lift_zone(zone: Any) -> tzinfo | None:
         return None
     if type(zone) is list:
         offset, name = zone
-        return timezone(_offset(offset), name)
+        return timezone(_offset(offset), lift(name))
     if zone[:1] in "+-":
         return timezone(_offset(zone))
     if not _ZONE_KEY.fullmatch(zone):

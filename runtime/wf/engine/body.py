@@ -28,6 +28,7 @@ from wf.errors import FatalError, HookDisposedError, PayloadTooLargeError, Workf
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_KEY = 256
 MAX_ATTRIBUTE_VALUE_BYTES = 256
+MAX_REFUSALS = 100
 
 
 class BodyClosed(BaseException):
@@ -152,6 +153,7 @@ class Body:
         self._draw_token = draw_token
         self.payload_limit = payload_limit
         self._calls = 0
+        self._refusals = 0
 
     # -- running
 
@@ -171,13 +173,24 @@ class Body:
                 return
             for task in tasks:
                 self.loop.unwind(task)
-        self.loop.tasks.clear()
+        self.loop.abandon()
 
     # -- the calls, from bottom to top
 
+    def _refuse(self) -> None:
+        """Refuse a call of a body that has ended.
+
+        One that catches this and calls again (`while True: try: … except: …`) would never let go of the
+        thread. After some tries its calls come to nothing instead: they are never answered.
+        """
+        self._refusals += 1
+        if self._refusals <= MAX_REFUSALS:
+            raise BodyClosed
+
     def _issue(self, command: commands.Command) -> None:
         if self.is_ending:
-            raise BodyClosed
+            self._refuse()
+            return
         if command.data is not None and len(command.data) > self.payload_limit:
             what = f"the arguments of {command.name}" if command.name else "the payload"
             raise PayloadTooLargeError(what, len(command.data), self.payload_limit)
@@ -187,7 +200,7 @@ class Body:
 
     def _next_id(self) -> int:
         if self.is_ending:
-            raise BodyClosed
+            self._refuse()
         return self._calls + 1
 
     async def call_step(self, step: Any, arguments: bytes) -> Any:

@@ -274,6 +274,20 @@ class BodyLoop(asyncio.AbstractEventLoop):
             _set_running_loop(outer)
         self.tasks.discard(task)
 
+    def abandon(self) -> None:
+        """Leave the tasks that nothing unwinds as they are, for ever.
+
+        Were they ever freed, Python would close them once more, in whatever thread and context that
+        happens: they would swallow it, and the steps they call would be plain calls and really run.
+        """
+        if not self.tasks:
+            return
+        import ctypes  # 14 ms that hardly any process pays
+
+        for task in self.tasks:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.get_coro()))
+        self.tasks.clear()
+
     async def shutdown_asyncgens(self) -> None: ...
 
     def get_task_factory(self) -> None:

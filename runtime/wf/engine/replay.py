@@ -435,6 +435,7 @@ _DELIVER: dict[str, Callable[[Replay, Event, bytes | None], None]] = {
 def find_continuation(error: BaseException | None) -> BaseException | None:
     """Take a `ContinueRun` out of the group that a TaskGroup made of it alone; give other errors back."""
     if isinstance(error, BaseExceptionGroup):
+        found: Any
         found, others = error.split(ContinueRun)
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]

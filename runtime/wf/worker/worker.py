@@ -60,6 +60,7 @@ CLAIM_BATCH = 64
 OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
 RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
+FIRST_LOOK_SECONDS = 1.0
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
 
 
@@ -117,6 +118,7 @@ class Worker:
         self._dirty_bell = asyncio.Event()
         self._claim_bell = asyncio.Event()
         self._mail_bell = asyncio.Event()
+        self._has_looked = asyncio.Event()
         await self.announce()
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
         self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
@@ -175,6 +177,17 @@ class Worker:
             if not self._dirty and not self._busy:
                 return
             await asyncio.sleep(0.001)
+
+    async def look_first(self) -> None:
+        """Wait, for a moment at most, until the first runs are taken up.
+
+        A run whose attention this worker's code or key cures has none any more after that.
+        """
+        try:
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                await self._has_looked.wait()
+        except TimeoutError:
+            return
 
     async def drain(self) -> None:
         """Wait until nothing can run here: no attempt, no due run, no unread message."""
@@ -424,6 +437,7 @@ class Worker:
                 await self._claim()
             finally:
                 self._busy -= 1
+            self._has_looked.set()
             self.turns += 1
             self._arm()
 
@@ -479,9 +493,13 @@ class Worker:
             run.recover(opened)
             if not run.replay.is_started:
                 run.start()
-        except (DecryptionError, NondeterminismError) as error:
+        except DecryptionError as error:
             self._forget(run)
             await self._give_up(claimed, error)
+            return
+        except NondeterminismError as error:
+            self._forget(run)
+            await self._give_up(claimed, find_missing_step(error, log_events) or error)
             return
         except Exception as error:  # a body that fails the engine itself must not stop the worker
             log.exception("run %s could not be taken up", row.run_id)
@@ -618,7 +636,21 @@ def describe_trouble(error: Exception) -> Attention:
         return Attention("NONDETERMINISM", str(error), error.seq, error.recorded, error.actual, error.where)
     if isinstance(error, DecryptionError):
         return Attention("DECRYPTION", str(error), error.seq, error.field, None, None)
-    return Attention("NOT_REGISTERED", str(error), None, getattr(error, "name", None), None, None)
+    if isinstance(error, NotRegisteredError):
+        return Attention("NOT_REGISTERED", str(error), None, error.name, ", ".join(error.matches) or None, error.where)
+    return Attention("NOT_REGISTERED", str(error))
+
+
+def find_missing_step(error: NondeterminismError, log: Sequence[events.Event]) -> NotRegisteredError | None:
+    """Say so when code and log disagree because the recorded step is registered nowhere any more."""
+    recorded = next((event for event in log if event.seq == error.seq), None)
+    if recorded is None or recorded.type != events.STEP_CREATED or recorded.name is None:
+        return None
+    if registry.find_step(recorded.name) is not None:
+        return None
+    missing = NotRegisteredError("step", recorded.name, [step.id for step in registry.list_steps()])
+    missing.where = error.where
+    return missing
 
 
 def explain(error: Exception) -> str:

@@ -42,9 +42,10 @@ from wf.world import (
     WorkerHello,
 )
 from wf.worlds import lockfile, wire
+from wf.worlds.forwarding import ForwardingWorld
 from wf.worlds.keeper import Home, find_keeper, keeper
 from wf.worlds.lockfile import Holder
-from wf.worlds.remote import ForwardingWorld, RemoteWorld
+from wf.worlds.remote import RemoteWorld
 from wf.worlds.subscriptions import Backend, Bench, call_on
 from wf.worlds.wire import METHOD, METHODS, ConnectionLost
 

@@ -236,8 +236,10 @@ NUMBERS: list[Any] = [
     Decimal("1" * 60), Decimal("0E-10"), Decimal((1, (0,), 3)),
 ]  # fmt: skip
 TIMES: list[Any] = [
-    NAIVE.replace(tzinfo=timezone(timedelta(microseconds=1))), time(1, tzinfo=timezone(timedelta(microseconds=-1))),
-    NAIVE.replace(tzinfo=timezone(timedelta(seconds=1, microseconds=5), "odd")), timezone(timedelta(microseconds=1)),
+    NAIVE.replace(tzinfo=timezone(timedelta(microseconds=1))),
+    time(1, tzinfo=timezone(timedelta(microseconds=-1))),
+    NAIVE.replace(tzinfo=timezone(timedelta(seconds=1, microseconds=5), "odd")),
+    timezone(timedelta(microseconds=1)),
     NAIVE, datetime.min, datetime.max, NAIVE.replace(microsecond=0), NAIVE.replace(microsecond=1),
     NAIVE.replace(fold=1),
     NAIVE.replace(tzinfo=UTC), NAIVE.replace(tzinfo=UTC, fold=1),
@@ -261,7 +263,8 @@ TIMES: list[Any] = [
     time(23, 59, 59, 999999, tzinfo=timezone(timedelta(hours=-1))),
     timedelta(), timedelta(microseconds=1), timedelta(days=-1, seconds=5), timedelta.max, timedelta.min,
     timedelta(weeks=3, hours=5),
-    UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=2), "CEST"), BERLIN, [BERLIN],
+    UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=2), "CEST"),
+    timezone(timedelta(hours=2), "\ud800"), BERLIN, [BERLIN],
 ]  # fmt: skip
 NAMES: list[Any] = [
     UUID(int=0), UUID(int=2**128 - 1), UUID("12345678-1234-5678-1234-567812345678"), Path(), Path("/"),

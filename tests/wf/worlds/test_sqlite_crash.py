@@ -111,7 +111,7 @@ async def test_what_was_acknowledged_survives_kill_9_between_commits(tmp_path: P
 async def test_kill_9_in_the_middle_of_a_write_leaves_a_whole_world(tmp_path: Path, call: str, when: int) -> None:
     """The first of these hit the making of the file and of its schema, the later ones commits."""
     path = tmp_path / "world.db"
-    code, acks = run_child(path, "power", 6, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}")
+    code, acks = run_child(path, "power", 12, "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}")
     assert code != 0
     await check(path, acks)
 
@@ -120,11 +120,11 @@ async def test_kill_9_in_the_middle_of_a_write_leaves_a_whole_world(tmp_path: Pa
 @pytest.mark.parametrize("when", range(3, 12))
 async def test_a_failing_fsync_is_no_answer_and_a_retry_makes_it_one(tmp_path: Path, when: int) -> None:
     path = tmp_path / "world.db"
-    code, acks = run_child(path, "power", 3, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}")
+    code, acks = run_child(path, "power", 6, "-e", "trace=fdatasync", "-e", f"inject=fdatasync:error=EIO:when={when}")
     assert code == 0, acks
     assert acks[-1] == ["closed"]
-    assert [words[0] for words in acks].count("failed") <= 1
-    assert [words for words in acks if words[0] == "committed"] == [["committed", seq] for seq in "357"]
+    assert [words[0] for words in acks].count("failed") <= 2  # strace counts the calls of each thread
+    assert [words for words in acks if words[0] == "committed"] == [["committed", str(seq)] for seq in range(3, 14, 2)]
     await check(path, acks)
 
 
@@ -134,8 +134,7 @@ async def test_a_disk_without_space_is_named_and_a_retry_succeeds(tmp_path: Path
     path = tmp_path / "world.db"
     code, acks = run_child(path, "power", 3, "-e", "trace=pwrite64", "-e", f"inject=pwrite64:error=ENOSPC:when={when}")
     assert code == 0, acks
-    failures = [words[2] for words in acks if words[0] == "failed"]
-    assert failures in ([], ["StorageFull"])
+    assert {words[2] for words in acks if words[0] == "failed"} == {"StorageFull"}
     await check(path, acks)
 
 

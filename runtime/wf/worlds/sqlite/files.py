@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Final
 
 from wf.errors import StorageFull, WorldError
 
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
 NETWORKED: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "fuse.sshfs"})
 """File systems whose locks and shared memory do not hold between machines: WAL corrupts there."""
 
@@ -84,7 +86,7 @@ def find_file_system(path: Path, mounts: str) -> str | None:
         fields, types = left.split(" "), right.split(" ")
         if len(fields) < 5 or not types[0]:
             continue
-        point = Path(fields[4].encode().decode("unicode_escape"))  # a blank is written as \040
+        point = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4]))  # a blank is written as \040
         # Of two mounts on one point the later hides the earlier.
         if target.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), types[0]

@@ -1,0 +1,344 @@
+"""Steps and bodies that misbehave: what the worker does then, and that its neighbours are unaffected."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import wf
+from tests.reliability.stage import Place, make_worker, open_world, read_log, until
+from wf import registry
+from wf.engine import loop as engine_loop
+from wf.errors import StepTimeoutError
+from wf.worker import guard
+
+
+@pytest.fixture(autouse=True)
+def _own_registry():
+    with registry.isolated():
+        yield
+
+
+DEADLY = """
+import os
+import wf
+
+@wf.step(max_retries=2)
+async def deadly(survive_at: int) -> int:
+    attempt = wf.get_step_metadata().attempt
+    with open(os.environ["EFFECTS"], "a") as file:
+        file.write(f"{attempt}\\n")
+    if attempt < survive_at:
+        os._exit(42)
+    return attempt
+
+@wf.workflow
+async def main(survive_at: int) -> list:
+    try:
+        return ["value", await deadly(survive_at)]
+    except wf.StepError as error:
+        return ["failed", str(error)]
+"""
+
+WORK = """
+async with wf.worker(modules=["flow"]):
+    import flow
+    run = await wf.start(flow.main.with_options(id="deadly"), SURVIVE)
+    print(json.dumps(await run.return_value(timeout=20)))
+"""
+
+
+def test_a_step_that_kills_its_process_counts_as_an_attempt_and_the_next_worker_makes_the_second(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write(DEADLY)
+    work = WORK.replace("SURVIVE", "2")
+    assert place.run(work, check=False).returncode == 42
+    assert json.loads(place.run(work).stdout) == ["value", 2]
+    assert (tmp_path / "effects").read_text() == "1\n2\n"
+
+
+def test_a_step_whose_kills_use_up_its_retries_fails_as_worker_lost(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write(DEADLY)
+    work = WORK.replace("SURVIVE", "99")
+    for _ in range(3):
+        assert place.run(work, check=False).returncode == 42
+    assert json.loads(place.run(work).stdout) == ["failed", "worker lost"]
+    assert (tmp_path / "effects").read_text() == "1\n2\n3\n"
+
+
+async def test_an_async_step_that_blocks_the_loop_is_named_in_the_log_with_its_line(
+    wf_env: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(guard, "BLOCKED_SECONDS", 0.1)
+    assert guard._watch is not None
+
+    @wf.step
+    async def blocks() -> None:
+        deadline = time.monotonic() + 20
+        while not any("blocks it" in record.getMessage() for record in caplog.records):
+            assert time.monotonic() < deadline
+
+    @wf.workflow
+    async def blocking() -> str:
+        await blocks()
+        return "done"
+
+    with caplog.at_level(logging.ERROR, "wf.worker"):
+        assert await wf_env.run(blocking) == "done"
+    [record] = [record for record in caplog.records if "blocks it" in record.getMessage()]
+    assert "in blocks" in record.getMessage()
+    assert __file__ in record.getMessage()
+    assert "make the step a plain `def`" in record.getMessage()
+
+
+async def test_a_body_that_blocks_is_named_in_the_log_with_its_line(
+    wf_env: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(guard, "BLOCKED_SECONDS", 0.1)
+
+    @wf.workflow
+    async def blocking_body() -> str:
+        deadline = time.monotonic() + 20
+        while not any("blocks it" in record.getMessage() for record in caplog.records):
+            assert time.monotonic() < deadline
+        return "done"
+
+    with caplog.at_level(logging.ERROR, "wf.worker"):
+        assert await wf_env.run(blocking_body) == "done"
+    assert any("in blocking_body" in record.getMessage() for record in caplog.records)
+
+
+async def test_an_async_step_that_never_returns_is_cancelled_at_its_timeout_and_retried(wf_env: Any):
+    ended: list[int] = []
+
+    @wf.step(timeout="20ms", max_retries=1)
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(wf.get_step_metadata().attempt)
+
+    @wf.workflow
+    async def waits() -> str:
+        try:
+            await never()
+        except StepTimeoutError as error:
+            return str(error)
+        return "?"
+
+    text = await wf_env.run(waits)
+    assert text == f"attempt 2 of step {never.id} took longer than 20ms"
+    assert ended == [1, 2]
+
+
+async def test_a_plain_step_that_overruns_its_timeout_is_retried_and_its_late_result_ignored(wf_env: Any):
+    release = threading.Event()
+    returned: list[int] = []
+
+    @wf.step(timeout="20ms", max_retries=1)
+    def overruns() -> str:
+        attempt = wf.get_step_metadata().attempt
+        if attempt == 1:
+            release.wait(20)
+        returned.append(attempt)
+        return f"attempt {attempt}"
+
+    @wf.workflow
+    async def waits() -> str:
+        value = await overruns()
+        await wf.hook(token="go")
+        return value
+
+    run = await wf_env.start(waits)
+    await wf_env.wait_for_hook(run)
+    release.set()
+    await until(lambda: sorted(returned) == [1, 2], "the overrun attempt returned")
+    await wf.resume_hook("go")
+    assert await run.return_value() == "attempt 2"
+    events = await wf_env.session.world.read_events(run.run_id)
+    assert [e.attempt for e in events if e.type == "step_completed"] == [2]
+    assert wf_env._embedded.worker._free_slots == wf_env._embedded.worker.concurrency
+
+
+async def test_a_step_that_swallows_its_cancellation_ends_its_attempt_and_no_other(wf_env: Any):
+    @wf.step(cancellable=True)
+    async def stubborn() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "I stay"
+        return "?"
+
+    @wf.workflow
+    async def gives_up() -> str:
+        task = asyncio.create_task(stubborn())
+        await wf.hook(token="stop")
+        task.cancel("enough")
+        try:
+            return await task
+        except asyncio.CancelledError as error:
+            return f"cancelled: {error}"
+
+    run = await wf_env.start(gives_up)
+    await until(lambda: _attempts(wf_env) == 1, "the attempt runs")
+    await wf.resume_hook("stop")
+    assert await run.return_value(timeout=20) == "cancelled: enough"
+    await until(lambda: _attempts(wf_env) == 0, "the attempt ended")
+    assert wf_env._embedded.worker._free_slots == wf_env._embedded.worker.concurrency
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt", "StopIteration", "GeneratorExit"])
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_a_step_that_raises_what_ends_programs_ends_its_attempt_only(wf_env: Any, kind: str, is_async: bool):
+    error_type: Any = {
+        "SystemExit": SystemExit, "KeyboardInterrupt": KeyboardInterrupt, "StopIteration": StopIteration,
+        "GeneratorExit": GeneratorExit,
+    }[kind]  # fmt: skip
+
+    async def leaves() -> None:
+        raise error_type("out")
+
+    def leaves_plainly() -> None:
+        raise error_type("out")
+
+    step = wf.step(name="leaves", max_retries=0)(leaves if is_async else leaves_plainly)
+
+    @wf.workflow
+    async def catches() -> str:
+        try:
+            await step()
+        except BaseException as error:
+            return type(error).__name__
+        return "?"
+
+    expected = "RuntimeError" if kind == "StopIteration" else kind
+    assert await asyncio.wait_for(wf_env.run(catches), 20) == expected
+
+
+async def test_a_body_that_spins_fails_and_its_neighbour_completes(wf_env: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine_loop, "MAX_CALLBACKS", 2000)
+
+    @wf.workflow
+    async def spins() -> None:
+        while True:
+            await asyncio.sleep(0)
+
+    @wf.workflow
+    async def neighbour() -> str:
+        await wf.sleep("1s")
+        return "fine"
+
+    beside = await wf_env.start(neighbour)
+    with pytest.raises(wf.WorkflowRunFailedError) as caught:
+        await wf_env.run(spins)
+    assert caught.value.error_code == "RUNTIME_ERROR"
+    assert await beside.return_value() == "fine"
+
+
+@pytest.mark.parametrize("waits_for", ["sleep", "step"])
+async def test_a_body_that_swallows_every_cancel_is_ended_by_the_second_one(wf_env: Any, waits_for: str):
+    ran: list[int] = []
+
+    @wf.step
+    async def one() -> None:
+        ran.append(1)
+        await asyncio.sleep(3600)
+
+    @wf.workflow
+    async def stubborn() -> None:
+        while True:
+            try:
+                if waits_for == "sleep":
+                    await wf.sleep("1d")
+                else:
+                    await one()
+            except BaseException:
+                continue
+
+    run = await wf_env.start(stubborn)
+    await until(lambda: _has_events(wf_env, run, 3), "it waits")
+    await run.cancel("first")
+    await until(lambda: _has_events(wf_env, run, 5), "it swallowed the cancel")
+    assert await run.status() == "running"
+    calls = len(ran)
+    await asyncio.wait_for(run.cancel("second"), 20)
+    with pytest.raises(wf.WorkflowRunCancelledError, match="second"):
+        await run.return_value(timeout=20)
+    assert len(ran) <= calls + 1, "putting the body away ran its steps"
+
+
+async def test_terminate_ends_a_body_that_swallows_everything_and_runs_none_of_its_clean_up(wf_env: Any):
+    ran: list[str] = []
+
+    @wf.step
+    async def clean_up() -> None:
+        ran.append("clean up")
+
+    @wf.workflow
+    async def tidy() -> None:
+        try:
+            await wf.hook(token="never")
+        finally:
+            await clean_up()
+
+    run = await wf_env.start(tidy)
+    await until(lambda: _has_events(wf_env, run, 3), "it waits")
+    await run.terminate("now")
+    with pytest.raises(wf.WorkflowRunCancelledError, match="now"):
+        await run.return_value(timeout=20)
+    await wf_env._embedded.drain()
+    assert ran == []
+
+
+async def test_a_run_that_is_put_away_runs_no_clean_up_and_is_taken_up_by_its_next_event(tmp_path: Path):
+    ran: list[str] = []
+
+    @wf.step
+    async def clean_up() -> str:
+        ran.append("clean up")
+        return "clean"
+
+    @wf.workflow
+    async def tidy(token: str) -> str:
+        try:
+            await wf.hook(token=token)
+        finally:
+            result = await clean_up()
+        return result
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world, live_runs=1) as embedded:
+        runs = [await wf.start(tidy, f"t{n}") for n in range(3)]
+
+        async def all_wait() -> bool:
+            return len(await world.list_hooks()) == 3
+
+        await until(all_wait, "all three wait")
+        await embedded.drain()
+        assert len(embedded.worker._runs) == 1
+        assert ran == []
+        for n in range(3):
+            await wf.resume_hook(f"t{n}")
+        assert [await run.return_value(timeout=20) for run in runs] == ["clean"] * 3
+        assert len(ran) == 3
+        for run in runs:
+            await read_log(world, run.run_id)
+    async with make_worker(world):
+        assert len(ran) == 3
+
+
+async def _has_events(env: Any, run: wf.Run[Any], count: int) -> bool:
+    row = await env.session.world.get_run(run.run_id)
+    return row is not None and row.seq >= count
+
+
+def _attempts(env: Any) -> int:
+    return sum(len(run.attempts) for run in env._embedded.worker._runs.values())
