@@ -83,7 +83,7 @@ class EmbeddedWorker:
             settings = msgspec.structs.replace(settings, world=self._asked)
         if self._asked is None or isinstance(self._asked, str):
             world, keyring = make_world(settings, role="worker")
-            self._owns_world = True
+            self._owns_world = settings.address.kind != "memory"  # that one is the process's, and goes on
         else:
             world, keyring = self._asked, self._keyring
             if keyring is None:

@@ -172,7 +172,9 @@ def attention_error(row: RunRow) -> Exception:
     if attention.code == "DECRYPTION":
         return DecryptionError(row.run_id, attention.seq, attention.recorded or "log", attention.actual or "")
     name = attention.recorded or row.workflow
-    return NotRegisteredError("workflow" if name == row.workflow else "step", name, (attention.actual or "").split(", "))
+    return NotRegisteredError(
+        "workflow" if name == row.workflow else "step", name, (attention.actual or "").split(", ")
+    )
 
 
 async def _wait_in_body(body: Any, run_id: str, timeout: Duration | None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import traceback
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ async def test_a_step_is_tried_four_times_by_default_with_growing_delays(wf_env)
             return str(error)
 
     assert await wf_env.run(flow) == "down"
-    gaps = [(b - a).total_seconds() for a, b in zip(at, at[1:], strict=False)]
+    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(at)]
     assert [round(gap, 2) for gap in gaps] == [1, 2, 4]
 
 
@@ -77,7 +78,7 @@ async def test_delays_are_retry_delay_times_backoff_capped(wf_env):
             await flaky()
 
     await wf_env.run(flow)
-    gaps = [(b - a).total_seconds() for a, b in zip(at, at[1:], strict=False)]
+    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(at)]
     assert [round(gap, 2) for gap in gaps] == [10, 30, 60, 60, 60]
 
 
@@ -347,7 +348,7 @@ async def test_the_note_is_shown_by_the_traceback_module(wf_env):
         lambda: DataError(1, "b"),
         lambda: Holder.Inner("deep"),
         lambda: ExceptionGroup("many", [ValueError(1), TypeError("t")]),
-        lambda: asyncio.TimeoutError("late"),
+        lambda: TimeoutError("late"),
         lambda: json.JSONDecodeError("bad", "{", 1),
         lambda: ZeroDivisionError(),
         lambda: PlainError(),

@@ -61,7 +61,7 @@ class Named(NamedTuple):
     b: str
 
 
-Old = namedtuple("Old", "a b")  # noqa: PYI024
+Old = namedtuple("Old", "a b")
 
 
 @wf.serializable

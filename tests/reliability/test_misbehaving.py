@@ -135,7 +135,7 @@ async def test_an_async_step_that_never_returns_is_cancelled_at_its_timeout_and_
         return "?"
 
     text = await wf_env.run(waits)
-    assert text == f"attempt 2 of step {never.id} took longer than 20ms"
+    assert text == f"attempt 2 of step {never.id} took longer than 20 ms"
     assert ended == [1, 2]
 
 

@@ -94,13 +94,13 @@ def _set(instance: object, attributes: Mapping[str, Any]) -> None:
 def resolve_dataclass(cls: type) -> Lower | None:
     if not is_dataclass(cls):
         return None
-    name = remember(cls)
     fields = tuple(field.name for field in dataclasses.fields(cls))
     known = frozenset(fields)
     is_exact = not slots_of(cls)
 
     def lower_dataclass(walk: Lowering, value: Any, depth: int) -> Any:
         depth = walk.enter(len(fields) + 8, depth)
+        name = remember(type(value))
         field = ""
         lowered = {}
         lower = walk.lower

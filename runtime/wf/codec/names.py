@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 _remembered: WeakValueDictionary[str, type] = WeakValueDictionary()
+_names: WeakKeyDictionary[type, tuple[str, bool]] = WeakKeyDictionary()
 
 
 def module_name(module: str) -> str:
@@ -49,8 +50,13 @@ def public_type_name(cls: type) -> str:
 
 def remember(cls: type) -> str:
     """Give a class's name, and make sure that this process finds the class by it."""
-    name = type_name(cls)
-    if _walk(name, lambda found: found is cls) is None:
+    known = _names.get(cls)
+    if known is None:
+        name = type_name(cls)
+        known = _names[cls] = (name, _walk(name, lambda found: found is cls) is None)
+    name, is_hidden = known
+    if is_hidden:
+        # Each call of a function makes its own class of this name: the one written last is meant.
         _remembered[name] = cls
     return name
 

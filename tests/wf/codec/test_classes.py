@@ -427,3 +427,16 @@ class Bare(Flag):
 def test_an_enum_of_another_name_is_malformed_as_a_number() -> None:
     with pytest.raises(SerializationError, match="malformed: its member is not named"):
         decode(f'{{"$enum":["{__name__}:Outer.Inner.Kind",1]}}'.encode())
+
+
+def test_of_two_classes_of_one_name_the_one_written_last_is_meant() -> None:
+    def make() -> Any:
+        @dataclasses.dataclass
+        class Twin:
+            x: int
+
+        return Twin
+
+    first, second = make(), make()
+    for cls in (first, second, first, second):
+        assert type(decode(encode(cls(1)))) is cls

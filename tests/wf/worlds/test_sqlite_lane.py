@@ -141,6 +141,17 @@ async def test_leases_that_nobody_waited_for_are_given_back(tmp_path: Path) -> N
         assert claims.claimed[0].run.run_id == "r1"
 
 
+async def test_two_claims_in_one_group_share_nothing(tmp_path: Path) -> None:
+    async with opened(tmp_path) as world:
+        for number in range(4):
+            await world.create_run(new_run(f"r{number}"))
+        await world.open_worker(hello())
+        make_slow(world)
+        await asyncio.gather(world.heartbeat("w1"), *(world.claim("w1", T0, 2) for _ in range(3)))
+        owned = [(run.owner, run.epoch) for run in await world.list_runs(RunFilter())]
+        assert owned == [("w1", 1)] * 4
+
+
 async def test_a_group_fails_as_one_when_the_disk_does(tmp_path: Path) -> None:
     async with opened(tmp_path) as world:
         cursor = world._core.connection.cursor()

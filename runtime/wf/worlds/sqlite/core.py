@@ -139,6 +139,8 @@ class Core:
             self.connection.commit(tx.written)
         except sqlite3.Error as error:
             self.connection.rollback()
+            if failures.is_outcome_unknown(error):
+                self.leases.doubt(tx.leases)
             raise self._failed(error) from error
         except BaseException:
             self.connection.rollback()

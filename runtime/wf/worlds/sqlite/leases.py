@@ -28,7 +28,7 @@ from wf.world import (
 )
 from wf.worlds.process import is_process_alive
 from wf.worlds.sqlite import inbox, locks, runs
-from wf.worlds.sqlite.transaction import RUN, Transaction, read_run, to_json
+from wf.worlds.sqlite.transaction import RUN, Lease, Transaction, read_run, to_json
 
 SWEEP_SECONDS: Final = 0.25
 """How often at most it is looked whose leases have expired."""
@@ -96,7 +96,7 @@ ON CONFLICT DO UPDATE SET process = excluded.process, workflows = excluded.workf
 
 
 class Leases:
-    """The workers of one world. Its public methods are operations, but for `heard_of_holder`."""
+    """The workers of one world. Its public methods are operations, but for `heard_of_holder` and `doubt`."""
 
     def __init__(self, lease_seconds: float, monotonic: Callable[[], float]) -> None:
         self._lease_seconds = lease_seconds
@@ -108,8 +108,8 @@ class Leases:
         whose commit is then fenced."""
         self._others: dict[str, str] = {}
         """Per live worker the workflows, in JSON, that only other live workers know."""
-        self._doubtful: dict[str, list[tuple[str, int, str]]] = {}
-        """Per worker the leases of a claim whose commit did not say how it ended."""
+        self._doubtful: list[Lease] = []
+        """Leases of claims whose commit did not say how it ended: nobody knows that they have them."""
         self._told: dict[str, int] = {}
         """Per live worker when it will ask again, as `claim` told it."""
         self._swept_at = monotonic()
@@ -213,9 +213,7 @@ class Leases:
         """Lease what is due and can run with this worker, and say when there will be more."""
         if not self._speaks(tx, worker_id):
             return Claims([])
-        # The commit of its last claim failed, and may be in the file all the same: the worker does
-        # not know what it got then, so nobody would ever work on it.
-        tx.executemany(_GIVE_BACK, self._doubtful.pop(worker_id, ()))
+        self._give_back_doubtful(tx)
         hello, others = self._live[worker_id], self._others[worker_id]
         claimed, unregistered = list[Claimed](), list[Claimed]()
         for *columns, gate_limit in tx.execute(_DUE, (now, worker_id, others, max(limit, 0))).fetchall():
@@ -238,16 +236,30 @@ class Leases:
         next_due_at = None if next_row is None else next_row[0]
 
         leases = [(found.run.run_id, found.run.epoch, worker_id) for found in (*claimed, *unregistered)]
-        self._doubtful[worker_id] = leases
+        tx.leases += leases
 
         def remember() -> None:
-            del self._doubtful[worker_id]
             self._told[worker_id] = _FOR_EVER if next_due_at is None else next_due_at
             for run_id, _, _ in leases:
                 self._holder[run_id] = worker_id
 
         tx.after(remember)
         return Claims(claimed, unregistered, next_due_at)
+
+    def doubt(self, leases: Sequence[Lease]) -> None:
+        """Note leases that a failed commit may have given: their workers were not told of them."""
+        self._doubtful += leases
+
+    def _give_back_doubtful(self, tx: Transaction) -> None:
+        if not self._doubtful:
+            return
+        doubtful = self._doubtful.copy()
+        tx.executemany(_GIVE_BACK, doubtful)
+
+        def remember() -> None:
+            del self._doubtful[: len(doubtful)]
+
+        tx.after(remember)
 
     def give_back(self, tx: Transaction, claims: Claims) -> None:
         """Undo a claim whose answer reached nobody: the runs want a worker as much as before."""

@@ -6,12 +6,13 @@ from typing import Final
 
 import msgspec
 
-from wf.events import CANCELLED, PENDING, RUNNING, Event
+from wf.events import CANCELLED, FAILED, PENDING, RUNNING, Event
 from wf.world import Created, EndRun, NewRun, RunFilter, RunRow, StartRun
 from wf.worlds.sqlite import inbox, locks
 from wf.worlds.sqlite.transaction import EVENT, RUN, Transaction, encode_attributes, read_run
 
-LIVE: Final = frozenset({PENDING, RUNNING})
+_FEW: Final = ((PENDING, RUNNING), (FAILED, CANCELLED))
+"""Statuses that few of many runs have, and that lists are asked for; each pair has an index."""
 
 INSERT_EVENT: Final = f"INSERT INTO events ({EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_RUN: Final = """
@@ -159,10 +160,14 @@ def list_query(filter: RunFilter, workflows: list[str] | None) -> tuple[str, lis
 
     if filter.status is not None:
         add(f"status IN ({_marks(filter.status)})", *filter.status)
-        if LIVE.issuperset(filter.status):  # said literally, so that the index of live runs is used
-            add("status IN ('pending', 'running')")
+        for few in _FEW:
+            if set(few) >= set(filter.status):  # said literally, so that their own index is used
+                add(f"status IN {few}")
     if workflows is not None:
-        add(f"workflow IN ({_marks(workflows)})", *workflows)
+        # Of several workflows each has its own order in the index, and all of them would be sorted:
+        # then (`+`) the index of all runs by age is the better one.
+        column = "workflow" if len(workflows) == 1 else "+workflow"
+        add(f"{column} IN ({_marks(workflows)})", *workflows)
     for key, value in filter.attributes.items():
         add("EXISTS (SELECT 1 FROM json_each(attributes) AS a WHERE a.key = ? AND a.value = ?)", key, value)
     if filter.since is not None:

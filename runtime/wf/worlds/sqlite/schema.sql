@@ -39,6 +39,7 @@ CREATE INDEX runs_due ON runs (wake_at) WHERE owner IS NULL AND wake_at IS NOT N
 CREATE INDEX runs_by_owner ON runs (owner) WHERE owner IS NOT NULL;
 CREATE INDEX runs_by_age ON runs (created_at);
 CREATE INDEX runs_live ON runs (created_at) WHERE status IN ('pending', 'running');
+CREATE INDEX runs_not_well ON runs (created_at) WHERE status IN ('failed', 'cancelled');
 CREATE INDEX runs_by_workflow ON runs (workflow, created_at);
 CREATE INDEX runs_in_attention ON runs (barred) WHERE attention IS NOT NULL;
 

@@ -16,6 +16,8 @@ from wf.events import Event
 from wf.world import Attention, HookRow, RunRow
 
 Row = Sequence[Any]
+Lease = tuple[str, int, str]
+"""Run, epoch, worker."""
 
 RUN: Final = (
     "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
@@ -33,7 +35,7 @@ _decode_attention = msgspec.json.Decoder(Attention).decode
 class Transaction:
     """What an operation may do: execute, ring once it is durable, remember once it is durable."""
 
-    __slots__ = ("_after", "cancelled", "execute", "executemany", "rings", "written")
+    __slots__ = ("_after", "cancelled", "execute", "executemany", "leases", "rings", "written")
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         # The cursor's own methods: a commit makes hundreds of these calls, and a hop costs as much.
@@ -44,6 +46,8 @@ class Transaction:
         """Bytes of large values written, for whoever decides on checkpoints."""
         self.cancelled: list[str] = []
         """Runs that were cancelled: readers of their streams are rung, whatever the stream's name."""
+        self.leases: list[Lease] = []
+        """Leases given, which become doubtful if the commit fails without saying how."""
         self._after: list[Callable[[], None]] = []
 
     def ring(self, topic: str, detail: str = "") -> None:
