@@ -18,6 +18,11 @@ from wf.keys import Keyring, RunKey
 from wf.world import InboxMessage, Message, NewRun, RunRow, World
 
 INBOX = "inbox"
+_STATUS = {
+    events.RUN_COMPLETED: events.COMPLETED,
+    events.RUN_FAILED: events.FAILED,
+    events.RUN_CANCELLED: events.CANCELLED,
+}
 
 
 def encode_meta(content: Mapping[str, Any]) -> str:
@@ -109,10 +114,14 @@ class End(msgspec.Struct, frozen=True):
     data: bytes | None
 
 
-async def find_last(world: World, run_id: str) -> RunRow:
-    """Give the run, or the last one of the chain that it continued as. Raises `RunNotFoundError`."""
+async def find_last(world: World, keyring: Keyring, run_id: str) -> RunRow:
+    """Give the run, or the last one of the chain that it continued as.
+
+    Raises `RunNotFoundError`, and `DecryptionError` where a run's log does not say that it continued.
+    """
     row = await world.get_run(run_id)
     while row is not None and row.continued_as is not None:
+        await read_end(world, keyring, row)
         row = await world.get_run(row.continued_as)
     if row is None:
         raise RunNotFoundError(run_id)
@@ -136,4 +145,8 @@ async def read_end(world: World, keyring: Keyring, row: RunRow) -> End:
     if head != row.head:
         raise DecryptionError(row.run_id, row.seq, "log", "the log does not end where the run says it does")
     end = tail[seq - tail[0].seq]
+    meta = decode_meta(end.meta)
+    said = (_STATUS.get(end.type), meta.get("code"), meta.get("continued_as"))
+    if said != (row.status, row.error_code, row.continued_as):
+        raise DecryptionError(row.run_id, end.seq, "log", "the run's row says another end than its log")
     return End(row.run_id, row.status, row.error_code, open_event(key, end))

@@ -136,7 +136,7 @@ async def _wait_outside(run_id: str, seconds: float | None) -> End:
     watched = run_id
 
     async def is_there() -> End | str | None:
-        row = await find_last(session.world, run_id)
+        row = await find_last(session.world, session.keyring, watched)
         if row.run_id != watched:
             return row.run_id
         if row.status in events.ENDED:

@@ -46,9 +46,7 @@ def _needs_pydantic(schema: Any) -> bool:
 
 
 def _adapter(schema: Any) -> Any:
-    import pydantic  # the schema is made of it, so it is loaded
-
-    return pydantic.TypeAdapter(schema)
+    return sys.modules["pydantic"].TypeAdapter(schema)  # loaded: the schema is made of it
 
 
 def describe_schema(schema: Any) -> dict[str, Any] | None:

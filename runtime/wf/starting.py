@@ -77,7 +77,7 @@ async def _compare_arguments(session: Session, run_id: str, arguments: bytes) ->
 async def continue_as_new(*args: Any, deployment: str | None = None, **kwargs: Any) -> NoReturn:
     """End this run as completed and start the next one of the same workflow, in one transaction.
 
-    The body is unwound first: its `finally` blocks run, but their calls are not recorded. The next
+    The body is unwound first: its `finally` blocks run, and the steps that they call. The next
     run stays on the same deployment, or on the `"latest"`.
     """
     body = running_body()

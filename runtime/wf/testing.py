@@ -121,6 +121,9 @@ class WorkflowEnvironment:
             for row in await self.session.world.list_hooks(run.run_id):
                 found = make_hook(row, read_hook_record(self.session, row))
                 if token is None or found.token == token:
+                    seen = await self.session.world.get_run(run.run_id)
+                    self._held[run.run_id] = seen.seq if seen is not None else 0  # no jump while it settles
+                    self._waiting_when_held = self.session.waiting
                     await self._settle()
                     state = await self.session.world.get_run(run.run_id)
                     self._held[run.run_id] = state.seq if state is not None else 0
@@ -193,7 +196,10 @@ class WorkflowEnvironment:
         turns = self._embedded.worker.turns
         while not self.session.waiting and loop.time() < quiet_until:  # noqa: ASYNC110  nobody rings when nothing happens
             await asyncio.sleep(0.002)
-        return self._embedded.worker.turns == turns and not (self._is_frozen or self._held or self._sleepers)
+        if self._is_frozen or self._held or self._sleepers:
+            return False
+        # A message may have come since it was quiet: what it makes happen is before the next timer.
+        return self._embedded.worker.turns == turns and self._embedded.worker.is_quiet()
 
     async def _wake_sleepers(self) -> bool:
         """Tell who waits for a sleep that is there, and hold the clock for them."""

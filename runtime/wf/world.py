@@ -389,7 +389,8 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class RunFilter(msgspec.Struct, frozen=True):
-    """Newest first. `cursor` is the run id of the last row of the page before."""
+    """Newest first, and of one instant the last created. `cursor` is the run id of the last row of
+    the page before."""
 
     status: list[str] | None = None
     workflow: str | None = None

@@ -22,7 +22,6 @@ LOGS: dict[str, list] = {}
 @pytest.fixture
 def log(request):
     LOGS[request.node.name] = []
-    request.node.log_key = request.node.name
     return LOGS[request.node.name]
 
 
@@ -78,8 +77,7 @@ async def test_a_lock_is_not_granted_within_its_timeout(wf_env, restart):
         try:
             async with wf.lock("l", timeout="10s"):
                 return "got it"
-        except wf.LockTimeoutError as error:
-            assert isinstance(error, TimeoutError)
+        except wf.LockTimeoutError:
             return wf.now() - before
 
     holder = await wf_env.start(holds)

@@ -611,6 +611,13 @@ async def test_list_runs_is_awaitable_and_iterable_newest_first(wf_env):
     assert walked == [run.run_id for run in reversed(runs)]
 
 
+async def test_newest_first_holds_for_ids_of_ones_own_while_the_clock_stands(wf_env):
+    for name in ("b", "a", "c"):
+        await wf.start(quick.with_options(id=name))
+    assert [run.run_id async for run in wf.list_runs()] == ["c", "a", "b"]
+    assert [run.run_id async for run in wf.list_runs(limit=1)] == ["c", "a", "b"]
+
+
 async def test_pages(wf_env):
     runs = [await wf_env.start(quick, n) for n in range(5)]
     page, seen, pages = await wf.list_runs(limit=2), [], 1

@@ -5,8 +5,9 @@ A program is nested lists, so that it can be a run's argument:
     ["step", id]  ["flaky", id, failures]  ["broken", id]  ["sleep", id]  ["hook", id]
     ["seq", …]  ["gather", …]  ["race", …]  ["timeout", id, program]  ["guard", program]
 
-Every sleep and timeout has its own id, and lasts 2**id hours: no two sums of different waits are
-equal, so what is due first never depends on a tie.
+Steps and hooks count from 1, sleeps and timeouts by themselves from 1. A wait lasts 2**id hours: no two
+sums of different waits are equal, so what is due first never depends on a tie. There are at most
+`MAX_WAITS`, since a wait ends at a thousand years.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from wf.registry import Workflow
 
 Program = list[Any]
 MAX_CALLS = 12
+MAX_WAITS = 20
 HOUR = 3600
 
 
@@ -59,7 +61,7 @@ async def interpret(program: Program, calls: Calls) -> Any:
                 calls.note(number)
         case ["sleep", number]:
             await asyncio.sleep(2**number * HOUR)
-            calls.note(number)
+            calls.note(-number)
             return f"slept {number}"
         case ["hook", number]:
             value = await calls.hook(number)
@@ -98,12 +100,17 @@ async def interpret(program: Program, calls: Calls) -> Any:
 def programs(draw: st.DrawFn, *, is_timed: bool = False) -> Program:
     """Draw a program of 1 to 12 calls. `is_timed`: what it gives depends on no tie, and on nobody outside."""
     left = draw(st.integers(1, MAX_CALLS))
-    count = 0
+    count = waits = 0
 
     def number() -> int:
         nonlocal count
         count += 1
         return count
+
+    def wait() -> int:
+        nonlocal waits
+        waits += 1
+        return waits
 
     def leaf() -> Program:
         nonlocal left
@@ -111,24 +118,26 @@ def programs(draw: st.DrawFn, *, is_timed: bool = False) -> Program:
         kind = draw(st.sampled_from(["step", "step", "flaky", "sleep", "broken"] + ([] if is_timed else ["hook"])))
         if kind == "flaky":
             return ["flaky", number(), draw(st.integers(1, 3))]
-        return [kind, number()]
+        if kind == "sleep" and waits < MAX_WAITS:
+            return ["sleep", wait()]
+        return ["step" if kind == "sleep" else kind, number()]
 
     def branch(depth: int) -> Program:
         nonlocal left
         if not is_timed:
             return node(depth)
         left -= 1
-        return ["seq", ["sleep", number()], node(depth)]
+        return ["seq", ["sleep", wait()], node(depth)]
 
     def node(depth: int) -> Program:
-        if depth == 0 or left <= 1:
+        if depth == 0 or left <= 1 or waits + 3 > MAX_WAITS:
             return leaf()
         kind = draw(st.sampled_from(["leaf", "seq", "gather", "race", "timeout", "guard"]))
         match kind:
             case "leaf":
                 return leaf()
             case "timeout":
-                return ["timeout", number(), node(depth - 1)]
+                return ["timeout", wait(), node(depth - 1)]
             case "guard":
                 return ["guard", node(depth - 1)]
             case "race":

@@ -94,7 +94,6 @@ async def look(folder: Path, run_id: str) -> tuple[wf.Attention | None, str]:
             outcome = repr(await run.return_value(timeout=0.05))
         except wf.DecryptionError as error:
             outcome = str(error)
-            assert error.run_id == run_id
         except TimeoutError:
             outcome = "it waits as if nothing had happened"
     await world.close()
@@ -188,7 +187,7 @@ CHANGES: dict[str, tuple[Callable[[Connection], Any], int]] = {
     "an older state of the run's row": (lambda db: _roll_back(db, UNFINISHED), 8),
     "a MAC of another run": (lambda db: db.execute(
         "UPDATE runs SET mac = (SELECT mac FROM runs WHERE run_id = ?) WHERE run_id = ?", (OTHER, UNFINISHED)), 9),
-    "a log that ends earlier, and its row with it": (lambda db: (_drop(db, UNFINISHED), _roll_back(db, UNFINISHED)), 8),
+    "a log that ends earlier, and its row with it": (lambda db: _cut(db, UNFINISHED), 8),
 }  # fmt: skip
 
 
@@ -208,6 +207,11 @@ def _roll_back(db: Connection, run_id: str) -> None:
         " AND e.seq = runs.seq - 1) WHERE run_id = ?",
         (run_id,),
     )
+
+
+def _cut(db: Connection, run_id: str) -> None:
+    _drop(db, run_id)
+    _roll_back(db, run_id)
 
 
 @pytest.mark.parametrize("what", list(CHANGES))

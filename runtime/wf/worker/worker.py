@@ -599,7 +599,7 @@ class Worker:
         """Read how an awaited run ended; one that cannot be read failed, as far as we can tell."""
         run_id = decode_meta(message.meta).get("run_id", "")
         try:
-            return await read_end(self.world, self.keyring, await find_last(self.world, run_id))
+            return await read_end(self.world, self.keyring, await find_last(self.world, self.keyring, run_id))
         except (RunNotFoundError, DecryptionError) as error:
             return End(run_id, "failed", "RUNTIME_ERROR", codec.encode(error, "error"))
 
@@ -635,7 +635,7 @@ def describe_trouble(error: Exception) -> Attention:
     if isinstance(error, NondeterminismError):
         return Attention("NONDETERMINISM", str(error), error.seq, error.recorded, error.actual, error.where)
     if isinstance(error, DecryptionError):
-        return Attention("DECRYPTION", str(error), error.seq, error.field, None, None)
+        return Attention("DECRYPTION", str(error), error.seq, error.field, error.reason or None, None)
     if isinstance(error, NotRegisteredError):
         return Attention("NOT_REGISTERED", str(error), None, error.name, ", ".join(error.matches) or None, error.where)
     return Attention("NOT_REGISTERED", str(error))

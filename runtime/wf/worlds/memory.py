@@ -176,12 +176,12 @@ class MemoryWorld:
 
     async def list_runs(self, filter: RunFilter) -> list[RunRow]:
         with self._look():
-            rows = [run.row for run in self._runs.values() if _matches(run.row, filter)]
-            rows.sort(key=_age, reverse=True)
+            runs = [run for run in self._runs.values() if _matches(run.row, filter)]
+            runs.sort(key=_age, reverse=True)
             if filter.cursor is not None:
                 last = self._runs.get(filter.cursor)
-                rows = [] if last is None else [row for row in rows if _age(row) < _age(last.row)]
-            return rows[: filter.limit]
+                runs = [] if last is None else [run for run in runs if _age(run) < _age(last)]
+            return [run.row for run in runs[: filter.limit]]
 
     async def read_events(self, run_id: str, after_seq: int = 0, limit: int = 1000) -> list[Event]:
         with self._look():
@@ -726,8 +726,8 @@ def _wish(run: _Run) -> int:
     return run.row.wake_at or 0
 
 
-def _age(row: RunRow) -> tuple[int, bytes]:
-    return row.created_at, row.run_id.encode()
+def _age(run: _Run) -> tuple[int, int]:
+    return run.row.created_at, run.number
 
 
 def _matches(row: RunRow, filter: RunFilter) -> bool:

@@ -205,10 +205,13 @@ class Lane:
                 if not calls:
                     self._is_draining = False
                     return
-            for call, (result, error) in zip(
-                calls, self._core.write_group([call.operation for call in calls]), strict=True
-            ):
-                call.settle_from_afar(result, error)
+            outcomes: list[tuple[Any, BaseException | None]]
+            try:
+                outcomes = self._core.write_group([call.operation for call in calls])
+            except BaseException as error:  # a call that is never answered would hang its caller for ever
+                outcomes = [(None, error)] * len(calls)
+            for call, (result, failure) in zip(calls, outcomes, strict=True):
+                call.settle_from_afar(result, failure)
 
     def _checkpoint(self) -> None:
         try:

@@ -70,11 +70,13 @@ UPDATE runs SET owner = NULL, wake_at = 0 WHERE run_id = ? AND epoch = ? AND own
 """
 _RELEASE: Final = f"""
 UPDATE runs SET owner = NULL, barred = {_IS_BARRED}, wake_at = CASE
-  WHEN ended_at IS NOT NULL THEN NULL
   WHEN status = 'pending' OR EXISTS (SELECT 1 FROM inbox AS i WHERE i.run_id = runs.run_id) THEN 0
   ELSE (SELECT min(due_at) FROM waits AS w WHERE w.run_id = runs.run_id) END
 WHERE run_id = ? AND epoch = ? AND owner = ?
 RETURNING wake_at
+"""
+_RELEASE_ENDED: Final = """
+UPDATE runs SET owner = NULL WHERE run_id = ? AND epoch = ? AND owner = ? AND ended_at IS NOT NULL
 """
 _SET_ATTENTION: Final = """
 UPDATE runs SET attention = ?, owner = NULL, wake_at = 0
@@ -217,8 +219,9 @@ class Leases:
         hello, others = self._live[worker_id], self._others[worker_id]
         claimed, unregistered = list[Claimed](), list[Claimed]()
         for *columns, gate_limit in tx.execute(_DUE, (now, worker_id, others, max(limit, 0))).fetchall():
+            run_id, epoch, wake_at = columns[0], columns[10] + 1, columns[12]
+            columns[10:13] = epoch, worker_id, None
             run = read_run(columns)
-            run_id = run.run_id
             if (
                 gate_limit is not None
                 and run.status == PENDING
@@ -228,9 +231,9 @@ class Leases:
             ):
                 continue
             tx.execute(_LEASE, (worker_id, run_id))
-            run = msgspec.structs.replace(run, owner=worker_id, epoch=run.epoch + 1, wake_at=None)
             events = runs.read_events(tx, run_id, 0, EVENTS_PER_CLAIM)
-            found = Claimed(run, events, inbox.read(tx, run_id))
+            # Whatever leaves a message with an unowned run makes it due now, which is written 0.
+            found = Claimed(run, events, inbox.read(tx, run_id) if wake_at == 0 else [])
             (claimed if run.workflow in hello.workflows else unregistered).append(found)
         next_row = tx.execute(_NEXT, (_FOR_EVER, worker_id, others)).fetchone()
         next_due_at = None if next_row is None else next_row[0]
@@ -272,6 +275,8 @@ class Leases:
 
     def release(self, tx: Transaction, worker_id: str, releases: Sequence[Release]) -> None:
         for item in releases:
+            if tx.execute(_RELEASE_ENDED, (item.run_id, item.epoch, worker_id)).rowcount:
+                continue
             for (wake_at,) in tx.execute(_RELEASE, (item.run_id, item.epoch, worker_id)).fetchall():
                 # Workers sleep until the time that `claim` told them. Only an earlier one is news.
                 if wake_at is not None and wake_at < max(self._told.values(), default=_FOR_EVER):

@@ -68,7 +68,7 @@ class Transaction:
 
 
 def read_run(row: Row) -> RunRow:
-    values = list(row)
+    values = row if isinstance(row, list) else list(row)
     attributes, attention = values[13], values[22]
     values[13] = {} if attributes is None else _decode_attributes(attributes)
     if attention is not None:

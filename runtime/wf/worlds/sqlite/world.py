@@ -69,7 +69,7 @@ class SqliteWorld:
         busy_timeout_ms: int = 5000,
     ) -> None:
         self.path: Final = Path(path).expanduser().absolute()
-        self.url = f"sqlite:///{str(self.path).removeprefix('/')}"
+        self.url = f"sqlite:///{self.path.as_posix()}"
         self.durability = durability
         self._core = Core(
             self.path,
