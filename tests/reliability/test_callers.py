@@ -16,7 +16,6 @@ from wf import registry
 from wf.errors import (
     FatalError,
     HookNotFoundError,
-    NotRegisteredError,
     PayloadTooLargeError,
     SerializationError,
     ValidationError,
@@ -207,17 +206,6 @@ async def test_a_payload_of_50_mb_is_taken_and_one_byte_more_is_refused_and_not_
         run = await wf.start(takes, "x" * (limit - around))
         assert await run.return_value(timeout=60) == limit - around
     await world.close()
-
-
-async def test_an_unknown_step_is_an_error_that_the_body_can_catch(wf_env: Any):
-    @wf.workflow(name="asks")
-    async def asks() -> str:
-        try:
-            raise NotRegisteredError("step", "flow:pay", ["flow:play"])
-        except NotRegisteredError as error:
-            return str(error)
-
-    assert await wf_env.run(asks) == "no step is registered as 'flow:pay'; close: flow:play"
 
 
 @dataclass

@@ -211,7 +211,7 @@ async def test_a_read_only_file_is_refused_in_words() -> None:
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-30 22 0:25 / /home rw shared:2 - nfs4 server:/home rw
+30 22 0:25 / /srv rw shared:2 - nfs4 server:/srv rw
 31 30 8:2 / /srv/m/my\\040dísk rw - xfs /dev/sdb1 rw
 32 22 0:30 / /mnt rw - tmpfs tmpfs rw
 33 22 0:31 / /mnt rw - cifs //server/share rw
@@ -223,7 +223,7 @@ a line that is none
     ("file", "kind"),
     [
         ("/world.db", "ext4"),
-        ("/homely/world.db", "ext4"),
+        ("/srvly/world.db", "ext4"),
         ("/srv/m/world.db", "nfs4"),
         ("/srv/m/my dísk/world.db", "xfs"),
         ("/mnt/world.db", "cifs"),
