@@ -235,8 +235,8 @@ def test_the_file_system_of_a_path_is_that_of_its_innermost_last_mount(file: str
 
 def test_a_network_file_system_is_refused() -> None:
     files.refuse_network(Path("/world.db"), MOUNTS)
-    with pytest.raises(WorldError, match=r"the world /home/world\.db is on a network file system \(nfs4\)") as caught:
-        files.refuse_network(Path("/home/world.db"), MOUNTS)
+    with pytest.raises(WorldError, match=r"the world /srv/world\.db is on a network file system \(nfs4\)") as caught:
+        files.refuse_network(Path("/srv/world.db"), MOUNTS)
     assert caught.value.hint is not None
 
 
