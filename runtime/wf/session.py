@@ -7,9 +7,11 @@ each call and let go of, or reached through the process that owns it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from typing import Any, Literal
+from typing import Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 from wf.clock import Clock, SystemClock
 from wf.context import current_attempt
@@ -18,6 +20,8 @@ from wf.ids import new_run_id
 from wf.keys import Keyring
 from wf.settings import Settings, key_path, load_settings, parse_world_url
 from wf.world import World
+
+STARTS_AT_ONCE: Final = 64
 
 
 class Session:
@@ -37,7 +41,19 @@ class Session:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.deployment_id = deployment_id
+        self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self.waiting = 0  # how many callers wait for news; a virtual clock asks
+
+    def start_gate(self) -> asyncio.Semaphore:
+        """Give the gate of the running loop that lets a bounded number of starts through at a time.
+
+        A burst of starts would otherwise do all its work before the first of its runs may go on.
+        """
+        loop = asyncio.get_running_loop()
+        gate = self._gates.get(loop)
+        if gate is None:
+            gate = self._gates[loop] = asyncio.Semaphore(STARTS_AT_ONCE)
+        return gate
 
     def now_us(self) -> int:
         return self.clock.now_us()

@@ -41,7 +41,8 @@ async def start(workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) 
     limit = session.settings.limits.payload
     if len(arguments) > limit:
         raise PayloadTooLargeError(f"the arguments of {workflow.id}", len(arguments), limit)
-    return await _create(session, workflow, arguments)
+    async with session.start_gate():
+        return await _create(session, workflow, arguments)
 
 
 async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes) -> Run[R]:

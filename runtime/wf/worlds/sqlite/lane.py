@@ -28,6 +28,9 @@ SLOW_SECONDS: Final = 0.005
 FAST_AGAIN_SECONDS: Final = 0.0025
 IDLE_SECONDS: Final = 1.0
 GROUP_LIMIT: Final = 256
+TURN_LIMIT: Final = 128
+"""Calls of one turn of a loop that share a commit; those beyond wait for the next turn, so that a
+burst of starts does not hold back the runs that it started first."""
 
 
 class _Call(Generic[T]):
@@ -166,7 +169,12 @@ class Lane:
 
     def _flush(self) -> None:
         gathering = self._gathering
-        calls, gathering.loop, gathering.calls = gathering.calls, None, []
+        calls, rest = gathering.calls[:TURN_LIMIT], gathering.calls[TURN_LIMIT:]
+        gathering.calls = rest
+        if rest and gathering.loop is not None:
+            gathering.loop.call_soon(self._flush)
+        else:
+            gathering.loop = None
         if not calls:
             return
         if self._is_inline():
