@@ -15,7 +15,6 @@ import msgspec
 
 from wf.clock import Clock
 from wf.durations import Duration, parse_duration
-from wf.loading import load_target
 from wf.registry import Workflow, register_directives
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import load_settings
@@ -75,6 +74,8 @@ class EmbeddedWorker:
     async def __aenter__(self) -> Self:
         for module in self._modules:
             if isinstance(module, str):
+                from wf.loading import load_target  # a tenth of the time of `import wf`, for who names modules
+
                 load_target(module)
             else:
                 register_directives(module)

@@ -32,7 +32,6 @@ command line, HTTP and both studios show the same fields.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
 
@@ -289,6 +288,8 @@ class NotRegisteredError(WorkflowError):
     def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
         self.kind = kind
         self.name = name
+        from difflib import get_close_matches  # only a mistake pays for it
+
         self.matches = get_close_matches(name, list(known), n=3, cutoff=0.5)
         super().__init__(kind, name)
         if self.matches:

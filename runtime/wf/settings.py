@@ -26,7 +26,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
@@ -205,6 +204,8 @@ def _read_entries(entries: Any, prefix: str, place: str, limits_place: str = "")
 
 
 def _suggest(word: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # only a mistake pays for it
+
     close = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`?" if close else None
 

@@ -144,7 +144,9 @@ class Place:
 
 
 HEAD = """
-import asyncio, json, os, sys, time
+import asyncio, faulthandler, json, os, sys, time
+
+faulthandler.dump_traceback_later(45, exit=True)  # who hangs says where
 import wf
 from wf.loading import load_target
 

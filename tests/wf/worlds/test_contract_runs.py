@@ -143,8 +143,8 @@ async def found(world: World, **filter: Any) -> list[str]:
 
 async def fill(world: World) -> None:
     await world.create_run(new_run("a", at=T0 + 1, attributes={"team": "x", "city": "Bern"}))
-    await world.create_run(new_run("b", "flows.other:fulfil", at=T0 + 2, attributes={"team": "x"}))
-    await world.create_run(new_run("c", "main", at=T0 + 2))
+    await world.create_run(new_run("c", "flows.other:fulfil", at=T0 + 2, attributes={"team": "x"}))
+    await world.create_run(new_run("b", "main", at=T0 + 2))
     await world.create_run(new_run("d", at=T0 + 3, attributes={"team": "y"}))
     await world.open_worker(hello("w1", FLOW))
     owners = await claim_all(world, now=T0 + 10)
@@ -152,17 +152,17 @@ async def fill(world: World) -> None:
     await owners["a"].end("failed", error_code="USER_ERROR")
 
 
-async def test_runs_are_listed_newest_first_and_by_id_within_an_instant(world: World) -> None:
+async def test_runs_are_listed_newest_first_and_by_their_creation_within_an_instant(world: World) -> None:
     await fill(world)
-    assert await found(world) == ["d", "c", "b", "a"]
+    assert await found(world) == ["d", "b", "c", "a"]
     rows = await world.list_runs(RunFilter())
     assert rows == [await world.get_run(row.run_id) for row in rows]
 
 
 async def test_runs_are_listed_by_status(world: World) -> None:
     await fill(world)
-    assert await found(world, status=["pending"]) == ["c", "b"]
-    assert await found(world, status=["running", "pending"]) == ["d", "c", "b"]
+    assert await found(world, status=["pending"]) == ["b", "c"]
+    assert await found(world, status=["running", "pending"]) == ["d", "b", "c"]
     assert await found(world, status=["failed", "cancelled"]) == ["a"]
     assert await found(world, status=["running", "failed"]) == ["d", "a"]
     assert await found(world, status=[]) == []
@@ -171,15 +171,15 @@ async def test_runs_are_listed_by_status(world: World) -> None:
 async def test_runs_are_listed_by_workflow_id_or_bare_name(world: World) -> None:
     await fill(world)
     assert await found(world, workflow=FLOW) == ["d", "a"]
-    assert await found(world, workflow="fulfil") == ["d", "b", "a"]
-    assert await found(world, workflow="main") == ["c"]
+    assert await found(world, workflow="fulfil") == ["d", "c", "a"]
+    assert await found(world, workflow="main") == ["b"]
     assert await found(world, workflow="ulfil") == []
     assert await found(world, workflow="%") == []
 
 
 async def test_runs_are_listed_by_attributes_all_of_which_must_match(world: World) -> None:
     await fill(world)
-    assert await found(world, attributes={"team": "x"}) == ["b", "a"]
+    assert await found(world, attributes={"team": "x"}) == ["c", "a"]
     assert await found(world, attributes={"team": "x", "city": "Bern"}) == ["a"]
     assert await found(world, attributes={"team": "z"}) == []
     assert await found(world, attributes={"team": ""}) == []
@@ -187,17 +187,17 @@ async def test_runs_are_listed_by_attributes_all_of_which_must_match(world: Worl
 
 async def test_runs_are_listed_since_an_instant_and_until_before_another(world: World) -> None:
     await fill(world)
-    assert await found(world, since=T0 + 2) == ["d", "c", "b"]
+    assert await found(world, since=T0 + 2) == ["d", "b", "c"]
     assert await found(world, until=T0 + 2) == ["a"]
-    assert await found(world, since=T0 + 2, until=T0 + 3) == ["c", "b"]
+    assert await found(world, since=T0 + 2, until=T0 + 3) == ["b", "c"]
 
 
 async def test_pages_join_without_gap_or_repeat(world: World) -> None:
     await fill(world)
-    assert await found(world, limit=2) == ["d", "c"]
-    assert await found(world, limit=2, cursor="c") == ["b", "a"]
+    assert await found(world, limit=2) == ["d", "b"]
+    assert await found(world, limit=2, cursor="b") == ["c", "a"]
     assert await found(world, limit=2, cursor="a") == []
-    assert await found(world, cursor="c", workflow="fulfil", status=["failed"]) == ["a"]
+    assert await found(world, cursor="b", workflow="fulfil", status=["failed"]) == ["a"]
     assert await found(world, cursor="r?") == []
 
 

@@ -51,13 +51,37 @@ async def test_calls_of_one_turn_share_a_commit(tmp_path: Path) -> None:
         await world.create_run(new_run("r0"))
         trace = Trace(world)
         answers = await asyncio.gather(
-            *(world.create_run(new_run(f"r{number}")) for number in range(100)),
-            *(world.send("r0", Message("hook_payload", T0, number)) for number in range(100)),
+            *(world.create_run(new_run(f"r{number}")) for number in range(50)),
+            *(world.send("r0", Message("hook_payload", T0, number)) for number in range(50)),
             world.append_chunks("r0", "default", 0, T0, [b"a"], None),
         )
         assert trace.commits == 1
-        assert [answer.is_new for answer in answers[:100]] == [False] + [True] * 99  # type: ignore[union-attr]
-        assert len(await world.list_runs(RunFilter(limit=1000))) == 100
+        assert [answer.is_new for answer in answers[:50]] == [False] + [True] * 49  # type: ignore[union-attr]
+        assert len(await world.list_runs(RunFilter(limit=1000))) == 50
+
+
+async def test_a_burst_of_calls_goes_through_in_portions_in_its_order(tmp_path: Path) -> None:
+    async with opened(tmp_path) as world:
+        trace = Trace(world)
+        done: list[int] = []
+
+        async def start(number: int) -> None:
+            await world.create_run(new_run(f"r{number}"))
+            done.append(number)
+
+        burst = 2 * lane.TURN_LIMIT + 1
+        await asyncio.gather(*(start(number) for number in range(burst)))
+        assert done == list(range(burst))
+        assert trace.commits == 3
+
+
+async def test_closing_finishes_a_burst(tmp_path: Path) -> None:
+    world = SqliteWorld(tmp_path / "world.db", "process")
+    await world.open()
+    tasks = [asyncio.ensure_future(world.create_run(new_run(f"r{number}"))) for number in range(500)]
+    await asyncio.sleep(0)
+    await world.close()
+    assert all(created.is_new for created in await asyncio.gather(*tasks))
 
 
 async def test_one_call_that_cannot_be_written_does_not_fail_its_neighbours(tmp_path: Path) -> None:

@@ -145,7 +145,8 @@ class Lane:
     async def close(self) -> None:
         """Finish what was begun, and close the core."""
         loop = asyncio.get_running_loop()
-        self._flush()
+        while self._gathering.calls:
+            self._flush()
         if self._idle_timer is not None:
             timer_loop, timer = self._idle_timer
             if timer_loop is loop:

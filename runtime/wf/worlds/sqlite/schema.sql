@@ -7,7 +7,7 @@
 
 -- Runs: the current state of each, one row.
 CREATE TABLE runs (
-  id                    INTEGER PRIMARY KEY,      -- order of creation; breaks ties in the queue of due runs
+  id                    INTEGER PRIMARY KEY,      -- order of creation; breaks ties in lists and in the queue of due runs
   run_id                TEXT NOT NULL UNIQUE,
   workflow              TEXT NOT NULL,            -- `module:qualname`, or the name it was given
   status                TEXT NOT NULL,            -- pending, running, completed, failed, cancelled
