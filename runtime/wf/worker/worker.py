@@ -57,6 +57,7 @@ DEFAULT_CONCURRENCY = 128
 DEFAULT_LIVE_RUNS = 2_000
 MAX_THREADS = 64
 CLAIM_BATCH = 64
+RELEASE_BATCH = 64
 OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
 RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
@@ -99,6 +100,7 @@ class Worker:
         self._free_slots = concurrency
         self._slot_queue: deque[tuple[LiveRun, int]] = deque()
         self._dirty: list[LiveRun] = []
+        self._done: list[Release] = []
         self._timers: list[tuple[int, int, str, int]] = []
         self._timer_count = 0
         self._next_claim_at: int | None = None
@@ -315,11 +317,20 @@ class Worker:
         self._active.discard(run.run_id)
         if run.is_ended:
             self._forget(run)
+            self._done.append(Release(run.run_id, run.tail.epoch))
+            if len(self._done) >= RELEASE_BATCH:
+                self._give_back()
             return
         self._resting.pop(run.run_id, None)
         self._resting[run.run_id] = run
         while len(self._resting) > self.live_runs:
             self._put_away(next(iter(self._resting.values())))
+
+    def _give_back(self) -> None:
+        """Give back the leases of runs that ended; nobody waits for them, so many go at once."""
+        if self._done:
+            done, self._done = self._done, []
+            self._spawn(self.world.release(self.worker_id, done))
 
     def _put_away(self, run: LiveRun) -> None:
         self._forget(run)
@@ -608,6 +619,7 @@ class Worker:
     async def _heartbeat_loop(self) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
+            self._give_back()
             try:
                 kept = await self.world.heartbeat(self.worker_id)
                 if not kept:
