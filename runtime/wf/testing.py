@@ -196,10 +196,13 @@ class WorkflowEnvironment:
         turns = self._embedded.worker.turns
         while not self.session.waiting and loop.time() < quiet_until:  # noqa: ASYNC110  nobody rings when nothing happens
             await asyncio.sleep(0.002)
-        if self._is_frozen or self._held or self._sleepers:
-            return False
-        # A message may have come since it was quiet: what it makes happen is before the next timer.
-        return self._embedded.worker.turns == turns and self._embedded.worker.is_quiet()
+        # Who waits now may just have sent something, whose doorbell rings in the next turn of the loop:
+        # what it makes happen is before the next timer.
+        for _ in range(QUIET_TURNS):
+            await asyncio.sleep(0)
+            if self._is_frozen or self._held or self._sleepers or not self._embedded.worker.is_quiet():
+                return False
+        return self._embedded.worker.turns == turns
 
     async def _wake_sleepers(self) -> bool:
         """Tell who waits for a sleep that is there, and hold the clock for them."""
