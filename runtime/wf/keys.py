@@ -44,12 +44,13 @@ _SEALED: Final = 1
 _HEADER: Final = 5
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _OVERHEAD: Final = _HEADER + 12 + 16
+_RECENT: Final = 4096  # runs whose derived keys are kept, at about 1 KB each
 
 
 class Keyring:
     """The root keys of a world: the first seals, all open."""
 
-    __slots__ = ("_roots",)
+    __slots__ = ("_recent", "_roots")
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys:
@@ -58,12 +59,14 @@ class Keyring:
             raise ValueError(f"a key is {KEY_SIZE} bytes")
         # A dict keeps the order, and the first of two equal keys.
         self._roots = {key_id(key): hmac.digest(b"wf/hkdf/1", key, "sha256") for key in keys}
+        self._recent: dict[str, RunKey] = {}
 
     @classmethod
     def off(cls) -> Keyring:
         """Give the keyring that seals nothing, for `WF_KEY=off`."""
         ring = cls.__new__(cls)
         ring._roots = {}
+        ring._recent = {}
         return ring
 
     @classmethod
@@ -120,8 +123,13 @@ class Keyring:
         return tuple(self._roots)
 
     def run(self, run_id: str) -> RunKey:
-        """Derive the keys of one run."""
-        return RunKey(self._roots, run_id)
+        """Give the keys of one run; those of the last runs are kept, for who starts one often runs it, too."""
+        known = self._recent.get(run_id)
+        if known is None:
+            if len(self._recent) >= _RECENT:
+                self._recent.clear()
+            known = self._recent[run_id] = RunKey(self._roots, run_id)
+        return known
 
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(kid.hex() for kid in self._roots) or 'off'}>"

@@ -133,7 +133,7 @@ async def read_end(world: World, keyring: Keyring, row: RunRow) -> End:
     key = keyring.run(row.run_id)
     seq = row.result_seq or row.seq
     start = max(0, seq - 2)  # one event more, for its link
-    tail = await world.read_events(row.run_id, start, 1000)
+    tail = await world.read_events(row.run_id, start, row.seq - start)
     tail = [event for event in tail if event.seq <= row.seq]  # a step in flight may have ended since
     before = tail.pop(0) if start else None
     if not key.check_mac(row.seq, row.head, row.mac):

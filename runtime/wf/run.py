@@ -136,6 +136,9 @@ async def _wait_outside(run_id: str, seconds: float | None) -> End:
     watched = run_id
 
     async def is_there() -> End | str | None:
+        end = session.find_end(watched)
+        if end is not None:
+            return end
         row = await find_last(session.world, session.keyring, watched)
         if row.run_id != watched:
             return row.run_id
@@ -148,7 +151,8 @@ async def _wait_outside(run_id: str, seconds: float | None) -> End:
     while True:
         left = None if deadline is None else deadline - loop.time()
         try:
-            found: End | str = await ops.wait_for_news(f"run:{watched}", is_there, left)
+            with session.awaiting_end(watched):
+                found: End | str = await ops.wait_for_news(f"run:{watched}", is_there, left)
         except TimeoutError:
             raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
         if isinstance(found, End):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -18,10 +20,11 @@ from wf.context import current_attempt
 from wf.errors import WorldError
 from wf.ids import new_run_id
 from wf.keys import Keyring
+from wf.records import End
 from wf.settings import Settings, key_path, load_settings, parse_world_url
 from wf.world import World
 
-STARTS_AT_ONCE: Final = 64
+STARTS_AT_ONCE: Final = 32
 
 
 class Session:
@@ -43,6 +46,8 @@ class Session:
         self.deployment_id = deployment_id
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self.waiting = 0  # how many callers wait for news; a virtual clock asks
+        self._awaited: dict[str, int] = {}
+        self._ends: dict[str, End] = {}
 
     def start_gate(self) -> asyncio.Semaphore:
         """Give the gate of the running loop that lets a bounded number of starts through at a time.
@@ -54,6 +59,27 @@ class Session:
         if gate is None:
             gate = self._gates[loop] = asyncio.Semaphore(STARTS_AT_ONCE)
         return gate
+
+    @contextmanager
+    def awaiting_end(self, run_id: str) -> Iterator[None]:
+        """Have the ends of a run kept that this process itself commits, while the block waits for them."""
+        self._awaited[run_id] = self._awaited.get(run_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._awaited[run_id] -= 1
+            if not self._awaited[run_id]:
+                del self._awaited[run_id]
+                self._ends.pop(run_id, None)
+
+    def note_end(self, end: End) -> None:
+        """Keep how a run ended, now that it is durable, if somebody here waits for it."""
+        if end.run_id in self._awaited:
+            self._ends[end.run_id] = end
+
+    def find_end(self, run_id: str) -> End | None:
+        """Give an end that this process committed: who has just sealed it need not open it again."""
+        return self._ends.get(run_id)
 
     def now_us(self) -> int:
         return self.clock.now_us()

@@ -15,11 +15,11 @@ import concurrent.futures
 import functools
 import inspect
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from wf import codec
-from wf.context import StepInfo, WorkflowInfo, current_attempt, current_body
+from wf.context import StepInfo, WorkflowInfo, current_attempt
 from wf.durations import from_instant, show_duration
 from wf.engine.body import StepState, check_attributes
 from wf.errors import PayloadTooLargeError, SerializationError, StepTimeoutError
@@ -59,9 +59,9 @@ class Attempt:
         self.attempt = state.attempt
         self._started_at = state.attempt_started_at
         self._info: StepInfo | None = None
-        context = copy_context()
-        context.run(_enter, self)
-        self.task = live.worker.loop.create_task(self._run(context), context=context)
+        context = live.worker.context.copy()
+        context.run(current_attempt.set, self)
+        self.task = live.worker.create_task(self._run(context), context=context)
 
     # -- what the step sees
 
@@ -225,11 +225,6 @@ async def _settle(waiting: Any) -> Any:
 def _set_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _enter(attempt: Attempt) -> None:
-    current_body.set(None)
-    current_attempt.set(attempt)
 
 
 def _strip(error: BaseException) -> BaseException:

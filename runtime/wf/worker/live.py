@@ -240,23 +240,31 @@ class LiveRun:
                 self._record(command)
                 tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
             case commands.CompleteRun():
-                self._finish(self._record(command), "completed")
+                self._finish(self._record(command), "completed", command.data)
             case commands.ContinueAsNew():
                 event = self._record(command)
-                self._finish(event, "completed", continued=self._next_run(command, event.at))
+                self._finish(event, "completed", None, continued=self._next_run(command, event.at))
             case commands.FailRun():
-                self._finish(self._record(command), "failed", error_code=command.code)
+                self._finish(self._record(command), "failed", command.data, error_code=command.code)
             case commands.CancelRun():
-                self._finish(self._record(command), "cancelled")
+                self._finish(self._record(command), "cancelled", command.data)
 
     def _record(self, command: commands.Command) -> events.Event:
         return self._add(command.event or "", command.correlation_id, command.name, None, command.meta, command.data)
 
     def _finish(
-        self, event: events.Event, status: str, error_code: str | None = None, continued: NewRun | None = None
+        self,
+        event: events.Event,
+        status: str,
+        data: bytes | None,
+        error_code: str | None = None,
+        continued: NewRun | None = None,
     ) -> None:
         self.is_ended = True
         self.tail.add_effect(EndRun(status, event.at, event.seq, error_code, continued))
+        if continued is None:
+            end = End(self.run_id, status, error_code, data)
+            self.answers.append(lambda: self.worker.session.note_end(end))
 
     def end_by_force(self, type_: str, meta: dict[str, Any], data: bytes | None) -> None:
         """End the run from outside its body: no clean-up runs, and no replay expects the call."""
@@ -267,7 +275,7 @@ class LiveRun:
             if attempt.step.is_cancellable:
                 attempt.cancel("the run has ended")
         status = {events.RUN_FAILED: "failed", events.RUN_CANCELLED: "cancelled"}[type_]
-        self._finish(event, status, error_code=meta.get("code"))
+        self._finish(event, status, data, error_code=meta.get("code"))
 
     # -- new runs
 

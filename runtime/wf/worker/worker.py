@@ -15,14 +15,17 @@ lease goes back, and its next event replays it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from wf import codec, events, registry
+from wf.context import current_attempt, current_body
 from wf.errors import (
     DecryptionError,
     NondeterminismError,
@@ -35,7 +38,7 @@ from wf.ids import new_ulid
 from wf.records import End, decode_meta, encode_meta, find_last, open_message, read_end
 from wf.registry import Step
 from wf.session import Session
-from wf.worker import guard, logs
+from wf.worker import collector, guard, logs
 from wf.worker.attempts import Attempt
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tail import LogTail
@@ -104,6 +107,7 @@ class Worker:
         self._timers: list[tuple[int, int, str, int]] = []
         self._timer_count = 0
         self._next_claim_at: int | None = None
+        self._is_full = False  # the last look for claims found no room
         self._mail: set[str] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -116,6 +120,9 @@ class Worker:
     async def open(self) -> None:
         """Announce this worker to its world and begin to claim."""
         self.loop = asyncio.get_running_loop()
+        self.context = copy_context()  # what attempts inherit: the context in which the worker was opened
+        self.context.run(_leave_run)
+        self.create_task = _task_maker(self.loop)
         self.threads = ThreadPoolExecutor(min(self.concurrency, MAX_THREADS), thread_name_prefix="wf-step")
         self._dirty_bell = asyncio.Event()
         self._claim_bell = asyncio.Event()
@@ -125,6 +132,7 @@ class Worker:
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
         self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
         guard.install()
+        collector.slow_down()
         if self._is_capturing:
             logs.capture()
         self._is_open = True
@@ -168,6 +176,7 @@ class Worker:
         if self._is_capturing:
             logs.stop_capture()
         guard.uninstall()
+        collector.restore()
         try:
             await self.world.close_worker(self.worker_id)
         except WorldError as error:
@@ -434,8 +443,7 @@ class Worker:
         self._claim_bell.set()
 
     def _want_claims(self) -> None:
-        has_room = len(self._active) <= self.concurrency * 3 // 4
-        if has_room and self._next_claim_at is not None and self._next_claim_at <= self.clock.now_us():
+        if self._is_full and len(self._active) <= self.concurrency * 3 // 4:
             self._claim_bell.set()
 
     async def _claim_loop(self) -> None:
@@ -457,8 +465,9 @@ class Worker:
             room = min(self.concurrency - len(self._active), CLAIM_BATCH)
             now = self.clock.now_us()
             if room <= 0:
-                self._next_claim_at = now  # there may be more: ask again as runs come to rest
+                self._is_full, self._next_claim_at = True, None  # asks again as runs come to rest
                 return
+            self._is_full = False
             try:
                 claims = await self.world.claim(self.worker_id, now, room)
             except WorldError as error:
@@ -663,6 +672,18 @@ def find_missing_step(error: NondeterminismError, log: Sequence[events.Event]) -
     missing = NotRegisteredError("step", recorded.name, [step.id for step in registry.list_steps()])
     missing.where = error.where
     return missing
+
+
+def _leave_run() -> None:
+    current_body.set(None)
+    current_attempt.set(None)
+
+
+def _task_maker(loop: asyncio.AbstractEventLoop) -> Callable[..., asyncio.Task[None]]:
+    """Give what makes the loop's tasks, without its detour where that does nothing."""
+    if loop.get_task_factory() is None and not loop.get_debug():
+        return functools.partial(asyncio.Task, loop=loop)
+    return loop.create_task
 
 
 def explain(error: Exception) -> str:

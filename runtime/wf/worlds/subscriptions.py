@@ -53,12 +53,14 @@ class Bench:
     def __init__(self, seat: Seat, loop: asyncio.AbstractEventLoop) -> None:
         self._seat = seat
         self._loop = loop
-        self._subscriptions: list[Subscription] = []
+        # Dicts for their order: thousands wait for a run each, and come and go one by one.
+        self._subscriptions: dict[Subscription, None] = {}
+        self._unattached: dict[Subscription, None] = {}
         self._seeking: asyncio.Task[None] | None = None
 
     async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
         subscription = Subscription(topic, ring)
-        self._subscriptions.append(subscription)
+        self._subscriptions[subscription] = self._unattached[subscription] = None
 
         def undo() -> None:
             self._call(self._drop, subscription)
@@ -95,8 +97,8 @@ class Bench:
 
     def _drop(self, subscription: Subscription) -> None:
         subscription.is_live = False
-        if subscription in self._subscriptions:
-            self._subscriptions.remove(subscription)
+        self._subscriptions.pop(subscription, None)
+        self._unattached.pop(subscription, None)
         undo, subscription.undo = subscription.undo, None
         if undo is not None:
             undo()
@@ -107,13 +109,11 @@ class Bench:
         for subscription in self._subscriptions:
             if subscription.backend is backend:
                 subscription.backend = subscription.undo = None
+                self._unattached[subscription] = None
         self._seek()
 
-    def _find_unattached(self) -> list[Subscription]:
-        return [subscription for subscription in self._subscriptions if subscription.backend is None]
-
     def _seek(self) -> None:
-        if self._seeking is None and self._find_unattached():
+        if self._seeking is None and self._unattached:
             # No TaskGroup: it lives from the loss of an owner to the next, whoever waits meanwhile.
             self._seeking = self._loop.create_task(self._seek_owner())
             self._seeking.add_done_callback(self._sought)
@@ -126,7 +126,7 @@ class Bench:
 
     async def _seek_owner(self) -> None:
         """Attach what is not attached; ring it then, and at intervals until then."""
-        while unattached := self._find_unattached():
+        while unattached := list(self._unattached):
             for subscription in unattached:
                 try:
                     await self._attach(subscription)
@@ -134,7 +134,7 @@ class Bench:
                     pass  # nobody answers; the subscriber learns why when it asks for what it was rung
                 if subscription.is_live:
                     self._loop.call_soon(subscription.ring, "")
-            if self._find_unattached():
+            if self._unattached:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _attach(self, subscription: Subscription) -> None:
@@ -156,6 +156,7 @@ class Bench:
             else:
                 subscription.backend = backend
                 subscription.undo = undo
+                self._unattached.pop(subscription, None)
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:
