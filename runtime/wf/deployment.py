@@ -22,7 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, NamedTuple
 
+from wf.catalog import make_catalog, open_source, seal_catalog, seal_source
 from wf.loading import file_of, is_own_file
+from wf.session import Session
+from wf.world import DeploymentRow
 
 LARGEST_FILE: Final = 1_000_000
 _OURS: Final = ("wf", "wfstudio")
@@ -56,6 +59,33 @@ def snapshot(root: Path, modules: Iterable[ModuleType]) -> Snapshot:
             manifest[path] = source.digest
             sources[source.digest] = source.content
     return Snapshot(deployment_id(manifest), manifest, sources)
+
+
+async def keep_deployment(session: Session, modules: Iterable[ModuleType]) -> str:
+    """Keep what this process has loaded in the session's world, with its catalog; give the deployment's id."""
+    root = session.settings.root
+    taken = snapshot(root, modules)
+    keyring, name = session.keyring, taken.deployment_id
+    catalog = seal_catalog(keyring, name, make_catalog(root))
+    row = DeploymentRow(name, session.now_us(), taken.manifest, catalog=catalog)
+    is_known = await session.world.get_deployment(name) is not None
+    sources = {} if is_known else {d: seal_source(keyring, d, content) for d, content in taken.sources.items()}
+    await session.world.put_deployment(row, sources)
+    return name
+
+
+async def read_deployment(session: Session, deployment_id: str) -> dict[str, bytes] | None:
+    """Give a deployment's files by their paths, or None where it, or one of them, is not kept."""
+    row = await session.world.get_deployment(deployment_id)
+    if row is None:
+        return None
+    files: dict[str, bytes] = {}
+    for path, digest in row.manifest.items():
+        blob = await session.world.read_source(digest)
+        if blob is None:
+            return None
+        files[path] = open_source(session.keyring, digest, blob)
+    return files
 
 
 def deployment_id(manifest: dict[str, str]) -> str:

@@ -147,11 +147,18 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 class DeploymentRow(msgspec.Struct, frozen=True):
-    """`manifest` maps a project file's relative path to the SHA-256 (hex) of its content."""
+    """`manifest` maps a project file's relative path to the SHA-256 (hex) of its content.
+
+    `used_at` is when a worker last loaded it (None when put: as `created_at` says). `catalog` is a
+    sealed wf.catalog.Catalog: what the code defines, for processes that do not load it. Sources are
+    sealed, too: code holds secrets more often than it should.
+    """
 
     deployment_id: str
     created_at: int
     manifest: dict[str, str]
+    used_at: int | None = None
+    catalog: bytes | None = None
 
 
 # -- what a caller writes -----------------------------------------------------------------------
@@ -353,12 +360,17 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class WorkerHello(msgspec.Struct, frozen=True):
-    """`process` is `<pid>:<start time>`: a lease of a process that is gone is free at once."""
+    """`process` is `<pid>:<start time>`: a lease of a process that is gone is free at once.
+
+    A worker that names `deployments` is offered only runs that are pegged to one of them, and no
+    worker that names none is offered those while it lives.
+    """
 
     worker_id: str
     process: str
     workflows: list[str]
     deployment_id: str
+    deployments: list[str] | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -382,10 +394,14 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True):
-    """Give a lease back. The world sets `wake_at`: now if messages wait, else the first due time."""
+    """Give a lease back. The world sets `wake_at`: now if messages wait, else the first due time.
+
+    With `is_due` now in any case: the next worker is to look at the run, which its code may not fit.
+    """
 
     run_id: str
     epoch: int
+    is_due: bool = False
 
 
 class RunFilter(msgspec.Struct, frozen=True):
@@ -481,11 +497,21 @@ class World(Protocol):
     # -- deployments
 
     async def put_deployment(self, deployment: DeploymentRow, sources: dict[str, bytes]) -> None:
-        """Keep a deployment and those of its sources (by SHA-256 hex) that are not kept yet."""
+        """Keep a deployment and those of its sources (sealed, by SHA-256 hex) that are not kept yet.
+
+        Of one that is kept already only `used_at` (to this `created_at`) and the catalog change.
+        """
 
     async def get_deployment(self, deployment_id: str) -> DeploymentRow | None: ...
 
-    async def list_deployments(self) -> list[DeploymentRow]: ...
+    async def list_deployments(self) -> list[DeploymentRow]:
+        """List all deployments, the one that was used last first."""
+
+    async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
+        """Peg runs that have not ended to another deployment; give the ids of those that were there.
+
+        Whoever has a run's lease keeps it; the next claim goes by the new deployment.
+        """
 
     async def read_source(self, digest: str) -> bytes | None: ...
 

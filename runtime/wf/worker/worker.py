@@ -42,6 +42,7 @@ from wf.worker import collector, guard, logs
 from wf.worker.attempts import Attempt
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tail import LogTail
+from wf.worker.tracing import Tracing, open_tracing
 from wf.world import (
     LEASE_SECONDS,
     Attention,
@@ -82,6 +83,7 @@ class Worker:
         live_runs: int = DEFAULT_LIVE_RUNS,
         is_capturing: bool = True,
         page_url: Callable[[str], str | None] | None = None,
+        deployments: Sequence[str] | None = None,
     ) -> None:
         self.session = session
         self.world = session.world
@@ -89,10 +91,12 @@ class Worker:
         self.limits = session.settings.limits
         self.clock = session.clock
         self.deployment_id = session.deployment_id
+        self.deployments = deployments
         self.concurrency = concurrency
         self.live_runs = live_runs
         self.page_url = page_url or (lambda run_id: None)
         self.mocks: dict[str, Callable[..., Any]] = {}
+        self.tracing: Tracing | None = None
         self.is_leaving = False
         self.turns = 0  # commits and claims so far: whether anything happened since one last looked
         self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"
@@ -135,9 +139,11 @@ class Worker:
         collector.slow_down()
         if self._is_capturing:
             logs.capture()
+        self.tracing = open_tracing()
+        quiet = self.tracing.quiet(copy_context()) if self.tracing is not None else None
         self._is_open = True
         self._tasks = [
-            self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}")
+            self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}", context=quiet)
             for loop in (self._commit_loop, self._claim_loop, self._mail_loop, self._heartbeat_loop)
         ]
         self._claim_bell.set()
@@ -145,13 +151,25 @@ class Worker:
     async def announce(self) -> None:
         """Tell the world who we are and which workflows we know; also after the world changed hands."""
         names = [workflow.id for workflow in registry.list_workflows()]
-        await self.world.open_worker(WorkerHello(self.worker_id, process_token(), names, self.deployment_id))
+        served = None if self.deployments is None else list(self.deployments)
+        await self.world.open_worker(WorkerHello(self.worker_id, process_token(), names, self.deployment_id, served))
+
+    async def serve(self, deployments: Sequence[str]) -> None:
+        """Take runs that are pegged to these deployments from now on; those in hand stay."""
+        self.deployments = deployments
+        await self.announce()
+        self._claim_bell.set()
 
     async def close(self, grace_seconds: float = 5.0) -> None:
-        """Stop claiming, give attempts in flight the grace period, commit, give the leases back."""
+        """Stop claiming, give attempts in flight the grace period, commit, give the leases back.
+
+        A run is handed over as soon as no attempt of it is under way here.
+        """
         if not self._is_open:
             return
         self._is_open = False
+        for run in list(self._runs.values()):
+            self._hand_over(run)
         attempts = [a for run in self._runs.values() for a in run.attempts.values()]
         if attempts and grace_seconds > 0:
             await asyncio.wait([a.task for a in attempts], timeout=grace_seconds)
@@ -177,6 +195,8 @@ class Worker:
             logs.stop_capture()
         guard.uninstall()
         collector.restore()
+        if self.tracing is not None:
+            await self.tracing.close()
         try:
             await self.world.close_worker(self.worker_id)
         except WorldError as error:
@@ -299,12 +319,15 @@ class Worker:
                 if run.is_lost or run.replay.body.steps.get(state.correlation_id) is not state:
                     self.free_slot(state.step)  # nobody wants the attempt any more
                 else:
-                    run.attempts[state.correlation_id] = Attempt(run, state)
+                    start = Attempt if self.tracing is None else self.tracing.start_attempt
+                    run.attempts[state.correlation_id] = start(run, state)
             if run.is_lost:
                 continue
             for answer in answers:
                 answer()
-            if run.is_idle:
+            if not self._is_open:
+                self._hand_over(run)
+            elif run.is_idle:
                 self._rest(run)
         self._want_claims()
 
@@ -341,9 +364,14 @@ class Worker:
             done, self._done = self._done, []
             self._spawn(self.world.release(self.worker_id, done))
 
-    def _put_away(self, run: LiveRun) -> None:
+    def _hand_over(self, run: LiveRun) -> None:
+        """Let the next worker have a run, unless an attempt or a commit of it is under way."""
+        if not (run.is_lost or run.attempts or run.is_dirty or run.is_committing):
+            self._put_away(run, is_due=not run.is_ended)
+
+    def _put_away(self, run: LiveRun, *, is_due: bool = False) -> None:
         self._forget(run)
-        self._spawn(self.world.release(self.worker_id, [Release(run.run_id, run.tail.epoch)]))
+        self._spawn(self.world.release(self.worker_id, [Release(run.run_id, run.tail.epoch, is_due)]))
 
     def _spawn(self, work: Any) -> None:
         task = self.loop.create_task(work)
@@ -364,7 +392,10 @@ class Worker:
 
     def attempt_ended(self, run: LiveRun) -> None:
         if not run.is_dirty and run.is_idle and not run.is_lost:
-            self._rest(run)
+            if self._is_open:
+                self._rest(run)
+            else:
+                self._hand_over(run)
 
     # -- slots
 
@@ -552,7 +583,9 @@ class Worker:
         for waiting in claimed.inbox:
             tail.take_message(waiting.id)
         tail.add_effect(EndRun("cancelled", event.at, event.seq))
-        await self.world.commit([tail.take()])
+        outcomes = await self.world.commit([tail.take()])
+        if self.tracing is not None and outcomes == ["applied"]:
+            self.tracing.run_ended(row, event, "cancelled", None)
 
     async def _give_up(self, claimed: Claimed, error: Exception) -> None:
         """Leave a run alone that cannot go on here, and say why; a terminate ends it all the same."""

@@ -123,5 +123,8 @@ class ForwardingWorld(ABC):
     def list_deployments(self) -> Coroutine[Any, Any, list[DeploymentRow]]:
         return self.call(METHOD["list_deployments"])
 
+    def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> Coroutine[Any, Any, list[str]]:
+        return self.call(METHOD["peg_runs"], run_ids, deployment_id)
+
     def read_source(self, digest: str) -> Coroutine[Any, Any, bytes | None]:
         return self.call(METHOD["read_source"], digest)

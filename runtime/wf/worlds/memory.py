@@ -304,7 +304,7 @@ class MemoryWorld:
                 wake_at: int | None
                 if run.is_ended:
                     wake_at = None
-                elif run.inbox or run.row.status == PENDING:
+                elif item.is_due or run.inbox or run.row.status == PENDING:
                     wake_at = 0
                 else:
                     wake_at = min((wait.due_at for wait in run.waits.values()), default=None)
@@ -389,7 +389,12 @@ class MemoryWorld:
 
     async def put_deployment(self, deployment: DeploymentRow, sources: dict[str, bytes]) -> None:
         with self._change():
-            self._deployments.setdefault(deployment.deployment_id, deployment)
+            known = self._deployments.get(deployment.deployment_id, deployment)
+            self._deployments[deployment.deployment_id] = msgspec.structs.replace(
+                known,
+                used_at=max(known.used_at or known.created_at, deployment.used_at or deployment.created_at),
+                catalog=deployment.catalog or known.catalog,
+            )
             for digest, content in sources.items():
                 self._sources.setdefault(digest, content)
 
@@ -400,7 +405,18 @@ class MemoryWorld:
     async def list_deployments(self) -> list[DeploymentRow]:
         with self._look():
             rows = self._deployments.values()
-            return sorted(rows, key=lambda row: (row.created_at, row.deployment_id), reverse=True)
+            return sorted(rows, key=lambda row: (row.used_at, row.deployment_id), reverse=True)
+
+    async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
+        with self._change():
+            pegged = [run_id for run_id in run_ids if (run := self._runs.get(run_id)) is not None and not run.is_ended]
+            for run_id in pegged:
+                self._runs[run_id].change(deployment_id=deployment_id)
+                self._ring(f"run:{run_id}", run_id)
+                self._ring("runs", run_id)
+            if pegged:
+                self._ring("claimable")
+            return pegged
 
     async def read_source(self, digest: str) -> bytes | None:
         with self._look():
@@ -591,10 +607,19 @@ class MemoryWorld:
         """List the unowned runs that this worker may have, now or later."""
         mine = set(hello.workflows)
         others = {name for worker in self._workers.values() for name in worker.hello.workflows} - mine
+        named = {name for worker in self._workers.values() for name in worker.hello.deployments or ()}
+
+        def is_offered(run: _Run) -> bool:
+            pegged = run.row.deployment_id
+            return pegged in hello.deployments if hello.deployments is not None else pegged not in named
+
         return [
             run
             for run in self._wanting.values()
-            if run.row.workflow not in others and not run.is_at_closed_gate and not run.is_refused_by(hello.worker_id)
+            if is_offered(run)
+            and run.row.workflow not in others
+            and not run.is_at_closed_gate
+            and not run.is_refused_by(hello.worker_id)
         ]
 
     def _speaks(self, worker_id: str) -> bool:

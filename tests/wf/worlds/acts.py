@@ -57,11 +57,13 @@ def event(
 
 def new_run(run_id: str, workflow: str = FLOW, *, at: int = T0, **more: Any) -> NewRun:
     first = Event(run_id, 1, RUN_CREATED, None, workflow, None, at, None, b"arguments", link_of(run_id, 1))
-    return NewRun(first, b"mac 1", workflow, "dpl_1", **more)
+    return NewRun(first, b"mac 1", workflow, more.pop("deployment_id", "dpl_1"), **more)
 
 
-def hello(worker_id: str = "w1", *workflows: str, process: str | None = None) -> WorkerHello:
-    return WorkerHello(worker_id, process or process_token(), list(workflows or (FLOW,)), "dpl_1")
+def hello(
+    worker_id: str = "w1", *workflows: str, process: str | None = None, deployments: list[str] | None = None
+) -> WorkerHello:
+    return WorkerHello(worker_id, process or process_token(), list(workflows or (FLOW,)), "dpl_1", deployments)
 
 
 class Owner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -493,3 +494,78 @@ async def test_a_run_that_continues_as_new_queues_behind_those_that_wait(world: 
     owner = (await claim_all(world, now=T0 + 99))["r2"]
     await owner.end()
     assert await claim(world, now=T0 + 99) == ["r1b"]
+
+
+# -- deployments
+
+
+async def test_a_worker_that_names_deployments_is_offered_their_runs_only(world: World) -> None:
+    for run_id, deployment_id in (("r1", "dpl_1"), ("r2", "dpl_2"), ("r3", "")):
+        await world.create_run(new_run(run_id, deployment_id=deployment_id))
+    await world.open_worker(hello("w1", deployments=["dpl_2", ""]))
+    assert sorted(await claim(world, "w1")) == ["r2", "r3"]
+    assert await claim(world, "w1") == []
+
+
+async def test_who_names_no_deployments_leaves_those_that_a_living_worker_names_to_it(world: World) -> None:
+    await world.create_run(new_run("r1", deployment_id="dpl_1"))
+    await world.create_run(new_run("r2", deployment_id="dpl_2"))
+    await world.open_worker(hello("w1", deployments=["dpl_1"]))
+    await world.open_worker(hello("w2"))
+    assert await claim(world, "w2") == ["r2"]
+    await world.close_worker("w1")
+    assert await claim(world, "w2") == ["r1"]
+
+
+async def test_a_worker_may_come_to_name_other_deployments(world: World) -> None:
+    await world.create_run(new_run("r1", deployment_id="dpl_1"))
+    await world.open_worker(hello("w1", deployments=["dpl_2"]))
+    claims = await world.claim("w1", T0, 10)
+    assert (claims.claimed, claims.next_due_at) == ([], None)
+    await world.open_worker(hello("w1", deployments=["dpl_1"]))
+    assert await claim(world, "w1") == ["r1"]
+
+
+async def test_a_run_that_is_pegged_anew_goes_to_its_new_deployment_with_the_next_claim(world: World) -> None:
+    await world.create_run(new_run("r1", deployment_id="dpl_1"))
+    await world.open_worker(hello("w1", deployments=["dpl_1"]))
+    await world.open_worker(hello("w2", deployments=["dpl_2"]))
+    (claimed,) = (await world.claim("w1", T0, 10)).claimed
+    owner = Owner(world, "w1", claimed)
+    assert await world.peg_runs(["r1", "r?"], "dpl_2") == ["r1"]
+    await owner.commit(StartRun(T0))  # who has the lease keeps it
+    assert await claim(world, "w2") == []
+    await owner.commit(PutWait(1, "sleep", T0))
+    await owner.release()
+    assert await claim(world, "w1") == []
+    assert await claim(world, "w2") == ["r1"]
+    run = await world.get_run("r1")
+    assert run is not None
+    assert run.deployment_id == "dpl_2"
+
+
+async def test_pegging_rings_for_the_worker_that_may_have_the_run_now(world: World) -> None:
+    await world.create_run(new_run("r1"))
+    await world.open_worker(hello("w1", deployments=["dpl_2"]))
+    bell = await Bell.at(world, "claimable")
+    await world.peg_runs(["r1"], "dpl_2")
+    while not await bell.heard():  # of a remote world it comes over the wire
+        await asyncio.sleep(0)
+    assert await claim(world, "w1") == ["r1"]
+
+
+async def test_a_run_that_has_ended_stays_where_it_was(world: World) -> None:
+    owner = await own(world)
+    await owner.end()
+    assert await world.peg_runs(["r1"], "dpl_2") == []
+    run = await world.get_run("r1")
+    assert run is not None
+    assert run.deployment_id == "dpl_1"
+
+
+async def test_a_lease_that_is_given_back_for_another_look_leaves_a_run_that_is_due(world: World) -> None:
+    owner = await own(world)
+    await owner.commit(StartRun(T0), PutWait(1, "sleep", T0 + 60 * SECOND))
+    await world.release("w1", [Release("r1", owner.epoch, is_due=True)])
+    assert await wake_at(world) == 0
+    assert await claim(world, "w1") == ["r1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from tests.wf.worlds.acts import T0, claim_all, hello, new_run, own
@@ -141,7 +142,7 @@ async def test_steps_in_flight_may_write_after_the_end_of_their_run(world: World
 async def test_a_deployment_is_kept_with_its_sources(world: World) -> None:
     deployment = DeploymentRow("dpl_1", T0, {"flows/order.py": "aa", "flows/ümlaut.py": "bb"})
     await world.put_deployment(deployment, {"aa": b"print(1)", "bb": b""})
-    assert await world.get_deployment("dpl_1") == deployment
+    assert await world.get_deployment("dpl_1") == msgspec.structs.replace(deployment, used_at=T0)
     assert await world.read_source("aa") == b"print(1)"
     assert await world.read_source("bb") == b""
     assert await world.read_source("cc") is None
@@ -151,8 +152,26 @@ async def test_a_deployment_is_kept_once(world: World) -> None:
     first = DeploymentRow("dpl_1", T0, {"a.py": "aa"})
     await world.put_deployment(first, {"aa": b"1"})
     await world.put_deployment(DeploymentRow("dpl_1", T0 + 1, {}), {"aa": b"1", "bb": b"2"})
-    assert await world.get_deployment("dpl_1") == first
+    kept = await world.get_deployment("dpl_1")
+    assert kept is not None
+    assert (kept.created_at, kept.manifest) == (T0, {"a.py": "aa"})
     assert await world.read_source("bb") == b"2"
+
+
+async def test_a_deployment_that_is_put_again_was_used_then_and_keeps_the_newer_catalog(world: World) -> None:
+    await world.put_deployment(DeploymentRow("dpl_1", T0, {}, catalog=b"one"), {})
+    await world.put_deployment(DeploymentRow("dpl_2", T0 + 1, {}), {})
+    await world.put_deployment(DeploymentRow("dpl_1", T0 + 2, {}), {})
+    assert [
+        (row.deployment_id, row.created_at, row.used_at, row.catalog) for row in await world.list_deployments()
+    ] == [
+        ("dpl_1", T0, T0 + 2, b"one"),
+        ("dpl_2", T0 + 1, T0 + 1, None),
+    ]
+    await world.put_deployment(DeploymentRow("dpl_1", T0 + 3, {}, catalog=b"two"), {})
+    row = await world.get_deployment("dpl_1")
+    assert row is not None
+    assert row.catalog == b"two"
 
 
 async def test_deployments_are_listed_newest_first(world: World) -> None:

@@ -26,6 +26,7 @@ APPLICATION_ID: Final = 0x77666462  # "wfdb"; tells a world from any other SQLit
 
 MIGRATIONS: Final[tuple[tuple[int, str], ...]] = (
     (1, Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")),
+    (2, Path(__file__).with_name("schema_2.sql").read_text(encoding="utf-8")),
 )
 """(schema version, SQL that leads to it). Each runs in one transaction whose last act is the version."""
 

@@ -39,6 +39,7 @@ WHERE owner IS NULL AND barred = 0 AND wake_at <= ?
   AND (attention IS NULL OR NOT EXISTS (
     SELECT 1 FROM refused WHERE refused.run_id = runs.run_id AND refused.worker_id = ?))
   AND workflow NOT IN (SELECT value FROM json_each(?))
+  AND (deployment_id IN (SELECT value FROM json_each(?))) = ?
 """
 _DUE: Final = f"SELECT {RUN}, gate_limit {_CLAIMABLE} ORDER BY wake_at, id LIMIT ?"
 _NEXT: Final = f"SELECT wake_at {_CLAIMABLE} ORDER BY wake_at LIMIT 1"
@@ -70,7 +71,7 @@ UPDATE runs SET owner = NULL, wake_at = 0 WHERE run_id = ? AND epoch = ? AND own
 """
 _RELEASE: Final = f"""
 UPDATE runs SET owner = NULL, barred = {_IS_BARRED}, wake_at = CASE
-  WHEN status = 'pending' OR EXISTS (SELECT 1 FROM inbox AS i WHERE i.run_id = runs.run_id) THEN 0
+  WHEN ? OR status = 'pending' OR EXISTS (SELECT 1 FROM inbox AS i WHERE i.run_id = runs.run_id) THEN 0
   ELSE (SELECT min(due_at) FROM waits AS w WHERE w.run_id = runs.run_id) END
 WHERE run_id = ? AND epoch = ? AND owner = ?
 RETURNING wake_at
@@ -91,10 +92,13 @@ ON CONFLICT DO UPDATE SET inbox_id = (
   SELECT ifnull(max(id), 0) FROM inbox AS i WHERE i.run_id = refusals.run_id AND i.kind IN ('cancel', 'terminate'))
 """
 _PUT_WORKER: Final = """
-INSERT INTO workers (worker_id, process, workflows, deployment_id) VALUES (?, ?, ?, ?)
+INSERT INTO workers (worker_id, process, workflows, deployment_id, deployments) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET process = excluded.process, workflows = excluded.workflows,
-  deployment_id = excluded.deployment_id
+  deployment_id = excluded.deployment_id, deployments = excluded.deployments
 """
+
+
+_decode_names = msgspec.json.Decoder(list[str]).decode
 
 
 class Leases:
@@ -108,8 +112,9 @@ class Leases:
         self._holder: dict[str, str] = {}
         """Who holds a run: `commit` names a run, not its worker. A hint: it may name a past holder,
         whose commit is then fenced."""
-        self._others: dict[str, str] = {}
-        """Per live worker the workflows, in JSON, that only other live workers know."""
+        self._offers: dict[str, tuple[str, str, bool]] = {}
+        """Per live worker what tells which runs it is offered: the workflows that only others know,
+        and the deployments that it serves (True), or that others serve (False); names in JSON."""
         self._doubtful: list[Lease] = []
         """Leases of claims whose commit did not say how it ended: nobody knows that they have them."""
         self._told: dict[str, int] = {}
@@ -121,36 +126,38 @@ class Leases:
     def recover(self, tx: Transaction) -> None:
         """After opening: free the leases of processes that are gone, and give the others their time."""
         now = self._monotonic()
-        for worker_id, process, workflows, deployment_id in tx.execute(
-            "SELECT worker_id, process, workflows, deployment_id FROM workers"
+        for worker_id, process, workflows, deployment_id, deployments in tx.execute(
+            "SELECT worker_id, process, workflows, deployment_id, deployments FROM workers"
         ).fetchall():
             if is_process_alive(process):
-                known = msgspec.json.decode(workflows, type=list[str])
-                self._live[worker_id] = WorkerHello(worker_id, process, known, deployment_id)
+                known = _decode_names(workflows)
+                served = None if deployments is None else _decode_names(deployments)
+                self._live[worker_id] = WorkerHello(worker_id, process, known, deployment_id, served)
                 self._heard[worker_id] = now
             else:
                 self._remove(tx, worker_id)
         tx.execute(_FREE_LOST)
         self._holder = dict(tx.execute("SELECT run_id, owner FROM runs WHERE owner IS NOT NULL").fetchall())
-        self._learn_workflows()
+        self._learn_offers()
 
     def open_worker(self, tx: Transaction, hello: WorkerHello) -> None:
         worker_id = hello.worker_id
         self._speaks(tx, worker_id)
-        tx.execute(_PUT_WORKER, (worker_id, hello.process, to_json(hello.workflows), hello.deployment_id))
+        served = None if hello.deployments is None else to_json(hello.deployments)
+        tx.execute(_PUT_WORKER, (worker_id, hello.process, to_json(hello.workflows), hello.deployment_id, served))
         # New code or keys get their try at whatever all workers before had to refuse.
         freed = tx.execute(
             "UPDATE runs SET barred = 0 WHERE attention IS NOT NULL AND barred = 2 AND NOT EXISTS"
             " (SELECT 1 FROM refused WHERE refused.run_id = runs.run_id AND refused.worker_id = ?)",
             (worker_id,),
         ).rowcount
-        if freed:
+        if freed or hello.deployments is not None:
             tx.ring("claimable")
 
         def remember() -> None:
             self._live[worker_id] = hello
             self._heard[worker_id] = self._monotonic()
-            self._learn_workflows()
+            self._learn_offers()
 
         tx.after(remember)
 
@@ -195,7 +202,7 @@ class Leases:
             for known in (self._live, self._heard, self._told):
                 known.pop(worker_id, None)
             self._holder = {run_id: holder for run_id, holder in self._holder.items() if holder != worker_id}
-            self._learn_workflows()
+            self._learn_offers()
 
         tx.after(remember)
 
@@ -203,11 +210,15 @@ class Leases:
         tx.execute("DELETE FROM workers WHERE worker_id = ?", (worker_id,))
         tx.execute("DELETE FROM refusals WHERE worker_id = ?", (worker_id,))
 
-    def _learn_workflows(self) -> None:
-        self._others = {}
+    def _learn_offers(self) -> None:
+        """Work out, per live worker, which runs are for others, as the parameters of `_CLAIMABLE`."""
+        workflows = {name for hello in self._live.values() for name in hello.workflows}
+        named = to_json(sorted({name for hello in self._live.values() for name in hello.deployments or ()}))
+        self._offers = {}
         for worker_id, hello in self._live.items():
-            others = {name for other in self._live.values() for name in other.workflows}
-            self._others[worker_id] = to_json(sorted(others.difference(hello.workflows)))
+            others = to_json(sorted(workflows.difference(hello.workflows)))
+            is_choosy = hello.deployments is not None
+            self._offers[worker_id] = (others, to_json(hello.deployments) if is_choosy else named, is_choosy)
 
     # -- claiming
 
@@ -216,9 +227,9 @@ class Leases:
         if not self._speaks(tx, worker_id):
             return Claims([])
         self._give_back_doubtful(tx)
-        hello, others = self._live[worker_id], self._others[worker_id]
+        hello, offers = self._live[worker_id], self._offers[worker_id]
         claimed, unregistered = list[Claimed](), list[Claimed]()
-        for *columns, gate_limit in tx.execute(_DUE, (now, worker_id, others, max(limit, 0))).fetchall():
+        for *columns, gate_limit in tx.execute(_DUE, (now, worker_id, *offers, max(limit, 0))).fetchall():
             run_id, epoch, wake_at = columns[0], columns[10] + 1, columns[12]
             columns[10:13] = epoch, worker_id, None
             run = read_run(columns)
@@ -235,7 +246,7 @@ class Leases:
             # Whatever leaves a message with an unowned run makes it due now, which is written 0.
             found = Claimed(run, events, inbox.read(tx, run_id) if wake_at == 0 else [])
             (claimed if run.workflow in hello.workflows else unregistered).append(found)
-        next_row = tx.execute(_NEXT, (_FOR_EVER, worker_id, others)).fetchone()
+        next_row = tx.execute(_NEXT, (_FOR_EVER, worker_id, *offers)).fetchone()
         next_due_at = None if next_row is None else next_row[0]
 
         leases = [(found.run.run_id, found.run.epoch, worker_id) for found in (*claimed, *unregistered)]
@@ -277,7 +288,7 @@ class Leases:
         for item in releases:
             if tx.execute(_RELEASE_ENDED, (item.run_id, item.epoch, worker_id)).rowcount:
                 continue
-            for (wake_at,) in tx.execute(_RELEASE, (item.run_id, item.epoch, worker_id)).fetchall():
+            for (wake_at,) in tx.execute(_RELEASE, (item.is_due, item.run_id, item.epoch, worker_id)).fetchall():
                 # Workers sleep until the time that `claim` told them. Only an earlier one is news.
                 if wake_at is not None and wake_at < max(self._told.values(), default=_FOR_EVER):
                     tx.ring("claimable")

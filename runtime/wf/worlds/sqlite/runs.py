@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -155,6 +156,22 @@ def end(tx: Transaction, run_id: str, effect: EndRun) -> None:
     if effect.status == CANCELLED:
         tx.cancelled.append(run_id)
     tx.ring_run(run_id)
+
+
+def peg(tx: Transaction, run_ids: Sequence[str], deployment_id: str) -> list[str]:
+    """Peg runs that have not ended to a deployment; give those that were there."""
+    pegged = [
+        run_id
+        for run_id in run_ids
+        if tx.execute(
+            "UPDATE runs SET deployment_id = ? WHERE run_id = ? AND ended_at IS NULL", (deployment_id, run_id)
+        ).rowcount
+    ]
+    for run_id in pegged:
+        tx.ring_run(run_id)
+    if pegged:
+        tx.ring("claimable")
+    return pegged
 
 
 # -- lists

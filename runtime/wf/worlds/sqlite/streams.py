@@ -72,18 +72,28 @@ def append_chunks(
 # -- deployments
 
 _PUT_DEPLOYMENT: Final = (
-    "INSERT INTO deployments (deployment_id, created_at, manifest) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO deployments (deployment_id, created_at, manifest, used_at, catalog) VALUES (?, ?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET used_at = max(used_at, excluded.used_at), catalog = ifnull(excluded.catalog, catalog)"
 )
+_DEPLOYMENT: Final = "deployment_id, created_at, manifest, used_at, catalog"
 _PUT_SOURCE: Final = "INSERT INTO sources (digest, content) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_GET_DEPLOYMENT: Final = "SELECT deployment_id, created_at, manifest FROM deployments WHERE deployment_id = ?"
-LIST_DEPLOYMENTS: Final = (
-    "SELECT deployment_id, created_at, manifest FROM deployments ORDER BY created_at DESC, deployment_id DESC"
-)
+_GET_DEPLOYMENT: Final = f"SELECT {_DEPLOYMENT} FROM deployments WHERE deployment_id = ?"
+LIST_DEPLOYMENTS: Final = f"SELECT {_DEPLOYMENT} FROM deployments ORDER BY used_at DESC, deployment_id DESC"
 READ_SOURCE: Final = "SELECT content FROM sources WHERE digest = ?"
 
 
 def put_deployment(tx: Transaction, deployment: DeploymentRow, sources: dict[str, bytes]) -> None:
-    tx.execute(_PUT_DEPLOYMENT, (deployment.deployment_id, deployment.created_at, to_json(deployment.manifest)))
+    created_at = deployment.created_at
+    tx.execute(
+        _PUT_DEPLOYMENT,
+        (
+            deployment.deployment_id,
+            created_at,
+            to_json(deployment.manifest),
+            deployment.used_at or created_at,
+            deployment.catalog,
+        ),
+    )
     tx.executemany(_PUT_SOURCE, sources.items())
     tx.written += sum(map(len, sources.values()))
 
@@ -94,4 +104,4 @@ def get_deployment(tx: Transaction, deployment_id: str) -> DeploymentRow | None:
 
 
 def read_deployment(row: Row) -> DeploymentRow:
-    return DeploymentRow(row[0], row[1], msgspec.json.decode(row[2], type=dict[str, str]))
+    return DeploymentRow(row[0], row[1], msgspec.json.decode(row[2], type=dict[str, str]), row[3], row[4])

@@ -197,6 +197,9 @@ class SqliteWorld:
     async def get_deployment(self, deployment_id: str) -> DeploymentRow | None:
         return await self._lane.read(lambda tx: streams.get_deployment(tx, deployment_id))
 
+    async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
+        return await self._lane.write(lambda tx: runs.peg(tx, run_ids, deployment_id))
+
     async def list_deployments(self) -> list[DeploymentRow]:
         return [streams.read_deployment(row) for row in await self._read(streams.LIST_DEPLOYMENTS, ())]
 
