@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -10,12 +12,31 @@ from pathlib import Path
 
 import pytest
 
+import wf
+import wfstudio
 from wf import errors, events
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs" / "errors").glob("*.md"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-ERRORS = [getattr(errors, name) for name in errors.__all__]
+
+
+def find_errors() -> list[type[errors.WorkflowError]]:
+    """Give every class of the error tree, wherever it is defined."""
+    for package in (wf, wfstudio):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    found, left = list[type[errors.WorkflowError]](), [errors.WorkflowError]
+    while left:
+        cls = left.pop()
+        if "slug" in vars(cls) and cls.__module__.partition(".")[0] in ("wf", "wfstudio"):
+            found.append(cls)
+        left += cls.__subclasses__()
+    return sorted(dict.fromkeys(found), key=lambda cls: cls.slug)
+
+
+ERRORS = find_errors()
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -33,6 +33,14 @@ def decode_meta(meta: str | None) -> dict[str, Any]:
     return msgspec.json.decode(meta) if meta else {}
 
 
+class Fork(msgspec.Struct, frozen=True):
+    """Where a forked run's history comes from: `run_id`'s log up to `seq`. `seed_id` fixes its randomness."""
+
+    run_id: str
+    seq: int
+    seed_id: str
+
+
 def seal_new_run(
     keyring: Keyring,
     *,
@@ -47,6 +55,7 @@ def seal_new_run(
     parent_run_id: str | None = None,
     parent_correlation_id: int | None = None,
     continued_from: str | None = None,
+    fork: Fork | None = None,
 ) -> NewRun:
     """Make a run's first event, `run_created`, and what the world needs to keep of it."""
     key = keyring.run(run_id)
@@ -58,6 +67,7 @@ def seal_new_run(
         "parent_correlation_id": parent_correlation_id,
         "continued_from": continued_from,
         "not_before": not_before,
+        "fork": None if fork is None else msgspec.to_builtins(fork),
     }
     meta = encode_meta({name: fact for name, fact in facts.items() if fact is not None})
     payload = key.seal(1, events.RUN_CREATED, codec.pack(arguments))
@@ -73,7 +83,14 @@ def seal_new_run(
         parent_run_id=parent_run_id,
         parent_correlation_id=parent_correlation_id,
         continued_from=continued_from,
+        forked_from=None if fork is None else fork.run_id,
     )
+
+
+def read_fork(created: Event) -> Fork | None:
+    """Give what a run's first event says of the run that it was forked from."""
+    found = decode_meta(created.meta).get("fork")
+    return None if found is None else msgspec.convert(found, Fork)
 
 
 def seal_message(

@@ -79,14 +79,15 @@ class WaitState:
 class HookState:
     """A registered hook: payloads that nobody awaited yet, and the awaits that nothing answered yet."""
 
-    __slots__ = ("conflict", "correlation_id", "is_disposed", "payloads", "token", "waiters")
+    __slots__ = ("conflict", "correlation_id", "is_disposed", "kind", "payloads", "token", "waiters")
 
-    def __init__(self, correlation_id: int, token: str) -> None:
+    def __init__(self, correlation_id: int, token: str, kind: str) -> None:
         self.correlation_id = correlation_id
         self.token = token
         self.payloads: deque[bytes] = deque()
         self.waiters: list[BodyFuture] = []
         self.conflict: BaseException | None = None
+        self.kind = kind
         self.is_disposed = False
 
 
@@ -123,7 +124,8 @@ class Body:
     """One workflow body on its loop. `Replay` delivers events to it and takes its commands.
 
     `seed_id` is the run id that fixes the body's randomness (a fork keeps its origin's).
-    `draw_token` gives a hook's secret token for a correlation id, drawn now or read from the log.
+    `draw_token` gives a hook's secret token for a correlation id, drawn now or read from the log;
+    `find_child` the id of a child that the log has started (of a fork, by the run it comes from).
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Body:
         run_id: str,
         seed_id: str,
         draw_token: Callable[[int], str],
+        find_child: Callable[[int], str | None],
         payload_limit: int,
     ) -> None:
         self.run_id = run_id
@@ -151,6 +154,7 @@ class Body:
         self.is_ending = False
         self.is_tracing = False  # while a log is replayed: note the caller of each command
         self._draw_token = draw_token
+        self._find_child = find_child
         self.payload_limit = payload_limit
         self._calls = 0
         self._refusals = 0
@@ -254,7 +258,7 @@ class Body:
         meta = None if token is not None else '{"generated":true}'
         self._issue(commands.CreateHook(number, name, meta, data, token=own, kind=kind))
         self._calls = number
-        state = HookState(number, own)
+        state = HookState(number, own, kind)
         self.hooks[number] = state
         return state
 
@@ -302,7 +306,7 @@ class Body:
     def start_child(self, workflow: Any, arguments: bytes, run_id: str | None = None) -> ChildState:
         """Start a child run with this call; its id is known at once."""
         number = self._next_id()
-        child = run_id or ids.derive_run_id(self.loop.now_us, self.run_id, number)
+        child = run_id or self._choose_child(number)
         meta = msgspec.json.encode({"run_id": child}).decode()
         self._issue(
             commands.StartChild(
@@ -311,6 +315,9 @@ class Body:
         )
         self._calls = number
         return self._add_child(ChildState(number, child, workflow.id, self.loop.create_future()))
+
+    def _choose_child(self, number: int) -> str:
+        return self._find_child(number) or ids.derive_run_id(self.loop.now_us, self.run_id, number)
 
     def watch_run(self, run_id: str) -> ChildState:
         """Find the child of this id, or ask to hear of the end of a run that is none."""

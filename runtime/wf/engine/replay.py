@@ -70,8 +70,13 @@ class Replay:
     ) -> None:
         self.run_id = run_id
         self.workflow_id = workflow_id
+        self._children: dict[int, str] = {}
         self.body = Body(
-            run_id=run_id, seed_id=seed_id or run_id, draw_token=self._choose_token, payload_limit=payload_limit
+            run_id=run_id,
+            seed_id=seed_id or run_id,
+            draw_token=self._choose_token,
+            find_child=self._children.get,
+            payload_limit=payload_limit,
         )
         self.commands = self.body.commands
         self.is_started = False
@@ -100,15 +105,18 @@ class Replay:
         self.commands.clear()
         return made
 
-    def replay(self, log: Iterable[Opened]) -> None:
+    def replay(self, log: Iterable[Opened], *, is_open_ended: bool = False) -> None:
         """Feed a whole log; raise `NondeterminismError` at the first event that does not fit.
 
-        Afterwards the body stands where it stood when the log was written.
+        Afterwards the body stands where it stood when the log was written. An open-ended log was cut
+        after a delivery: what the body then calls is not in it, and is left in `commands`.
         """
         log = list(log)
         for event, data in log:
             if event.type == events.HOOK_CREATED and data is not None and event.correlation_id is not None:
                 self._tokens[event.correlation_id] = codec.decode_arguments(data)["token"]
+            elif event.type == events.CHILD_STARTED and event.name is not None and event.correlation_id is not None:
+                self._children[event.correlation_id] = _decode_meta(event.meta or "{}")["run_id"]
         self.body.is_tracing = True
         last = 0
         for event, data in log:
@@ -116,17 +124,21 @@ class Replay:
             if self._is_call(event):
                 self._match(event, data)
                 continue
+            if event.type == events.RUN_FORKED:  # a note, between the history and what was made of it
+                continue
             if event.type == events.RUN_FAILED:  # a limit: what the body asked for beyond it was not recorded
                 self.commands.clear()
             surplus = self._next_recorded()
             if surplus is not None:
                 raise self._mismatch(event.seq, f"{describe_event(event)} next", describe(surplus), surplus.where)
             self.apply(event, data)
-        surplus = self._next_recorded()
-        if surplus is not None and self.is_started:
-            raise self._mismatch(last + 1, "nothing more", describe(surplus), surplus.where)
-        self.commands.clear()
+        if not is_open_ended:
+            surplus = self._next_recorded()
+            if surplus is not None and self.is_started:
+                raise self._mismatch(last + 1, "nothing more", describe(surplus), surplus.where)
+            self.commands.clear()
         self._tokens.clear()
+        self._children.clear()
         self.body.is_tracing = False
 
     def _is_call(self, event: Event) -> bool:
