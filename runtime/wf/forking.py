@@ -10,12 +10,12 @@ from typing import Any
 
 from wf.engine import fork as cuts
 from wf.errors import RunNotFoundError, WorkflowError
-from wf.events import ENDED
+from wf.events import ENDED, Event
 from wf.records import Fork, decode_meta, read_fork, seal_new_run
 from wf.run import Run
 from wf.session import Session
 from wf.worker.opening import open_log, read_whole_log
-from wf.world import RunRow
+from wf.world import NewRun, RunRow
 
 
 class ForkError(WorkflowError):
@@ -36,9 +36,8 @@ async def fork_run(
     It runs on the session's deployment unless another is named. `concurrency` is the bound on runs of
     the workflow at once, which only its code knows. Raises `ForkError` inside a `wf.lock` block.
     """
-    row = await _read_row(session, run_id)
-    log = await read_whole_log(session.world, row)
-    return await _fork(session, row, log, cuts.find_cut(log, from_seq), deployment, concurrency)
+    new = await prepare_fork(session, run_id, from_seq, deployment=deployment, concurrency=concurrency)
+    return await create_fork(session, new)
 
 
 async def retry_run(
@@ -49,7 +48,21 @@ async def retry_run(
     if row.status not in ENDED:
         raise ForkError(f"run {run_id} has not ended", "cancel it first, or fork it from an event")
     log = await read_whole_log(session.world, row)
-    return await _fork(session, row, log, cuts.find_retry_cut(log), deployment, concurrency)
+    return await create_fork(session, _seal(session, row, log, cuts.find_retry_cut(log), deployment, concurrency))
+
+
+async def prepare_fork(
+    session: Session, run_id: str, from_seq: int, *, deployment: str | None = None, concurrency: int | None = None
+) -> NewRun:
+    """Make a fork that `create_fork` starts: in between, the old run can be ended and free its hooks' tokens."""
+    row = await _read_row(session, run_id)
+    log = await read_whole_log(session.world, row)
+    return _seal(session, row, log, cuts.find_cut(log, from_seq), deployment, concurrency)
+
+
+async def create_fork(session: Session, new: NewRun) -> Run[Any]:
+    await session.world.create_run(new)
+    return Run(new.event.run_id)
 
 
 async def _read_row(session: Session, run_id: str) -> RunRow:
@@ -59,9 +72,9 @@ async def _read_row(session: Session, run_id: str) -> RunRow:
     return row
 
 
-async def _fork(
-    session: Session, row: RunRow, log: list[Any], cut: int, deployment: str | None, concurrency: int | None
-) -> Run[Any]:
+def _seal(
+    session: Session, row: RunRow, log: list[Event], cut: int, deployment: str | None, concurrency: int | None
+) -> NewRun:
     if cuts.holds_lock(log, cut):
         raise ForkError(
             f"run {row.run_id} holds a lock, or queues for one, at event {cut}",
@@ -70,7 +83,7 @@ async def _fork(
     created, arguments = open_log(row, session.keyring.run(row.run_id), log)[0]
     before = read_fork(created)
     new_id = session.new_run_id()
-    run = seal_new_run(
+    return seal_new_run(
         session.keyring,
         run_id=new_id,
         workflow=row.workflow,
@@ -81,5 +94,3 @@ async def _fork(
         concurrency=concurrency,
         fork=Fork(row.run_id, cut, before.seed_id if before is not None else row.run_id),
     )
-    await session.world.create_run(run)
-    return Run(new_id)

@@ -10,16 +10,19 @@ A target is a file (`flow.py`), a module or package (`flows.orders`), or a direc
    registered object.
 4. All or nothing. What fails to load leaves no module of its own, no registration and no path.
 5. An error shows the user's frames and none of ours.
+6. Stored sources (`use_sources`) are loaded in place of the files, under the files' own paths: data
+   beside the code is found where it is, and names stay what they were.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -55,6 +58,27 @@ class LoadError(WorkflowError):
         self.where = where
 
 
+_stored: dict[str, bytes] = {}
+"""Contents that stand for files, by absolute path."""
+
+
+def use_sources(root: Path, files: Mapping[str, bytes]) -> None:
+    """From now on, in this process, load these contents where the project's files would be.
+
+    `files` are by paths relative to `root`, as a deployment's manifest has them. A file of the
+    project that is not among them is read from the disk, as far as anything asks for it.
+    """
+    for name, content in files.items():
+        path = os.path.join(root, *name.split("/"))
+        _stored[path] = content
+        lines = importlib.util.decode_source(content).splitlines(keepends=True)
+        linecache.cache[path] = (len(content), None, lines, path)  # tracebacks quote what really runs
+
+
+def _is_file(path: Path) -> bool:
+    return str(path) in _stored or path.is_file()
+
+
 def split_target(text: str) -> tuple[str, str | None]:
     """Split `flow.py:main` into the target and the name of a workflow in it, None if there is none."""
     target, colon, name = text.rpartition(":")
@@ -71,7 +95,7 @@ def load_target(target: str) -> list[ModuleType]:
     path = Path(os.path.abspath(target))
     if path.is_dir():
         base = path
-    elif path.is_file():
+    elif _is_file(path):
         if path.suffix != ".py":
             raise LoadError(f"{target} is not a Python file")
         base = path.parent
@@ -84,7 +108,7 @@ def load_target(target: str) -> list[ModuleType]:
     with isolated(keep=True), _importing(target, base):
         if path.is_dir():
             modules = _load_directory(path)
-        elif path.is_file():
+        elif _is_file(path):
             modules = [_load_file(path)]
         else:
             modules = _load_name(target, base)
@@ -136,7 +160,7 @@ def _short_name(definition: Definition[Any, Any]) -> str:
 
 def _load_file(path: Path) -> ModuleType:
     folder, parts = path.parent, [path.stem]
-    while (folder / "__init__.py").is_file() and folder.parent != folder:
+    while _is_file(folder / "__init__.py") and folder.parent != folder:
         parts.insert(0, folder.name)
         folder = folder.parent
     if len(parts) == 1:
@@ -215,7 +239,7 @@ def _load_directory(path: Path) -> list[ModuleType]:
 
 def _load_named(name: str, root: Path) -> list[ModuleType]:
     if name.endswith(".py"):
-        if not (root / name).is_file():
+        if not _is_file(root / name):
             raise LoadError(f"there is no file {name}, which [tool.wf] modules names", hint=_suggest_file(root / name))
         return [_load_file(root / name)]
     return _load_name(name, root)
@@ -223,6 +247,13 @@ def _load_named(name: str, root: Path) -> list[ModuleType]:
 
 def _find_flows(folder: Path) -> Iterator[Path]:
     """Walk a folder for files to import, in the order of their names, a package's `__init__` first."""
+    if _stored:
+        top = os.path.join(folder, "")
+        for name in sorted(_stored):
+            path = Path(name)
+            if name.startswith(top) and not _NOT_FLOWS.match(path.stem) and _SPEAKS_OF_WF.search(_stored[name]):
+                yield path
+        return
     budget = _MOST_FILES
     for top, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if f not in _FOREIGN | _TESTS and f[0] != "." and _is_ours(top, f))
@@ -245,6 +276,15 @@ def _is_ours(top: str, folder: str) -> bool:
 
 
 class _DirectiveLoader(SourceFileLoader):
+    def get_data(self, path: str) -> bytes:
+        stored = _stored.get(path)
+        return super().get_data(path) if stored is None else stored
+
+    def path_stats(self, path: str) -> Mapping[str, Any]:
+        if path in _stored:
+            raise OSError("a stored source has no bytecode")  # that of the file beside it is of other code
+        return super().path_stats(path)
+
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
         register_directives(module)
@@ -259,10 +299,27 @@ class _DirectiveFinder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        spec = _find_stored(name, path) if _stored else None
+        if spec is not None:
+            return spec
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and type(spec.loader) is SourceFileLoader and is_own_file(spec.loader.path, self._root):
             spec.loader = _DirectiveLoader(spec.loader.name, spec.loader.path)
         return spec
+
+
+def _find_stored(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+    """Find a module among the stored sources, where the files themselves may be gone."""
+    tail = name.rpartition(".")[2]
+    for folder in sys.path if path is None else path:
+        package = os.path.join(os.path.abspath(folder or "."), tail)
+        for file, places in ((os.path.join(package, "__init__.py"), [package]), (f"{package}.py", None)):
+            if file in _stored:
+                loader = _DirectiveLoader(name, file)
+                return importlib.util.spec_from_file_location(
+                    name, file, loader=loader, submodule_search_locations=places
+                )
+    return None
 
 
 def is_own_file(file: str, root: Path) -> bool:

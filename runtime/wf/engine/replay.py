@@ -66,7 +66,6 @@ class Replay:
         draw_token: Callable[[], str],
         payload_limit: int,
         seed_id: str | None = None,
-        url: str | None = None,
     ) -> None:
         self.run_id = run_id
         self.workflow_id = workflow_id
@@ -83,7 +82,6 @@ class Replay:
         self.is_ended = False
         self.is_cancelling = False
         self.timed_out = False
-        self._url = url
         self._start_body = start_body
         self._draw_token = draw_token
         self._tokens: dict[int, str] = {}
@@ -240,7 +238,7 @@ class Replay:
             workflow_name=self.workflow_id,
             started_at=from_instant(event.at),
             deployment_id=self._deployment_id,
-            url=self._url,
+            url=_decode_meta(event.meta).get("url") if event.meta else None,
             attempt=1,
         )
         try:

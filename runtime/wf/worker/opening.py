@@ -43,9 +43,7 @@ def open_log(row: RunRow, key: RunKey, log: Sequence[Event]) -> list[Opened]:
     return [(event, open_event(key, event)) for event in log]
 
 
-def make_replay(
-    row: RunRow, workflow: Workflow[..., Any], created: Event, *, payload_limit: int, url: str | None = None
-) -> Replay:
+def make_replay(row: RunRow, workflow: Workflow[..., Any], created: Event, *, payload_limit: int) -> Replay:
     """Make the body of a run, to be fed with its log, whose first event is `created`."""
     fork = read_fork(created) if row.forked_from else None
 
@@ -60,5 +58,4 @@ def make_replay(
         draw_token=ids.new_token,
         payload_limit=payload_limit,
         seed_id=None if fork is None else fork.seed_id,
-        url=url,
     )

@@ -1,0 +1,114 @@
+"""The lines of the dev terminal, word for word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wfstudio.dev.lines import Painter, clean_text, show_banner, show_divergences, show_error, show_reload, show_worker
+
+PLAIN = Painter(is_coloured=False)
+TROUBLE = {
+    "code": "NONDETERMINISM",
+    "message": "run wrun_1 replayed differently",
+    "seq": 4,
+    "recorded": "step charge_card (position 2)",
+    "actual": "a sleep (position 2)",
+    "where": "flows.py:41 in fulfil",
+}
+VERDICT = {"run_id": "wrun_1", "workflow": "flows:fulfil", "outcome": "diverges", "trouble": TROUBLE}
+
+
+def reload(**facts: Any) -> dict[str, Any]:
+    usual = {
+        "outcome": "loaded",
+        "files": ["flows.py"],
+        "workflows": 3,
+        "load_ms": 140.4,
+        "clean": 0,
+        "diverging": [],
+        "error": None,
+    }
+    return {**usual, **facts}
+
+
+def test_a_reload_is_one_line_with_its_verdicts() -> None:
+    line = show_reload(PLAIN, reload(clean=14, diverging=[VERDICT]))
+    assert line == (
+        "flows.py › 3 workflows reloaded in 140 ms › 14 runs replay clean, 1 diverges (step charge_card, event 4) [d]"
+    )
+
+
+def test_one_of_anything_is_said_in_the_singular() -> None:
+    assert show_reload(PLAIN, reload(workflows=1, clean=1)) == (
+        "flows.py › 1 workflow reloaded in 140 ms › 1 run replays clean"
+    )
+
+
+def test_the_first_load_of_all_names_no_file() -> None:
+    assert show_reload(PLAIN, reload(files=[])) == "3 workflows loaded in 140 ms"
+
+
+def test_many_files_are_counted() -> None:
+    assert show_reload(PLAIN, reload(files=["a/x.py", "b/y.py"])).startswith("x.py, y.py › ")
+    assert show_reload(PLAIN, reload(files=[f"{n}.py" for n in range(500)])).startswith("500 files › ")
+
+
+def test_a_save_that_changes_nothing_says_so() -> None:
+    assert show_reload(PLAIN, reload(outcome="unchanged")) == "flows.py › nothing that is loaded changed (140 ms)"
+
+
+def test_code_that_does_not_load_is_shown_with_its_frame_and_the_cure() -> None:
+    error = {
+        "message": "flows.py cannot be imported: SyntaxError: invalid syntax",
+        "where": "flows.py:2",
+        "frame": "     1 | import wf\n>    2 | x y",
+        "hint": "mend it",
+    }
+    assert show_reload(PLAIN, reload(outcome="not_loaded", error=error)) == (
+        "flows.py › not loaded, the code before goes on serving\n"
+        "flows.py cannot be imported: SyntaxError: invalid syntax\n"
+        "  at flows.py:2\n"
+        "       1 | import wf\n"
+        "  >    2 | x y\n"
+        "  fix: mend it"
+    )
+
+
+def test_divergences_name_run_place_and_remedies() -> None:
+    assert show_divergences(PLAIN, [VERDICT]) == (
+        "wrun_1 flows:fulfil\n"
+        "  run wrun_1 replayed differently\n"
+        "  at flows.py:41 in fulfil\n"
+        "  they go on with the code that started them; or `wf cancel RUN`, `wf retry RUN`"
+    )
+    assert show_divergences(PLAIN, []) == "no run in flight diverges"
+
+
+def test_a_worker_that_died_says_why_and_when_the_next_comes() -> None:
+    facts = {"pid": 7, "cause": "killed by SIGSEGV", "restart_ms": 100.0}
+    assert show_worker(PLAIN, facts) == "worker 7: killed by SIGSEGV, a new one starts in 0.1 s"
+    assert show_worker(PLAIN, {"pid": 7, "cause": "silent"}) == "worker 7: silent"
+
+
+def test_the_banner_says_where_everything_is() -> None:
+    banner = show_banner(
+        PLAIN,
+        version="1.0",
+        url="http://127.0.0.1:4601",
+        world="sqlite:///.wf/world.db",
+        durability="power",
+        target="flow.py",
+        note="port 4600 is taken",
+    )
+    for part in ("http://127.0.0.1:4601", "sqlite:///.wf/world.db (power: fsync", "flow.py", "port 4600 is taken"):
+        assert part in banner
+
+
+def test_user_code_cannot_move_the_cursor() -> None:
+    assert clean_text("a\x1b[2Jb\x07\x9bc") == "a�[2Jb��c"
+    assert "\x1b" not in show_error(PLAIN, {"message": "\x1b]0;title\x07", "where": "\x1b[1m", "hint": "\x1b"})
+
+
+def test_colours_are_only_for_terminals_that_want_them() -> None:
+    assert Painter(is_coloured=True).bad("x") == "\x1b[31mx\x1b[0m"
+    assert PLAIN.bad("x") == "x"

@@ -1,0 +1,581 @@
+"""Hot reload with real worker processes: what a save does to the code and to the runs in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wfstudio.dev.stage import Dev, Project, developing, until
+from wf.errors import WorkflowRunFailedError
+from wf.run import Run
+from wfstudio.dev import fleet
+from wfstudio.dev.remedies import RemedyError, apply_remedy
+
+GREETER = """
+    import wf
+
+    @wf.step
+    async def greet(name: str) -> str:
+        return f"hello {name}"
+
+    @wf.step
+    async def part(name: str) -> str:
+        return f"bye {name}"
+
+    @wf.workflow
+    async def main(name: str) -> list[str]:
+        first = await greet(name)
+        answer = await wf.hook(token=f"ask:{name}")
+        return [first, answer, await part(name)]
+"""
+CLEAN = GREETER.replace('f"bye {name}"', 'f"so long {name}"')
+DIVERGING = GREETER.replace("await greet(name)", "await part(name)")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    made = Project(tmp_path / "project")
+    made.write("flow.py", GREETER)
+    return made
+
+
+def play(project: Project, scene: Callable[[Dev], Awaitable[None]], target: str = "flow.py", *, size: int = 1) -> None:
+    async def perform() -> None:
+        async with developing(project, target, size=size) as dev:
+            await scene(dev)
+
+    asyncio.run(perform())
+
+
+# -- the code
+
+
+def test_what_is_saved_serves_the_next_run(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        reload = await dev.save("flow.py", GREETER.replace("hello", "good day,"))
+        assert (reload["outcome"], reload["files"], reload["workflows"]) == ("loaded", ["flow.py"], 1)
+        run = await dev.start("main", "ada")
+        await dev.client.resume(await dev.wait_for_hook(run), "yes")
+        assert await run.return_value("20s") == ["good day, ada", "yes", "bye ada"]
+        assert await dev.deployment_of(run) == reload["deployment_id"]
+
+    play(project, scene)
+
+
+def test_a_module_that_the_target_imports_is_reloaded_with_it(project: Project) -> None:
+    project.write("words.py", "GREETING = 'hi'\n")
+    flow = GREETER.replace("import wf", "import wf\n    import words", 1).replace('f"hello', 'f"{words.GREETING}')
+    project.write("flow.py", flow)
+
+    async def scene(dev: Dev) -> None:
+        assert (await dev.save("words.py", "GREETING = 'hey'\n"))["outcome"] == "loaded"
+        run = await dev.start("main", "ada")
+        await dev.client.resume(await dev.wait_for_hook(run), "yes")
+        assert (await run.return_value("20s"))[0] == "hey ada"
+
+    play(project, scene)
+
+
+def test_new_and_deleted_files_of_a_directory_are_noticed(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        reload = await dev.save("more.py", "import wf\n\n@wf.workflow\nasync def second() -> int:\n    return 2\n")
+        assert reload["workflows"] == 2
+        assert await (await dev.start("second")).return_value("20s") == 2
+        (project.root / "more.py").unlink()
+        assert (await dev.reload("more.py"))["workflows"] == 1
+
+    play(project, scene, ".")
+
+
+def test_a_save_that_changes_nothing_keeps_the_processes(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        assert dev.supervisor.fleet.current is not None
+        before = dev.supervisor.fleet.current.workers[0].pid
+        assert (await dev.save("flow.py", GREETER))["outcome"] == "unchanged"
+        assert (await dev.save("unrelated.py", "x = 1\n"))["outcome"] == "unchanged"
+        assert dev.supervisor.fleet.current.workers[0].pid == before
+
+    play(project, scene)
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("import wf\nthis is no python\n", "SyntaxError", 2),
+        ("import wf\nimport nowhere_at_all\n", "No module named 'nowhere_at_all'", 2),
+        ("import sys\nsys.exit(3)\n", "SystemExit", 2),
+        ("import wf\n\nvalue = 1 / 0\n", "ZeroDivisionError", 3),
+        ("import wf\n\n@wf.step(max_retries=-1)\nasync def bad() -> None: ...\n", "max_retries", 3),
+    ],
+)
+def test_code_that_does_not_load_is_shown_and_the_code_before_serves(
+    project: Project, text: str, message: str, line: int
+) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        reload = await dev.save("flow.py", text)
+        assert reload["outcome"] == "not_loaded"
+        error = reload["error"]
+        assert message in error["message"]
+        assert f"flow.py:{line}" in error["where"]
+        assert f"> {line:>4} | " in error["frame"]
+        assert dev.supervisor.status()["error"] == error
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+        assert (await dev.save("flow.py", CLEAN))["outcome"] == "loaded"
+        assert dev.supervisor.status()["error"] is None
+
+    play(project, scene)
+
+
+def test_a_process_that_ends_while_it_loads_is_a_load_that_failed(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        reload = await dev.save("flow.py", "import os\nos._exit(9)\n")
+        assert reload["outcome"] == "not_loaded"
+        assert "exited with code 9" in reload["error"]["message"]
+
+    play(project, scene)
+
+
+def test_a_save_while_the_last_one_still_loads_begins_anew(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        project.write("flow.py", "import time\ntime.sleep(60)\n")
+        dev.supervisor.files_changed(["flow.py"])
+        await until(lambda: dev.supervisor._is_loading, "it loads")
+        reload = await dev.save("flow.py", CLEAN)
+        assert reload["outcome"] == "loaded"
+        assert len(dev.reloads) == 2, "the first load of all, and the last save"
+
+    play(project, scene)
+
+
+def test_nothing_is_reloaded_while_it_is_paused_and_once_afterwards(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        dev.supervisor.pause(True)
+        project.write("flow.py", CLEAN)
+        dev.supervisor.files_changed(["flow.py"])
+        dev.supervisor.files_changed(["other.py"])
+        await asyncio.sleep(0)
+        assert len(dev.reloads) == 1
+        dev.supervisor.pause(False)
+        await until(lambda: len(dev.reloads) == 2, "it is made up for")
+        assert dev.reloads[-1]["files"] == ["flow.py", "other.py"]
+
+    play(project, scene)
+
+
+# -- the runs in flight
+
+
+def test_a_run_that_fits_moves_to_the_new_code(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        reload = await dev.save("flow.py", CLEAN)
+        assert (reload["clean"], reload["diverging"]) == (1, [])
+        assert await dev.deployment_of(run) == reload["deployment_id"]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "so long ada"]
+
+    play(project, scene)
+
+
+def test_a_run_that_does_not_fit_goes_on_with_its_own_code(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        old = await dev.deployment_of(run)
+        reload = await dev.save("flow.py", DIVERGING)
+        (verdict,) = reload["diverging"]
+        assert (verdict["run_id"], verdict["outcome"], reload["clean"]) == (run.run_id, "diverges", 0)
+        assert verdict["trouble"]["code"] == "NONDETERMINISM"
+        assert "greet" in verdict["trouble"]["recorded"]
+        assert "part" in verdict["trouble"]["actual"]
+        assert "flow.py:" in verdict["trouble"]["where"]
+        assert [served["deployment_id"] for served in dev.supervisor.status()["pegged"]] == [old]
+        other = await dev.start("main", "bob")
+        await dev.client.resume(await dev.wait_for_hook(other), "ok")
+        assert await other.return_value("20s") == ["bye bob", "ok", "bye bob"]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+        assert await run.attention() is None
+        dev.supervisor._look.set()
+        await until(lambda: not dev.supervisor.status()["pegged"], "nobody serves the old code any more")
+
+    play(project, scene)
+
+
+def test_a_run_that_fits_again_comes_back(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        await dev.save("flow.py", DIVERGING)
+        reload = await dev.save("flow.py", CLEAN)
+        assert (reload["clean"], reload["diverging"]) == (1, [])
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "so long ada"]
+        assert dev.supervisor.status()["pegged"] == []
+
+    play(project, scene)
+
+
+def test_a_run_whose_workflow_is_gone_goes_on_with_its_own_code(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        reload = await dev.save("flow.py", GREETER.replace("def main", "def renamed"))
+        assert [verdict["trouble"]["code"] for verdict in reload["diverging"]] == ["NOT_REGISTERED"]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+
+    play(project, scene)
+
+
+def test_pegged_runs_find_their_code_after_the_studio_was_restarted(project: Project) -> None:
+    async def perform() -> None:
+        async with developing(project) as dev:
+            run = await dev.start("main", "ada")
+            token = await dev.wait_for_hook(run)
+        project.write("flow.py", DIVERGING)
+        async with developing(project) as dev:
+            assert [verdict["run_id"] for verdict in dev.reloads[0]["diverging"]] == [run.run_id]
+            await dev.client.resume(token, "yes")
+            assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+
+    asyncio.run(perform())
+
+
+def test_runs_of_code_that_nobody_kept_are_left_to_todays(project: Project) -> None:
+    async def perform() -> None:
+        async with developing(project) as dev:
+            run = await dev.start("main", "ada")
+            token = await dev.wait_for_hook(run)
+            await dev.session.world.peg_runs([run.run_id], "dep_lost")
+        project.write("flow.py", DIVERGING)
+        async with developing(project) as dev:
+            await until(lambda: _has_attention(dev, run.run_id), "it says why it rests")
+            await dev.save("flow.py", CLEAN)
+            await dev.client.resume(token, "yes")
+            assert await run.return_value("20s") == ["hello ada", "yes", "so long ada"]
+
+    asyncio.run(perform())
+
+
+async def _has_attention(dev: Dev, run_id: str) -> bool:
+    row = await dev.session.world.get_run(run_id)
+    return row is not None and row.attention is not None
+
+
+# -- attempts under way
+
+SLOW = """
+    import asyncio, pathlib
+    import wf
+
+    HERE = pathlib.Path({place!r})
+
+    @wf.step(max_retries=2)
+    async def work() -> int:
+        attempt = wf.get_step_metadata().attempt
+        with (HERE / "attempts").open("a") as file:
+            file.write(f"{{attempt}} ")
+        while not (HERE / "go").exists():
+            await asyncio.sleep(0.01)
+        return attempt
+
+    @wf.step
+    async def tell(attempt: int) -> str:
+        return f"attempt {{attempt}}"
+
+    @wf.workflow
+    async def main() -> str:
+        return await tell(await work())
+"""
+
+
+def attempts_of(place: Path) -> list[str]:
+    file = place / "attempts"
+    return file.read_text().split() if file.exists() else []
+
+
+def test_an_attempt_that_a_reload_finds_under_way_ends_where_it_began_and_the_next_step_does_not(
+    project: Project, tmp_path: Path
+) -> None:
+    text = SLOW.format(place=str(tmp_path))
+    project.write("flow.py", text)
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main")
+        await until(lambda: attempts_of(tmp_path) == ["1"], "the step runs")
+        reload = await dev.save("flow.py", text.replace('f"attempt', 'f"told by the new code: attempt'))
+        assert reload["clean"] == 1
+        (tmp_path / "go").touch()
+        assert await run.return_value("20s") == "told by the new code: attempt 1"
+        assert attempts_of(tmp_path) == ["1"]
+
+    play(project, scene)
+
+
+def test_an_attempt_that_outlasts_the_grace_is_retried_by_the_new_code(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
+    text = SLOW.format(place=str(tmp_path))
+    project.write("flow.py", text)
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main")
+        await until(lambda: attempts_of(tmp_path) == ["1"], "the step runs")
+        await dev.save("flow.py", text + "\n    # a comment\n")
+        await until(lambda: attempts_of(tmp_path) == ["1", "2"], "the next attempt runs")
+        (tmp_path / "go").touch()
+        assert await run.return_value("20s") == "attempt 2"
+
+    play(project, scene)
+
+
+def test_code_that_blocks_its_process_does_not_hold_a_reload_up(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("wfstudio.dev.workers.KILL_AFTER_SECONDS", 0.2)
+    blocking = SLOW.format(place=str(tmp_path)).replace("await asyncio.sleep(0.01)", "__import__('time').sleep(60)")
+    project.write("flow.py", blocking)
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main")
+        await until(lambda: attempts_of(tmp_path) == ["1"], "the step blocks")
+        await dev.save("flow.py", SLOW.format(place=str(tmp_path)))
+        (tmp_path / "go").touch()
+        assert await run.return_value("20s") == "attempt 2"
+
+    play(project, scene)
+
+
+def test_a_killed_worker_is_replaced_and_its_attempt_repeated(project: Project, tmp_path: Path) -> None:
+    project.write("flow.py", SLOW.format(place=str(tmp_path)))
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main")
+        await until(lambda: attempts_of(tmp_path) == ["1"], "the step runs")
+        assert dev.supervisor.fleet.current is not None
+        os.kill(dev.supervisor.fleet.current.workers[0].pid, signal.SIGKILL)
+        await until(lambda: attempts_of(tmp_path) == ["1", "2"], "the next attempt runs")
+        (tmp_path / "go").touch()
+        assert await run.return_value("20s") == "attempt 2"
+        (told,) = dev.told("worker")
+        assert told["cause"] == "killed by SIGKILL"
+
+    play(project, scene)
+
+
+def test_a_step_that_ends_its_process_every_time_fails_and_the_neighbours_do_not(
+    project: Project, tmp_path: Path
+) -> None:
+    project.write(
+        "flow.py",
+        """
+        import os
+        import wf
+
+        @wf.step(max_retries=1)
+        async def poison() -> None:
+            os._exit(7)
+
+        @wf.step
+        async def fine(n: int) -> int:
+            return n
+
+        @wf.workflow
+        async def bad() -> str:
+            try:
+                await poison()
+            except wf.errors.StepError as error:
+                return str(error)
+            return "?"
+
+        @wf.workflow
+        async def good(n: int) -> int:
+            await wf.sleep("10ms")
+            return await fine(n)
+        """,
+    )
+
+    async def scene(dev: Dev) -> None:
+        neighbours = [await dev.start("good", n) for n in range(5)]
+        run = await dev.start("bad")
+        assert "worker lost" in await run.return_value("20s")
+        assert [await other.return_value("20s") for other in neighbours] == list(range(5))
+        assert [told["cause"] for told in dev.told("worker")] == ["exited with code 7"] * 2
+
+    play(project, scene)
+
+
+def test_several_workers_share_the_runs(project: Project) -> None:
+    project.write(
+        "flow.py",
+        """
+        import asyncio, os
+        import wf
+
+        @wf.step
+        async def where() -> int:
+            await asyncio.sleep(0.02)
+            return os.getpid()
+
+        @wf.workflow
+        async def main() -> int:
+            return await where()
+        """,
+    )
+
+    async def scene(dev: Dev) -> None:
+        await until(lambda: len(dev.supervisor.status()["current"]["pids"]) == 2, "both processes serve")
+        seen: set[int] = set()
+
+        async def has_seen_both() -> bool:
+            runs = [await dev.start("main") for _ in range(40)]
+            seen.update([await run.return_value("20s") for run in runs])
+            return len(seen) == 2
+
+        await until(has_seen_both, "both processes had runs")
+
+    play(project, scene, size=2)
+
+
+# -- remedies
+
+
+def test_a_fork_goes_on_with_todays_code_from_before_the_two_part(project: Project) -> None:
+    edited = GREETER.replace(
+        "return [first, answer, await part(name)]", "return [first, answer, await greet(answer), await part(name)]"
+    ).replace('token=f"ask:{name}"', 'token=f"ask:{name}", metadata={"v": 2}')
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        await dev.save("flow.py", edited)
+        verdict = dev.supervisor.diverging[run.run_id]
+        done = await apply_remedy(dev.session, run.run_id, "fork", verdict)
+        forked = await dev.client.get_run(done["new_run_id"])
+        assert forked.forked_from == run.run_id
+        assert await run.status() == "cancelled"
+        new = Run[Any](done["new_run_id"])
+        await dev.client.resume(await dev.wait_for_hook(new), "yes")
+        assert await new.return_value("20s") == ["hello ada", "yes", "hello yes", "bye ada"]
+
+    play(project, scene)
+
+
+def test_a_restart_begins_anew_with_the_same_arguments(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        await dev.save("flow.py", DIVERGING)
+        done = await apply_remedy(dev.session, run.run_id, "restart", dev.supervisor.diverging[run.run_id])
+        new = Run[Any](done["new_run_id"])
+        await dev.client.resume(await dev.wait_for_hook(new), "yes")
+        assert await new.return_value("20s") == ["bye ada", "yes", "bye ada"]
+        assert await run.status() == "cancelled"
+
+    play(project, scene)
+
+
+def test_a_cancel_runs_the_clean_up_of_the_runs_own_code(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        await dev.save("flow.py", DIVERGING)
+        await apply_remedy(dev.session, run.run_id, "cancel", dev.supervisor.diverging[run.run_id])
+        await until(lambda: _is_status(dev, run.run_id, "cancelled"), "it is cancelled")
+
+    play(project, scene)
+
+
+async def _is_status(dev: Dev, run_id: str, status: str) -> bool:
+    return (await dev.client.get_run(run_id)).status == status
+
+
+def test_an_unknown_remedy_and_one_without_need_change_nothing(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        with pytest.raises(RemedyError, match="no remedy 'explode'"):
+            await apply_remedy(dev.session, run.run_id, "explode", None)
+        with pytest.raises(RemedyError, match="does not diverge"):
+            await apply_remedy(dev.session, run.run_id, "fork", None)
+        assert await run.status() == "running"
+
+    play(project, scene)
+
+
+# -- stored code
+
+
+def test_stored_code_is_loaded_whole_where_files_were_edited_and_deleted(project: Project) -> None:
+    project.write("shop/__init__.py", "")
+    project.write("shop/words.py", "SUFFIX = '!'\n")
+    project.write("shop/greeting.txt", "hail")
+    flow = """
+        from pathlib import Path
+        import wf
+        from .words import SUFFIX
+
+        @wf.step(max_retries=0)
+        async def greet(name: str) -> str:
+            return (Path(__file__).parent / "greeting.txt").read_text() + " " + name + SUFFIX
+
+        @wf.step(max_retries=0)
+        async def fail() -> None:
+            raise ValueError("the old code failed")  # as it was
+
+        @wf.workflow
+        async def main(name: str) -> str:
+            await wf.hook(token=f"ask:{name}")
+            return await greet(name)
+
+        @wf.workflow
+        async def failing() -> None:
+            await wf.hook(token="fail")
+            await fail()
+    """
+    project.write("shop/flows.py", flow)
+
+    async def scene(dev: Dev) -> None:
+        run, failing = await dev.start("shop.flows:main", "ada"), await dev.start("failing")
+        await dev.wait_for_hook(run)
+        await dev.wait_for_hook(failing)
+        (project.root / "shop/words.py").unlink()
+        edited = flow.replace("from .words import SUFFIX", "SUFFIX = '?'").replace(
+            "await wf.hook(", "await greet('x')\n            await wf.hook("
+        )
+        reload = await dev.save("shop/flows.py", "\n\n\n" + edited)
+        assert len(reload["diverging"]) == 2, reload
+        await dev.client.resume("ask:ada", None)
+        assert await run.return_value("20s") == "hail ada!"
+        await dev.client.resume("fail", None)
+        with pytest.raises(WorkflowRunFailedError) as caught:
+            await failing.return_value("20s")
+        assert 'raise ValueError("the old code failed")  # as it was' in "".join(caught.value.__cause__.__notes__)
+
+    play(project, scene, ".")
+
+
+def test_stored_code_is_found_where_its_file_was_renamed(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        (project.root / "flow.py").rename(project.root / "flows.py")
+        reload = await dev.reload("flow.py", "flows.py")
+        assert [verdict["trouble"]["code"] for verdict in reload["diverging"]] == ["NOT_REGISTERED"]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+
+    play(project, scene, ".")

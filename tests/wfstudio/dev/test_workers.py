@@ -1,0 +1,90 @@
+"""Worker processes: their ends in words, and a warm parent that is replaced when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.wfstudio.dev.stage import Project, until
+from wfstudio.dev.wire import Order
+from wfstudio.dev.workers import Nursery, WorkerGone, describe_status
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0, "ended"),
+        (3 << 8, "exited with code 3"),
+        (signal.SIGSEGV, "killed by SIGSEGV"),
+        (signal.SIGKILL, "killed by SIGKILL"),
+    ],
+)
+def test_an_end_is_said_in_words(status: int, words: str) -> None:
+    assert describe_status(status) == words
+
+
+def make_order(tmp_path: Path) -> Order:
+    project = Project(tmp_path / "project")
+    project.write("flow.py", "import time\ntime.sleep(60)\n")
+    return Order(str(project.root), ["flow.py"], "memory://", "process", 1)
+
+
+def test_a_process_that_does_not_answer_is_given_up_after_a_while_and_killed(tmp_path: Path) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        worker = await nursery.start(make_order(tmp_path))
+        with pytest.raises(WorkerGone, match="no answer"):
+            await worker.hear(0.05)
+        worker.kill()
+        assert await worker.ended == "killed by SIGKILL"
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
+def test_a_warm_parent_that_died_is_replaced_and_its_children_are_gone(tmp_path: Path) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        first = await nursery.start(make_order(tmp_path))
+        assert nursery._process is not None
+        os.kill(nursery._process.pid, signal.SIGKILL)
+        assert await first.ended == "killed by SIGKILL"
+        await until(lambda: not is_alive(first.pid), "the child is gone, too")
+        second = await nursery.start(make_order(tmp_path))
+        assert second.pid != first.pid
+        second.kill()
+        await second.ended
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
+def test_no_process_outlives_the_nursery(tmp_path: Path) -> None:
+    async def perform() -> int:
+        nursery = Nursery()
+        worker = await nursery.start(make_order(tmp_path))
+        assert nursery._process is not None
+        parent = nursery._process.pid
+        worker._writer.close()
+        await nursery.close()
+        assert not is_alive(parent)
+        return worker.pid
+
+    pid = asyncio.run(perform())
+
+    async def is_gone() -> None:
+        await until(lambda: not is_alive(pid), "the worker is gone")
+
+    asyncio.run(is_gone())
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

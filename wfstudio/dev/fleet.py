@@ -1,0 +1,286 @@
+"""The fleet: which worker processes serve which deployments, and what happens when one dies.
+
+1. The *current* deployment is served by `size` processes. Every other deployment that has runs in
+   flight is served by one process of its own, from its stored files: a *pegged* one.
+2. A process that dies without being asked to is replaced, after a pause that doubles up to half a
+   minute while it keeps dying. Its leases are free the moment it is gone.
+3. A deployment whose files are not kept whole is left to the current code, which takes its runs as
+   they come and says where they diverge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from wf.deployment import read_deployment
+from wf.session import Session
+from wfstudio.dev.wire import Failed, HandOver, Judge, Judged, Loaded, NotLoaded, Order, Ping, Pong, Serve, Serving
+from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess
+
+LOAD_SECONDS: Final = 60.0
+SERVE_SECONDS: Final = 20.0
+JUDGE_SECONDS: Final = 60.0
+PING_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 10.0
+GRACE_SECONDS: Final = 5.0
+RESTART_SECONDS: Final = (0.1, 30.0)
+HEALTHY_SECONDS: Final = 60.0
+MOST_PEGGED: Final = 8
+"""Deployments served beside the current one; each costs a process of some 60 MB."""
+
+
+class CannotLoad(Exception):
+    """Internal: the code does not load; `report` says why, in the child's words."""
+
+    def __init__(self, report: NotLoaded) -> None:
+        super().__init__(report.message)
+        self.report = report
+
+
+class Served(msgspec.Struct):
+    """A deployment with the processes that serve it."""
+
+    loaded: Loaded
+    order: Order
+    workers: list[WorkerProcess]
+
+    @property
+    def deployment_id(self) -> str:
+        return self.loaded.deployment_id
+
+
+class Fleet:
+    """See the laws at the top of this module. `note(kind, facts)` hears what people should know."""
+
+    def __init__(
+        self, session: Session, order: Order, *, size: int, note: Callable[[str, dict[str, Any]], object]
+    ) -> None:
+        self.session = session
+        self.order = order
+        self.size = size
+        self.current: Served | None = None
+        self.pegged: dict[str, Served] = {}
+        self.adopted: set[str] = {""}
+        """Deployments without stored files, whose runs the current code takes."""
+        self._note = note
+        self._nursery = Nursery()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closing = False
+
+    async def open(self) -> None:
+        await self._nursery.open()
+
+    async def close(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        self._is_closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        everyone = [
+            *(self.current.workers if self.current else ()),
+            *(w for s in self.pegged.values() for w in s.workers),
+        ]
+        await asyncio.gather(*(worker.leave(grace_seconds) for worker in everyone if worker.is_alive))
+        await self._nursery.close()
+
+    def kill(self) -> None:
+        """Have everything end now."""
+        for served in (*([self.current] if self.current else ()), *self.pegged.values()):
+            for worker in served.workers:
+                worker.kill()
+
+    # -- the current deployment
+
+    async def load(self) -> tuple[WorkerProcess, Loaded]:
+        """Start a process that loads the project's code as it is now. Raises `CannotLoad`, `WorkerGone`."""
+        return await self._load(self.order)
+
+    async def _load(self, order: Order) -> tuple[WorkerProcess, Loaded]:
+        worker = await self._nursery.start(order)
+        try:
+            report = await worker.hear(LOAD_SECONDS)
+        except WorkerGone as gone:
+            worker.kill()
+            cause = await worker.ended
+            text = str(gone) if "no answer" in str(gone) else f"the process {cause} while it loaded the code"
+            raise CannotLoad(NotLoaded("load", text, hint="look at what runs when the modules are imported")) from None
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        if isinstance(report, Loaded):
+            return worker, report
+        worker.is_leaving = True
+        if isinstance(report, NotLoaded):
+            raise CannotLoad(report)
+        assert isinstance(report, Failed), report
+        raise CannotLoad(NotLoaded(report.slug, report.message, hint=report.hint))
+
+    async def install(self, worker: WorkerProcess, loaded: Loaded) -> Served | None:
+        """Make what was just loaded the current deployment; give the one before, which still serves."""
+        before, self.current = self.current, Served(loaded, self.order, [worker])
+        stale = self.pegged.pop(loaded.deployment_id, None)  # it is the current one again
+        await self._serve(worker, self._names())
+        self._watch(self.current, worker)
+        if stale is not None:
+            self._let_go(stale)
+        for _ in range(self.size - 1):
+            self._start_soon(self._add_worker(self.current))
+        return before
+
+    async def _add_worker(self, served: Served) -> None:
+        worker, loaded = await self._load(served.order)
+        if loaded.deployment_id != served.deployment_id or served is not self.current:
+            await worker.leave(0)  # the code was edited meanwhile; the next reload brings as many as are wanted
+            return
+        served.workers.append(worker)
+        await self._serve(worker, self._names())
+        self._watch(served, worker)
+
+    def _names(self) -> list[str]:
+        assert self.current is not None
+        return [self.current.deployment_id, *sorted(self.adopted - {self.current.deployment_id})]
+
+    async def _serve(self, worker: WorkerProcess, deployments: list[str]) -> None:
+        await worker.ask(Serve(deployments), Serving, SERVE_SECONDS)
+
+    def retire(self, served: Served, then: Callable[[], object]) -> None:
+        """Have the processes of a deployment finish their attempts and leave; `then` is called after that."""
+
+        async def see_off() -> None:
+            await asyncio.gather(*(worker.leave(GRACE_SECONDS) for worker in served.workers if worker.is_alive))
+            then()
+
+        self._start_soon(see_off())
+
+    def _let_go(self, served: Served) -> None:
+        self.retire(served, lambda: None)
+
+    # -- judging and pegging
+
+    async def judge(self, run_ids: list[str]) -> Judged:
+        """Have the current code judge runs. Raises `WorkerGone`."""
+        assert self.current is not None
+        worker = next((worker for worker in self.current.workers if worker.is_alive), None)
+        if worker is None:
+            raise WorkerGone("no process with the current code is there")
+        return await worker.ask(Judge(run_ids), Judged, JUDGE_SECONDS)
+
+    async def serve_pegged(self, deployment_id: str) -> bool:
+        """Have a deployment served from its stored files. False: the current code takes its runs."""
+        if deployment_id in self.pegged:
+            return True
+        if deployment_id in self.adopted:
+            return False
+        is_kept = await read_deployment(self.session, deployment_id) is not None
+        if is_kept and len(self.pegged) < MOST_PEGGED:
+            order = msgspec.structs.replace(self.order, pegged_to=deployment_id)
+            try:
+                worker, loaded = await self._load(order)
+                await self._serve(worker, [deployment_id])
+            except (CannotLoad, WorkerGone) as error:
+                self._note("error", {"message": f"the stored code of {deployment_id} does not load: {error}"})
+            else:
+                served = self.pegged[deployment_id] = Served(loaded, order, [worker])
+                self._watch(served, worker)
+                return True
+        self.adopted.add(deployment_id)
+        await self._announce()
+        return False
+
+    async def _announce(self) -> None:
+        if self.current is not None:
+            for worker in self.current.workers:
+                if worker.is_alive:
+                    await self._serve(worker, self._names())
+
+    def drop_pegged(self, wanted: Iterable[str]) -> None:
+        """Let the processes of deployments go that have no runs in flight any more."""
+        for deployment_id in set(self.pegged).difference(wanted):
+            self._let_go(self.pegged.pop(deployment_id))
+
+    def hand_over(self, run_ids: list[str]) -> None:
+        """Have whoever holds these runs, which are pegged elsewhere now, give them back."""
+        for served in (*([self.current] if self.current else ()), *self.pegged.values()):
+            for worker in served.workers:
+                worker.send(HandOver(run_ids))
+
+    # -- processes that die
+
+    def _watch(self, served: Served, worker: WorkerProcess) -> None:
+        self._start_soon(self._replace_when_dead(served, worker))
+
+    async def _replace_when_dead(self, served: Served, worker: WorkerProcess) -> None:
+        pause, born = RESTART_SECONDS[0], asyncio.get_running_loop().time()
+        while True:
+            await self._until_dead(worker)
+            if worker.is_leaving or self._is_closing or not self._is_wanted(served):
+                return
+            served.workers.remove(worker)
+            if asyncio.get_running_loop().time() - born > HEALTHY_SECONDS:
+                pause = RESTART_SECONDS[0]
+            facts = {"pid": worker.pid, "deployment_id": served.deployment_id, "cause": worker.ended.result()}
+            self._note("worker", {**facts, "restart_ms": pause * 1000})
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RESTART_SECONDS[1])
+                if not self._is_wanted(served):
+                    return
+                replacement = await self._replace(served)
+                if replacement is not None:
+                    break
+            worker, born = replacement, asyncio.get_running_loop().time()
+
+    async def _until_dead(self, worker: WorkerProcess) -> None:
+        """Wait for the end of a process; meanwhile ask now and then whether its loop still turns."""
+        is_silent = False
+        while worker.is_alive:
+            done, _ = await asyncio.wait([worker.ended], timeout=PING_SECONDS)
+            if done or worker.is_leaving:
+                await asyncio.wait([worker.ended])
+                return
+            if worker.is_busy:
+                continue
+            try:
+                await worker.ask(Ping(), Pong, SILENCE_SECONDS)
+                is_silent = False
+            except WorkerGone:
+                if worker.is_alive and not is_silent:
+                    is_silent = True
+                    self._note("worker", {"pid": worker.pid, "cause": "it does not answer: the code blocks its loop"})
+
+    def _is_wanted(self, served: Served) -> bool:
+        return served is self.current or self.pegged.get(served.deployment_id) is served
+
+    async def _replace(self, served: Served) -> WorkerProcess | None:
+        """Start a process in place of a dead one: with the project's files, or the stored ones if those are others."""
+        worker: WorkerProcess | None = None
+        try:
+            worker, loaded = await self._load(served.order)
+            if loaded.deployment_id != served.deployment_id:
+                await worker.leave(0)
+                worker = None
+        except (CannotLoad, WorkerGone):
+            worker = None
+        try:
+            if worker is None:
+                worker, _ = await self._load(msgspec.structs.replace(self.order, pegged_to=served.deployment_id))
+            names = self._names() if served is self.current else [served.deployment_id]
+            await self._serve(worker, names)
+        except (CannotLoad, WorkerGone) as error:
+            self._note("error", {"message": f"no worker for {served.deployment_id}: {error}"})
+            return None
+        served.workers.append(worker)
+        return worker
+
+    def _start_soon(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._note("error", {"message": f"a worker could not be started: {error}"})

@@ -1,0 +1,35 @@
+"""Single keys in the dev terminal: read as they are pressed, where standard input is a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def listening(on_key: Callable[[str], None]) -> Iterator[None]:
+    """Call `on_key` for each key while the block runs; the terminal is put back as it was."""
+    if not sys.stdin.isatty() or os.name != "posix":
+        yield
+        return
+    import termios  # POSIX only
+    import tty
+
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        for key in os.read(number, 32).decode(errors="replace"):
+            on_key(key)
+
+    tty.setcbreak(number, termios.TCSANOW)
+    loop.add_reader(number, read)
+    try:
+        yield
+    finally:
+        loop.remove_reader(number)
+        termios.tcsetattr(number, termios.TCSANOW, before)

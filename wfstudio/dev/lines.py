@@ -1,0 +1,168 @@
+"""The lines of the dev terminal: what happened, in one line each, for people or as JSON.
+
+Pure text: who prints it knows about terminals. Whatever comes from user code loses its control
+characters first, so that no message can move the cursor or set a title.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+KEYS: Final = (
+    ("r", "reload"),
+    ("o", "open the studio"),
+    ("u", "show the URLs"),
+    ("d", "show divergences"),
+    ("p", "pause and resume reloading"),
+    ("c", "clear the screen"),
+    ("h", "this help"),
+    ("q", "quit"),
+)
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
+    "\x1b[1m",
+    "\x1b[2m",
+    "\x1b[31m",
+    "\x1b[32m",
+    "\x1b[33m",
+    "\x1b[36m",
+    "\x1b[0m",
+)
+
+
+class Painter:
+    """Colours, or none."""
+
+    def __init__(self, *, is_coloured: bool) -> None:
+        self._is_coloured = is_coloured
+
+    def _paint(self, code: str, text: str) -> str:
+        return f"{code}{text}{_PLAIN}" if self._is_coloured else text
+
+    def bold(self, text: str) -> str:
+        return self._paint(_BOLD, text)
+
+    def dim(self, text: str) -> str:
+        return self._paint(_DIM, text)
+
+    def bad(self, text: str) -> str:
+        return self._paint(_RED, text)
+
+    def good(self, text: str) -> str:
+        return self._paint(_GREEN, text)
+
+    def warn(self, text: str) -> str:
+        return self._paint(_YELLOW, text)
+
+    def link(self, text: str) -> str:
+        return self._paint(_CYAN, text)
+
+
+def show_banner(
+    painter: Painter, *, version: str, url: str, world: str, durability: str, target: str, note: str | None
+) -> str:
+    """Give the first lines: where everything is."""
+    mode = "fsync before every answer" if durability == "power" else "survives a kill, not a power cut"
+    lines = [
+        "",
+        f"  {painter.bold('wf dev')} {painter.dim(version)}",
+        "",
+        f"  {painter.dim('studio')}    {painter.link(url)}",
+        f"  {painter.dim('world')}     {world} {painter.dim(f'({durability}: {mode})')}",
+        f"  {painter.dim('code')}      {target}",
+    ]
+    if note:
+        lines.append(f"  {painter.warn(note)}")
+    lines += ["", painter.dim("  h help · q quit"), ""]
+    return "\n".join(lines)
+
+
+def show_reload(painter: Painter, reload: Mapping[str, Any]) -> str:
+    """Give the line of one reload, and the error or the first divergence below it."""
+    files: Sequence[str] = reload["files"]
+    what = f"{painter.bold(_name_files(files))} › " if files else ""
+    took = f"{reload['load_ms']:.0f} ms"
+    if reload["outcome"] == "unchanged":
+        return f"{what}{painter.dim(f'nothing that is loaded changed ({took})')}"
+    if reload["outcome"] == "not_loaded":
+        line = f"{what}{painter.bad('not loaded')}"
+        line += ", the code before goes on serving" if files else ""
+        return f"{line}\n{show_error(painter, reload['error'])}"
+    line = f"{what}{_count(reload['workflows'], 'workflow')} {'reloaded' if files else 'loaded'} in {took}"
+    clean, diverging = reload["clean"], reload["diverging"]
+    if clean or diverging:
+        verdicts = []
+        if clean:
+            verdicts.append(painter.good(f"{_count(clean, 'run')} {'replays' if clean == 1 else 'replay'} clean"))
+        if diverging:
+            place = _place(diverging[0]["trouble"])
+            verb = "diverges" if len(diverging) == 1 else "diverge"
+            verdicts.append(painter.warn(f"{len(diverging)} {verb} ({place})") + painter.dim(" [d]"))
+        line += " › " + ", ".join(verdicts)
+    return line
+
+
+def show_error(painter: Painter, error: Mapping[str, Any]) -> str:
+    """Give an error in the shape that all faces use, with the lines of code it points to."""
+    lines = [painter.bad(clean_text(error["message"]))]
+    if error.get("where"):
+        lines.append(f"  at {clean_text(error['where'])}")
+    if error.get("frame"):
+        lines += [f"  {painter.dim(clean_text(line))}" for line in error["frame"].splitlines()]
+    if error.get("hint"):
+        lines.append(f"  fix: {clean_text(error['hint'])}")
+    return "\n".join(lines)
+
+
+def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -> str:
+    """Give every run that does not fit today's code, with what differs and what can be done."""
+    if not diverging:
+        return painter.good("no run in flight diverges")
+    lines = []
+    for verdict in diverging:
+        trouble = verdict["trouble"]
+        lines.append(f"{painter.warn(verdict['run_id'])} {verdict['workflow']}")
+        lines.append(f"  {clean_text(trouble['message'])}")
+        if trouble.get("where"):
+            lines.append(f"  at {clean_text(trouble['where'])}")
+    lines.append(painter.dim("  they go on with the code that started them; or `wf cancel RUN`, `wf retry RUN`"))
+    return "\n".join(lines)
+
+
+def show_worker(painter: Painter, facts: Mapping[str, Any]) -> str:
+    line = painter.bad(f"worker {facts['pid']}: {clean_text(facts['cause'])}")
+    if "restart_ms" in facts:
+        line += painter.dim(f", a new one starts in {facts['restart_ms'] / 1000:g} s")
+    return line
+
+
+def show_help(painter: Painter) -> str:
+    return "\n".join(f"  {painter.bold(key)}  {what}" for key, what in KEYS)
+
+
+def clean_text(text: str) -> str:
+    """Drop what a terminal would obey."""
+    return _CONTROL.sub("�", text)
+
+
+def _name_files(files: Sequence[str]) -> str:
+    if len(files) == 1:
+        return clean_text(files[0])
+    if len(files) <= 3:
+        return clean_text(", ".join(os.path.basename(file) for file in files))
+    return f"{len(files)} files"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _place(trouble: Mapping[str, Any]) -> str:
+    """Name where a run diverges: what was recorded there, and which event it is."""
+    recorded = clean_text(trouble.get("recorded") or trouble["code"].lower().replace("_", " "))
+    recorded = re.sub(r" \(position \d+\)", "", recorded)
+    return f"{recorded}, event {trouble['seq']}" if trouble.get("seq") else recorded

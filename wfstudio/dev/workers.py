@@ -1,0 +1,215 @@
+"""Worker processes as the studio sees them: started through the warm parent, spoken to, and buried.
+
+1. Whatever a worker does (crash, hang, exit, close its socket), its end is noticed here once, with its
+   cause in words, and nothing here raises because of it.
+2. An answer is awaited with patience that ends: a worker whose code blocks its loop gives none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from typing import Any, Final, TypeVar
+
+from wfstudio.dev import wire
+from wfstudio.dev.wire import LONGEST_LINE, Order, Report, decode_report, encode_line, read_line
+from wfstudio.dev.zygote import Exited, Forked, decode_news
+
+R = TypeVar("R")
+
+KILL_AFTER_SECONDS: Final = 2.0
+"""How long beyond its grace a worker may take to leave before it is killed."""
+
+
+class WorkerGone(Exception):
+    """Internal: the process ended, or did not answer in time."""
+
+
+class WorkerProcess:
+    """One worker process. `on_report` hears of reports that nobody asked for; `ended` is its end in words."""
+
+    def __init__(self, pid: int, order: Order, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.pid = pid
+        self.order = order
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_leaving = False
+        self._reader = reader
+        self._writer = writer
+        self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
+        self._turn = asyncio.Lock()  # guards the conversation: one question at a time, each with its answer
+        self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.ended.done()
+
+    async def _read(self) -> None:
+        while (line := await read_line(self._reader)) is not None:
+            self._reports.put_nowait(decode_report(line))
+        self._reports.put_nowait(None)
+
+    @property
+    def is_busy(self) -> bool:
+        """It is being asked something, and has not answered yet."""
+        return self._turn.locked()
+
+    def send(self, command: Any) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(encode_line(command))
+
+    async def hear(self, timeout_seconds: float) -> Report:
+        """Give the next report. Raises `WorkerGone`."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                report = await self._reports.get()
+        except TimeoutError:
+            raise WorkerGone(f"it gave no answer for {timeout_seconds:g} s") from None
+        if report is None:
+            self._reports.put_nowait(None)  # for whoever asks next
+            raise WorkerGone("it closed its connection")
+        return report
+
+    async def ask(self, command: Any, answer: type[R], timeout_seconds: float) -> R:
+        """Send a command and wait for its answer. Raises `WorkerGone`."""
+        async with self._turn:
+            self.send(command)
+            while True:
+                report = await self.hear(timeout_seconds)
+                if isinstance(report, answer):
+                    return report
+
+    async def leave(self, grace_seconds: float) -> None:
+        """Have the process end: asked first, killed when it takes longer than it was given."""
+        self.is_leaving = True
+        self.send(wire.Leave(grace_seconds))
+        done, _ = await asyncio.wait([self.ended], timeout=grace_seconds + KILL_AFTER_SECONDS)
+        if not done:
+            self.kill()
+            await self.ended
+
+    def kill(self) -> None:
+        self.is_leaving = True
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def bury(self, status: int) -> None:
+        """Note the end of the process; `status` is a wait status."""
+        if not self.ended.done():
+            self.ended.set_result(describe_status(status))
+        self._writer.close()
+
+
+class Nursery:
+    """The warm parent and the workers that came from it. It is started anew if it ever dies."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, WorkerProcess] = {}
+        self._graves: dict[int, int] = {}  # ends that came before their `Forked` was read
+        self._process: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # guards the warm parent: one order at a time, each with its answer
+        self._forked: asyncio.Queue[int | None] = asyncio.Queue()
+        self._control: socket.socket
+        self._writer: asyncio.StreamWriter
+
+    async def open(self) -> None:
+        """Start the warm parent, so that the first worker need not wait for it."""
+        async with self._turn:
+            await self._ensure_parent()
+
+    async def start(self, order: Order) -> WorkerProcess:
+        """Start a worker process with an order. Raises `WorkerGone` where none can be had."""
+        ours, theirs = socket.socketpair()
+        try:
+            async with self._turn:
+                await self._ensure_parent()
+                pid = await self._send_order(order, theirs)
+        except OSError as error:
+            ours.close()
+            raise WorkerGone(f"no process could be started: {error}") from error
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        worker = self._workers[pid] = WorkerProcess(pid, order, reader, writer)
+        if pid in self._graves:
+            worker.bury(self._graves.pop(pid))
+        return worker
+
+    async def close(self) -> None:
+        """End the warm parent; workers that are left end with it."""
+        if self._process is None:
+            return
+        self._drop_control()
+        try:
+            async with asyncio.timeout(KILL_AFTER_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reading is not None:
+            await self._reading
+        self._process = None
+
+    async def _ensure_parent(self) -> None:
+        if self._process is not None:
+            if self._process.returncode is None:
+                return
+            self._drop_control()
+        ours, theirs = socket.socketpair()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "wfstudio.dev.zygote", str(theirs.fileno()), pass_fds=[theirs.fileno()]
+            )
+        finally:
+            theirs.close()
+        self._control = ours.dup()  # asyncio's own socket cannot send descriptors
+        ours.setblocking(False)
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._reading = asyncio.get_running_loop().create_task(self._read_news(reader))
+
+    def _drop_control(self) -> None:
+        self._writer.close()
+        self._control.close()
+
+    async def _send_order(self, order: Order, theirs: socket.socket) -> int:
+        socket.send_fds(self._control, [encode_line(order)], [theirs.fileno()])
+        pid = await self._forked.get()
+        if pid is None:
+            raise OSError("the process that starts workers has died")
+        return pid
+
+    async def _read_news(self, reader: asyncio.StreamReader) -> None:
+        while (line := await read_line(reader)) is not None:
+            match decode_news(line):
+                case Forked(pid=pid):
+                    self._forked.put_nowait(pid)
+                case Exited(pid=pid, status=status):
+                    worker = self._workers.pop(pid, None)
+                    if worker is None:
+                        self._graves[pid] = status
+                    else:
+                        worker.bury(status)
+        for worker in list(self._workers.values()):  # the parent died, and they with it
+            worker.kill()
+            worker.bury(signal.SIGKILL)
+        self._workers.clear()
+        if self._turn.locked():
+            self._forked.put_nowait(None)
+
+
+def describe_status(status: int) -> str:
+    """Say in words how a process ended, from its wait status."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        return f"killed by {name}"
+    code = os.waitstatus_to_exitcode(status)
+    return "ended" if code == 0 else f"exited with code {code}"
