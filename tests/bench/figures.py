@@ -65,6 +65,12 @@ MEASUREMENTS: Final = (
     Measurement("recovery:measure_recovery", (Figure("recovery", "s", _any(1)),), ("power",), processes=3),
     Measurement("crowds:measure_disk", (Figure("disk", "KB", _any(4)),), ("power",)),
     Measurement("imports:measure_import", (Figure("import-wf", "ms", _any(120)),), ("power",)),
+    Measurement(
+        "reloads:measure_reload",
+        (Figure("save-to-serving", "ms", _any(300)), Figure("save-to-verdict", "s", _any(1))),
+        ("process",),
+    ),
+    Measurement("reloads:measure_help", (Figure("wf-help", "ms", _any(150)),), ("process",)),
 )
 
 NAMES: Final = tuple(figure.name for measurement in MEASUREMENTS for figure in measurement.figures)

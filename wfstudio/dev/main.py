@@ -27,6 +27,7 @@ from wf.settings import Settings, configure, find_root, load_settings
 from wf.worlds.process import process_token
 from wfstudio import __version__
 from wfstudio.core.client import Client
+from wfstudio.core.errors import UsageError
 from wfstudio.core.live import Feed
 from wfstudio.core.options import DevOptions
 from wfstudio.core.server_file import (
@@ -59,7 +60,7 @@ def run_dev(options: DevOptions) -> int:
         return asyncio.run(_DevServer(options).run())
     except WorkflowError as error:
         print(error.explain(), file=sys.stderr)
-        return FAILED
+        return USAGE if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:  # a second one, which forces
         return 130
 
