@@ -6,7 +6,7 @@ import os
 
 from hypothesis import settings
 
-for _name in [name for name in os.environ if name.startswith("WF_")]:
+for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
     del os.environ[_name]
 
 # Examples may be slow on a shared machine; a timing is never asserted. In CI the examples are the

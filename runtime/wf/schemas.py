@@ -15,16 +15,19 @@ from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
+from msgspec import inspect as types
 
 from wf.errors import ValidationError
 
-# The formats that msgspec and pydantic write. JSON Schema alone takes any text for them, and the
-# body would be the first to notice.
+# The formats that msgspec and pydantic write, and `_name_formats`. JSON Schema alone takes any text for
+# them, and the body would be the first to notice.
 _FORMATS = {
+    "byte": bytes,
     "date": date,
     "date-time": datetime,
     "decimal": Decimal,
     "duration": timedelta,
+    "partial-time": time,
     "time": time,
     "uuid": UUID,
 }
@@ -56,9 +59,90 @@ def describe_schema(schema: Any) -> dict[str, Any] | None:
     try:
         if _needs_pydantic(schema):
             return _adapter(schema).json_schema()  # type: ignore[no-any-return]
-        return msgspec.json.schema(schema)
+        return _describe(schema)
     except Exception:  # a type may have parts that JSON Schema has no word for; the type still checks
         return None
+
+
+def _describe(schema: Any) -> dict[str, Any]:
+    """Give what msgspec says of a type, with the formats that it leaves out."""
+    kind = types.type_info(schema)
+    classes: dict[Any, Any] = {}
+    _find_classes(kind, classes)
+    (described, *references), definitions = msgspec.json.schema_components(
+        [schema, *classes], ref_template="#/$defs/{name}"
+    )
+    _name_formats(described, kind)
+    for reference, found in zip(references, classes.values(), strict=True):
+        definition = definitions[reference["$ref"].rpartition("/")[2]]
+        items = definition.get("prefixItems", [])  # of a class that is written as an array; a tag comes first
+        parts = definition.get("properties") or dict(
+            zip([field.encode_name for field in found.fields], items[len(items) - len(found.fields) :], strict=True)
+        )
+        for field in found.fields:
+            _name_formats(parts[field.encode_name], field.type)
+    return {**described, "$defs": definitions} if definitions else described
+
+
+def _find_classes(kind: Any, found: dict[Any, Any]) -> None:
+    """Collect the classes with fields that a type is made of, each with what msgspec knows of it."""
+    match kind:
+        case types.Metadata():
+            _find_classes(kind.type, found)
+        case types.UnionType():
+            for part in kind.types:
+                _find_classes(part, found)
+        case types.CollectionType():
+            _find_classes(kind.item_type, found)
+        case types.TupleType():
+            for part in kind.item_types:
+                _find_classes(part, found)
+        case types.DictType():
+            _find_classes(kind.value_type, found)
+        case types.StructType() | types.DataclassType() | types.TypedDictType() | types.NamedTupleType():
+            if kind.cls not in found:
+                found[kind.cls] = kind
+                for field in kind.fields:
+                    _find_classes(field.type, found)
+
+
+def _name_formats(node: dict[str, Any], kind: Any) -> None:
+    """Name the formats of bytes, and of times that need not have a zone, within one schema."""
+    match kind:
+        case types.Metadata():
+            _name_formats(node, kind.type)
+        case types.DateTimeType():
+            node.setdefault("format", "date-time")
+        case types.TimeType():
+            node.setdefault("format", "time")
+        case types.BytesType() | types.ByteArrayType():
+            node.setdefault("format", "byte")
+        case types.CollectionType() if "items" in node:
+            _name_formats(node["items"], kind.item_type)
+        case types.TupleType() if kind.item_types:
+            for part, its_kind in zip(node["prefixItems"], kind.item_types, strict=True):
+                _name_formats(part, its_kind)
+        case types.DictType() if "additionalProperties" in node:
+            _name_formats(node["additionalProperties"], kind.value_type)
+        case types.UnionType():  # msgspec lets a union have one text, one array and one object at most
+            for member in kind.types:
+                for option in node["anyOf"]:
+                    if option.get("type", "") == _json_type(member):
+                        _name_formats(option, member)
+
+
+def _json_type(kind: Any) -> str | None:
+    """Give the JSON type of what may hold a format."""
+    while isinstance(kind, types.Metadata):
+        kind = kind.type
+    match kind:
+        case types.DateTimeType() | types.TimeType() | types.BytesType() | types.ByteArrayType():
+            return "string"
+        case types.CollectionType() | types.TupleType():
+            return "array"
+        case types.DictType():
+            return "object"
+    return None
 
 
 def to_plain(payload: Any) -> Any:

@@ -38,8 +38,8 @@ class Attempt:
     """A running attempt; also what the step's own code reaches through `current_attempt`."""
 
     __slots__ = (
-        "_info", "_is_begun", "_started_at", "arguments", "attempt", "cancel_message", "is_parked", "is_unwanted",
-        "live", "log", "name", "number",
+        "_info", "_is_begun", "arguments", "attempt", "cancel_message", "is_parked", "is_unwanted",
+        "live", "log", "name", "number", "started_at",
         "state", "step", "task", "writers",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ class Attempt:
         self._is_begun = False
         self.is_parked = False  # it waits for another run or a stream, so a virtual clock may move
         self.attempt = state.attempt
-        self._started_at = state.attempt_started_at
+        self.started_at = state.attempt_started_at
         self._info: StepInfo | None = None
         context = live.worker.context.copy()
         context.run(current_attempt.set, self)
@@ -75,7 +75,7 @@ class Attempt:
                 step_name=self.name,
                 attempt=self.attempt,
                 step_started_at=from_instant(state.started_at),
-                attempt_started_at=from_instant(self._started_at),
+                attempt_started_at=from_instant(self.started_at),
             )
         return self._info
 
@@ -167,20 +167,21 @@ class Attempt:
                 raise
         except asyncio.CancelledError as error:
             # Cancelled from within (the step cancelled itself), by the body, or because we leave.
-            self._end()
+            self._end(error)
             if not live.is_lost and not live.worker.is_leaving:
                 live.attempt_failed(number, attempt, error, self.log.take(self), is_final=self.state.is_cancelled)
             live.worker.attempt_ended(live)
             return
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a step end the attempt only
-            self._end()
+            self._end(error)
             live.attempt_failed(number, attempt, _strip(error), self.log.take(self), is_final=is_final)
         else:
-            self._end()
+            self._end(None)
             live.attempt_succeeded(number, attempt, data, self.log.take(self))
         live.worker.attempt_ended(live)
 
-    def _end(self) -> None:
+    def _end(self, error: BaseException | None) -> None:
+        """Leave the run's attempts and give the slot back; `error` is how it ended, None for a result."""
         self.live.attempts.pop(self.number, None)
         self.live.worker.free_slot(self.step)
 

@@ -18,13 +18,15 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wf import chain, codec, events, ids
+from wf import codec, events, ids
 from wf.engine import commands
 from wf.engine.body import StepState
-from wf.engine.replay import Opened, Replay
+from wf.engine.fork import swap_id
+from wf.engine.replay import Opened
 from wf.errors import DecryptionError, FatalError, StepError
-from wf.records import End, decode_meta, encode_meta, open_event, open_message, seal_new_run
+from wf.records import End, Fork, decode_meta, encode_meta, open_message, seal_new_run
 from wf.registry import Workflow
+from wf.worker.opening import make_replay
 from wf.worker.tail import LogTail
 from wf.world import (
     Append,
@@ -63,7 +65,7 @@ class LiveRun:
         "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
     )  # fmt: skip
 
-    def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any]) -> None:
+    def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any], created: events.Event) -> None:
         self.worker = worker
         self.row = row
         self.run_id = row.run_id
@@ -80,19 +82,7 @@ class LiveRun:
         self.is_lost = False
         self.max_events = worker.limits.events
 
-        def start_body(arguments: dict[str, Any]) -> Any:
-            args, kwargs = workflow.signature.apply(arguments)
-            return workflow.func(*args, **kwargs)
-
-        self.replay = Replay(
-            run_id=row.run_id,
-            workflow_id=workflow.id,
-            start_body=start_body,
-            draw_token=ids.new_token,
-            payload_limit=worker.limits.payload,
-            seed_id=row.forked_from,
-            url=worker.page_url(row.run_id),
-        )
+        self.replay = make_replay(row, workflow, created, payload_limit=worker.limits.payload)
 
     @property
     def is_idle(self) -> bool:
@@ -101,30 +91,45 @@ class LiveRun:
 
     # -- taking over
 
-    def open_log(self, claimed_events: list[events.Event]) -> list[Opened]:
-        """Verify a whole log against the chain and the run's row, and open its payloads."""
-        head = chain.verify(claimed_events, self.run_id)
-        last = claimed_events[-1].seq if claimed_events else 0
-        row, key = self.row, self.tail.key
-        if last != row.seq or head != row.head:
-            raise DecryptionError(self.run_id, row.seq, "log", "the log does not end where the run says it does")
-        if not key.check_mac(row.seq, row.head, row.mac):
-            raise DecryptionError(self.run_id, row.seq, "log", "the head of the log is not authentic")
-        return [(event, open_event(key, event)) for event in claimed_events]
+    def inherit(self, created: Opened, history: list[Opened], fork: Fork) -> None:
+        """Begin as a fork: the history becomes this run's own, in its first append.
 
-    def recover(self, log: list[Opened]) -> None:
-        """Bring the body to where the log ends, and take up what was under way."""
-        self.replay.replay(log)
-        self.tail.at = log[-1][0].at if log else 0
+        `history` is what `engine.fork.take_history` gave of the other run's log, with its payloads.
+        """
+        self._touch()
+        at = self.worker.clock.now_us()
+        note = self.tail.add(at, events.RUN_FORKED, None, fork.run_id, None, encode_meta({"seq": fork.seq}))
+        log = [created, (note, None)]
+        self.tail.at = 0  # the history is older, and keeps its times: a body's `now()` is among them
+        for event, data in history:
+            data = swap_id(data, fork.run_id, self.run_id)
+            own = self.tail.add(event.at, event.type, event.correlation_id, event.name, event.attempt, event.meta, data)
+            log.append((own, data))
+            if event.type == events.RUN_STARTED:
+                self.tail.add_effect(StartRun(at))
+        self.recover(log, is_inherited=True)
+
+    def recover(self, log: list[Opened], *, is_inherited: bool = False) -> None:
+        """Bring the body to where the log ends, and take up what was under way.
+
+        An inherited history ends before the calls of its last delivery: the body has made them now,
+        and they become events as any others.
+        """
+        self.replay.replay(log, is_open_ended=is_inherited)
+        self.tail.at = max(self.tail.at, log[-1][0].at) if log else 0
         if not self.replay.is_started or self.replay.is_ended:
+            self._process_commands()
             return
         body = self.replay.body
+        fresh = {command.correlation_id for command in self.replay.commands}
+        if is_inherited:
+            self._take_up_the_world(log, fresh)
         for number, wait in body.waits.items():
-            self.worker.add_timer(wait.due_at, self, number)
+            if number not in fresh:
+                self.worker.add_timer(wait.due_at, self, number)
         if self.workflow.timeout_us is not None and not self.replay.timed_out:
-            started = next(event.at for event, _ in log if event.type == events.RUN_STARTED)
-            self.worker.add_timer(started + self.workflow.timeout_us, self, 0)
-        for number in sorted(body.steps):
+            self.worker.add_timer(self._find_deadline(log), self, 0)
+        for number in sorted(body.steps.keys() - fresh):
             state = body.steps[number]
             if state.due_at is not None:
                 self.worker.add_timer(state.due_at, self, number)
@@ -133,6 +138,32 @@ class LiveRun:
             elif state.step.concurrency is None:
                 self._want_slot(state)
         self._process_commands()
+
+    def _find_deadline(self, log: list[Opened]) -> int:
+        """When the run's own timeout is over; a fork's counts from the fork."""
+        begun = [event.at for event, _ in log if event.type in (events.RUN_STARTED, events.RUN_FORKED)]
+        return max(begun) + (self.workflow.timeout_us or 0)
+
+    def _take_up_the_world(self, log: list[Opened], fresh: set[int | None]) -> None:
+        """Tell the world what an inherited body waits for: of its history it knows nothing yet."""
+        body, tail = self.replay.body, self.tail
+        if self.workflow.timeout_us is not None:
+            tail.add_effect(PutWait(0, "run", self._find_deadline(log)))
+        for number, wait in body.waits.items():
+            if number not in fresh:
+                tail.add_effect(PutWait(number, wait.kind, wait.due_at))
+        for event, _ in log:
+            hook = body.hooks.get(event.correlation_id or 0) if event.type == events.HOOK_CREATED else None
+            if hook is not None and not hook.is_disposed and hook.conflict is None:
+                tail.add_effect(PutHook(hook.correlation_id, ids.hash_token(hook.token), event.seq, hook.kind))
+        for number, child in body.children.items():
+            if number not in fresh and not child.future.done():
+                tail.add_effect(WatchRun(number, child.run_id))
+        for number, state in body.steps.items():
+            if number not in fresh and state.step.concurrency is not None:
+                tail.add_effect(RequestLock(number, STEP_LOCK + state.step.id, state.step.concurrency))
+        if body.attributes:
+            tail.add_effect(SetAttributes(dict(body.attributes)))
 
     def _attempt_was_lost(self, state: StepState) -> None:
         """An attempt began in a process that is gone: it counts, and the next begins at once."""
@@ -145,7 +176,8 @@ class LiveRun:
 
     def start(self) -> None:
         """Run the body for the first time."""
-        event = self._add(events.RUN_STARTED)
+        url = self.worker.page_url(self.run_id)  # recorded: a replay may run behind another port
+        event = self._add(events.RUN_STARTED, meta=encode_meta({"url": url}) if url else None)
         self.tail.add_effect(StartRun(event.at))
         if self.workflow.timeout_us is not None:
             due_at = event.at + self.workflow.timeout_us
@@ -262,6 +294,10 @@ class LiveRun:
     ) -> None:
         self.is_ended = True
         self.tail.add_effect(EndRun(status, event.at, event.seq, error_code, continued))
+        tracing = self.worker.tracing
+        if tracing is not None:
+            started_at = self.replay.body.info.started_at if self.replay.is_started else None
+            self.answers.append(lambda: tracing.run_ended(self.row, event, status, started_at))
         if continued is None:
             end = End(self.run_id, status, error_code, data)
             self.answers.append(lambda: self.worker.session.note_end(end))

@@ -1,7 +1,8 @@
 """Logs: what an attempt prints and logs, kept per attempt, and still shown where it went before.
 
 `capture()` puts a tee in front of `sys.stdout` and `sys.stderr` and a handler on the root logger,
-once in a process, while any worker is open. Outside an attempt both pass everything through.
+once in a process, while any worker is open. Outside an attempt both pass everything through, and where
+nobody has configured logging, the handler shows what Python would have shown without it.
 Lines are kept per attempt up to a bound, and sealed when they are handed to the world.
 """
 
@@ -76,12 +77,12 @@ class AttemptLog:
         if self._dropped:
             lines.append(LogLine(lines[-1].at, "stderr", f"… {self._dropped} more lines were not kept"))
         number, count = attempt.number, attempt.attempt
-        data = msgspec.json.encode([[line.at, line.source, _printable(line.text)] for line in lines])
+        data = msgspec.json.encode([[line.at, line.source, printable(line.text)] for line in lines])
         payload = attempt.live.tail.key.seal(f"log:{number}:{count}:0", "log", codec.pack(data))
         return [PutLog(number, count, 0, lines[0].at, payload)]
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace lone surrogates, which JSON text cannot hold."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
@@ -119,13 +120,35 @@ class _Tee:
 class _Handler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         attempt = current_attempt.get()
+        # Where nobody has configured logging, Python shows warnings, but not once there is a handler.
+        last = logging.lastResort
+        is_shown = last is not None and record.levelno >= last.level and _is_alone(record.name)
+        if attempt is None and not is_shown:
+            return
+        try:
+            text = self.format(record)
+        except Exception as error:  # a broken format string is the user's, the run goes on
+            text = f"{record.msg!r} (could not be formatted: {error})"
         if attempt is not None:
-            try:
-                text = self.format(record)
-            except Exception as error:  # a broken format string is the user's, the run goes on
-                text = f"{record.msg!r} (could not be formatted: {error})"
             for line in text.split("\n"):
                 attempt.log.add(f"logging:{record.levelname}", line)
+        if is_shown:
+            stream = sys.stderr._inner if isinstance(sys.stderr, _Tee) else sys.stderr
+            try:
+                if stream is not None:
+                    stream.write(printable(text) + "\n")
+            except Exception:  # it is closed, or a pipe that nobody reads
+                self.handleError(record)
+
+
+def _is_alone(name: str) -> bool:
+    """Tell whether no handler but ours gets the records of a logger."""
+    logger: logging.Logger | None = logging.getLogger(name)
+    while logger is not None:
+        if any(handler is not _handler for handler in logger.handlers):
+            return False
+        logger = logger.parent if logger.propagate else None
+    return True
 
 
 _guard = threading.Lock()  # guards _users and what is installed

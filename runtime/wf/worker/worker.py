@@ -26,6 +26,8 @@ from typing import Any
 
 from wf import codec, events, registry
 from wf.context import current_attempt, current_body
+from wf.engine.fork import take_history
+from wf.engine.replay import Opened
 from wf.errors import (
     DecryptionError,
     NondeterminismError,
@@ -35,17 +37,18 @@ from wf.errors import (
     WorldError,
 )
 from wf.ids import new_ulid
-from wf.records import End, decode_meta, encode_meta, find_last, open_message, read_end
+from wf.records import End, Fork, decode_meta, encode_meta, find_last, open_message, read_end, read_fork
 from wf.registry import Step
 from wf.session import Session
 from wf.worker import collector, guard, logs
 from wf.worker.attempts import Attempt
+from wf.worker.attention import describe_trouble, explain, find_missing_step
 from wf.worker.live import LiveRun, Taken
+from wf.worker.opening import open_log, read_whole_log
 from wf.worker.tail import LogTail
-from wf.worker.tracing import Tracing, open_tracing
+from wf.worker.tracing import Tracing, open_tracing, quiet_context
 from wf.world import (
     LEASE_SECONDS,
-    Attention,
     Claimed,
     EndRun,
     InboxMessage,
@@ -102,6 +105,7 @@ class Worker:
         self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"
         self._is_capturing = is_capturing
         self._runs: dict[str, LiveRun] = {}
+        self._leaving: set[str] = set()  # runs that are handed over as soon as that is possible
         self._active: set[str] = set()
         self._resting: dict[str, LiveRun] = {}  # in order of when they came to rest
         self._free_slots = concurrency
@@ -140,7 +144,7 @@ class Worker:
         if self._is_capturing:
             logs.capture()
         self.tracing = open_tracing()
-        quiet = self.tracing.quiet(copy_context()) if self.tracing is not None else None
+        quiet = quiet_context()
         self._is_open = True
         self._tasks = [
             self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}", context=quiet)
@@ -159,6 +163,14 @@ class Worker:
         self.deployments = deployments
         await self.announce()
         self._claim_bell.set()
+
+    def hand_over(self, run_ids: Sequence[str]) -> None:
+        """Give runs back as soon as no attempt of theirs is under way: they are pegged elsewhere now."""
+        for run_id in run_ids:
+            run = self._runs.get(run_id)
+            if run is not None:
+                self._leaving.add(run_id)
+                self._hand_over(run)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """Stop claiming, give attempts in flight the grace period, commit, give the leases back.
@@ -195,12 +207,12 @@ class Worker:
             logs.stop_capture()
         guard.uninstall()
         collector.restore()
-        if self.tracing is not None:
-            await self.tracing.close()
         try:
             await self.world.close_worker(self.worker_id)
         except WorldError as error:
             log.warning("the leases could not be given back, they expire: %s", error)
+        if self.tracing is not None:
+            await self.tracing.close()
 
     async def _settle(self) -> None:
         """Wait until what the ended attempts left is committed, or the world refuses it."""
@@ -325,7 +337,7 @@ class Worker:
                 continue
             for answer in answers:
                 answer()
-            if not self._is_open:
+            if not self._is_open or run.run_id in self._leaving:
                 self._hand_over(run)
             elif run.is_idle:
                 self._rest(run)
@@ -388,14 +400,15 @@ class Worker:
             del self._runs[run.run_id]
         self._resting.pop(run.run_id, None)
         self._active.discard(run.run_id)
+        self._leaving.discard(run.run_id)
         run.lose()
 
     def attempt_ended(self, run: LiveRun) -> None:
         if not run.is_dirty and run.is_idle and not run.is_lost:
-            if self._is_open:
-                self._rest(run)
-            else:
+            if not self._is_open or run.run_id in self._leaving:
                 self._hand_over(run)
+            else:
+                self._rest(run)
 
     # -- slots
 
@@ -531,17 +544,17 @@ class Worker:
         stale = self._runs.get(row.run_id)
         if stale is not None:
             self._forget(stale)
-        run = LiveRun(self, row, workflow)
+        run = LiveRun(self, row, workflow, claimed.events[0])
         self._runs[row.run_id] = run
+        log_events = claimed.events
         try:
-            log_events = claimed.events
-            while log_events and log_events[-1].seq < row.seq:
-                more = await self.world.read_events(row.run_id, log_events[-1].seq, 2000)
-                if not more:
-                    break
-                log_events = log_events + more
-            opened = run.open_log(log_events)
-            run.recover(opened)
+            log_events = await read_whole_log(self.world, row, claimed.events)
+            opened = open_log(row, run.tail.key, log_events)
+            fork = read_fork(log_events[0]) if row.forked_from and row.seq == 1 else None
+            if fork is not None:
+                run.inherit(opened[0], await self._read_history(fork), fork)
+            else:
+                run.recover(opened)
             if not run.replay.is_started:
                 run.start()
         except DecryptionError as error:
@@ -567,6 +580,16 @@ class Worker:
             self._rest(run)
         elif not run.is_lost:
             self._active.add(run.run_id)
+
+    async def _read_history(self, fork: Fork) -> list[Opened]:
+        """Read and verify the part of another run's log that a fork goes on from."""
+        row = await self.world.get_run(fork.run_id)
+        if row is None:
+            raise RunNotFoundError(fork.run_id)
+        opened = open_log(row, self.keyring.run(fork.run_id), await read_whole_log(self.world, row))
+        payloads = {event.seq: data for event, data in opened}
+        history = take_history([event for event, _ in opened], fork.seq)
+        return [(event, payloads[event.seq]) for event in history]
 
     async def _end_without_body(self, claimed: Claimed) -> None:
         """End a run whose body never ran, or cannot run here, without its code."""
@@ -684,29 +707,6 @@ def is_final(message: InboxMessage) -> bool:
     return message.kind == "terminate" or (message.kind == "cancel" and "force" in decode_meta(message.meta))
 
 
-def describe_trouble(error: Exception) -> Attention:
-    """Turn an error that stops a run, but does not fail it, into its attention."""
-    if isinstance(error, NondeterminismError):
-        return Attention("NONDETERMINISM", str(error), error.seq, error.recorded, error.actual, error.where)
-    if isinstance(error, DecryptionError):
-        return Attention("DECRYPTION", str(error), error.seq, error.field, error.reason or None, None)
-    if isinstance(error, NotRegisteredError):
-        return Attention("NOT_REGISTERED", str(error), None, error.name, ", ".join(error.matches) or None, error.where)
-    return Attention("NOT_REGISTERED", str(error))
-
-
-def find_missing_step(error: NondeterminismError, log: Sequence[events.Event]) -> NotRegisteredError | None:
-    """Say so when code and log disagree because the recorded step is registered nowhere any more."""
-    recorded = next((event for event in log if event.seq == error.seq), None)
-    if recorded is None or recorded.type != events.STEP_CREATED or recorded.name is None:
-        return None
-    if registry.find_step(recorded.name) is not None:
-        return None
-    missing = NotRegisteredError("step", recorded.name, [step.id for step in registry.list_steps()])
-    missing.where = error.where
-    return missing
-
-
 def _leave_run() -> None:
     current_body.set(None)
     current_attempt.set(None)
@@ -717,8 +717,3 @@ def _task_maker(loop: asyncio.AbstractEventLoop) -> Callable[..., asyncio.Task[N
     if loop.get_task_factory() is None and not loop.get_debug():
         return functools.partial(asyncio.Task, loop=loop)
     return loop.create_task
-
-
-def explain(error: Exception) -> str:
-    render = getattr(error, "explain", None)
-    return render() if render else str(error)

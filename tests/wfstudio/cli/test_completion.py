@@ -1,0 +1,81 @@
+"""Completion: as a shell asks for it, and silent whatever is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.wfstudio.cli.conftest import World
+from wfstudio.cli.app import main
+
+
+@pytest.fixture
+def complete(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Complete the last word of a line, as bash asks for it."""
+
+    def ask(line: str) -> list[str]:
+        monkeypatch.setenv("_WF_COMPLETE", "complete_bash")
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([])
+        assert end.value.code == 0
+        out, err = capsys.readouterr()
+        assert err == ""
+        return out.split()
+
+    return ask
+
+
+def test_commands_are_completed_without_loading_them() -> None:
+    program = (
+        "import sys; from wfstudio.cli.app import main\n"
+        "try: main([])\n"
+        "except SystemExit: print(*sorted(set(sys.modules) & {'wf', 'msgspec', 'asyncio'}), file=sys.stderr)"
+    )
+    environ = {"_WF_COMPLETE": "complete_bash", "COMP_WORDS": "wf in", "COMP_CWORD": "1"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("inspect\n", "\n")
+
+
+def test_runs_workflows_and_tokens_come_from_the_world(complete, world: World) -> None:
+    at = f"--world {world.url}"
+    assert complete(f"wf inspect {at} run {world.completed[:-3]}") == [world.completed]
+    assert set(complete(f"wf logs {at} wrun_")) >= {world.completed, world.waiting}
+    assert complete(f"wf cancel {at} {world.waiting[:-2]}") == [world.waiting]
+    assert complete(f"wf resume {at} si") == ["site:docs"]
+    assert complete(f"wf start {at} studio.gr") == ["studio.greet"]
+    assert complete(f"wf inspect {at} --workflow gre") == ["greet"]
+
+
+def test_kinds_statuses_and_options_are_completed(complete, project: Path) -> None:
+    assert complete("wf inspect ev") == ["events"]
+    assert complete("wf inspect --status fa") == ["failed"]
+    assert complete("wf inspect --sin") == ["--since"]
+    assert complete("wf keys ro") == ["rotate"]
+
+
+@pytest.mark.parametrize("line", ["wf logs wrun_", "wf resume to", "wf start gr", "wf inspect run w", "wf nothing x"])
+def test_without_a_world_there_is_nothing_to_offer_and_nothing_is_made(line: str, complete, project: Path) -> None:
+    before = sorted(project.iterdir())
+    assert complete(line) == []
+    assert sorted(project.iterdir()) == before
+
+
+@pytest.mark.parametrize("url", ["sqlite:///pyproject.toml", "nonsense", "postgresql://nobody@nowhere/x"])
+def test_a_world_that_cannot_be_used_is_silent(url: str, complete, project: Path) -> None:
+    assert complete(f"wf logs --world {url} w") == []
+
+
+def test_the_script_for_a_shell_can_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wfstudio", "--show-completion"],
+        env={"SHELL": "/bin/bash", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == "" or "not supported" in done.stderr

@@ -1,0 +1,94 @@
+"""Timelines: hand-written traces, and the lines that they are drawn as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wfstudio.cli.timeline import draw_timeline
+from wfstudio.cli.widths import cell_width
+from wfstudio.core.traces import Segment, Span, Trace
+
+
+def span(id: str, name: str, *parts: tuple[Any, ...], kind: str = "step", status: str = "completed") -> Span:
+    segments = [
+        Segment(kind=part[0], start_ms=part[1], end_ms=part[2], outcome=part[3] if len(part) > 3 else None)
+        for part in parts
+    ]
+    attempts = sum(part.kind == "running" for part in segments)
+    return Span(
+        id=id, kind=kind, name=name, status=status, seq=1, at="2026-01-01T00:00:00.000000Z",
+        start_ms=segments[0].start_ms, end_ms=segments[-1].end_ms, segments=segments, attempts=attempts,
+    )  # fmt: skip
+
+
+def trace(*spans: Span) -> Trace:
+    return Trace(
+        run_id="wrun_1", workflow="shop:order", status="completed", seq=9, at="2026-01-01T00:00:00.000000Z",
+        end_ms=spans[0].end_ms, spans=list(spans), markers=[],
+    )  # fmt: skip
+
+
+ORDER = trace(
+    span("run", "shop:order", ("queued", 0, 100), ("running", 100, 1000), kind="run"),
+    span(
+        "1", "shop:charge",
+        ("running", 100, 300, "failed"), ("retry_wait", 300, 500), ("running", 500, 600, "completed"),
+    ),
+    span("2", "sleep", ("waiting", 600, 900), kind="sleep"),
+    span("3", "shop:Approval", ("waiting", 600, 800), ("open", 800, 1000), kind="hook", status="received"),
+)  # fmt: skip
+
+
+def test_a_timeline_has_a_line_for_every_span_on_one_axis(make_terminal) -> None:
+    assert draw_timeline(make_terminal(80, NO_COLOR="1"), ORDER, 1000) == [
+        "                 0                         500 ms                  1 s",
+        "✓ order          ░░░░░████████████████████████████████████████████████       1 s",
+        "✓ charge x2           ▓▓▓▓▓▓▓▓▓▓▓┄┄┄┄┄┄┄┄┄┄██████                         500 ms",
+        "✓ sleep                                         ─────────────────         300 ms",
+        "✓ hook Approval                                 ───────────╌╌╌╌╌╌╌╌╌╌╌    400 ms",
+        "  ░ queued  █ running  ┄ waits to retry  ─ waiting  ╌ had a payload",
+        "  ▓ failed attempt",
+    ]
+
+
+def test_a_terminal_without_unicode_gets_plain_signs(make_terminal) -> None:
+    lines = draw_timeline(make_terminal(60, encoding="ascii", NO_COLOR="1"), ORDER, 1000)
+    assert all(line.isascii() for line in lines)
+    assert lines[2].startswith("+ charge x2")
+    assert "xxx" in lines[2]
+    assert "~~~" in lines[2]
+
+
+def test_no_line_is_wider_than_the_terminal(make_terminal) -> None:
+    long = trace(*ORDER.spans, span("4", "shop:" + "日本" * 40, ("running", 0, 1000)))
+    for width in (40, 80, 81, 132, 200):
+        lines = draw_timeline(make_terminal(width, NO_COLOR="1"), long, 1000)
+        assert max(cell_width(line) for line in lines) <= width
+        assert len({cell_width(line) for line in lines[1:6]}) == 1, "durations end in one column"
+
+
+def test_an_attempt_of_no_length_still_shows(make_terminal) -> None:
+    day = 86_400_000
+    drawn = trace(
+        span("run", "shop:order", ("running", 0, day), kind="run"), span("1", "blink", ("running", day - 1, day - 0.5))
+    )
+    assert "█" in draw_timeline(make_terminal(80, NO_COLOR="1"), drawn, day)[2]
+
+
+def test_what_has_not_ended_reaches_to_now(make_terminal) -> None:
+    drawn = trace(span("run", "shop:order", ("running", 0, None), kind="run", status="running"))
+    line = draw_timeline(make_terminal(80, NO_COLOR="1"), drawn, 2_000)[1]
+    assert line.endswith("2 s")
+    assert line.startswith("● order")
+
+
+def test_a_run_of_many_spans_says_how_many_it_left_out(make_terminal) -> None:
+    many = trace(ORDER.spans[0], *(span(str(n), f"step_{n}", ("running", 0, 10)) for n in range(1, 50)))
+    lines = draw_timeline(make_terminal(NO_COLOR="1"), many, 1000, limit=10)
+    assert len(lines) == 1 + 10 + 1 + 1
+    assert lines[11] == "… 40 more spans; --limit draws more of them"
+
+
+def test_names_from_users_are_escaped(make_terminal) -> None:
+    hostile = trace(span("run", "shop:\x1b[2Jorder", ("running", 0, 10), kind="run"))
+    assert "\x1b" not in "".join(draw_timeline(make_terminal(NO_COLOR="1"), hostile, 10))

@@ -1,0 +1,171 @@
+"""The `wf` command: which commands there are, and how every one of them ends.
+
+A command is named here and lives in a module of its own, which is imported when it is called. Until
+then a stand-in with its name and its line of help is all there is of it, so `wf --help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple, cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
+
+import wfstudio
+from wfstudio.cli.misuse import Misuse, suggest
+from wfstudio.cli.terminal import printable_lines, words
+
+FAILED: Final = 1
+USAGE: Final = 2
+_NAMES: Final = ("wf", "wfstudio")
+
+
+class Entry(NamedTuple):
+    """A command: where it is defined (`module:function`, in this package) and its line of help."""
+
+    place: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, dict[str, Entry]]] = {
+    "Develop": {
+        "dev": Entry("dev:dev", "Serve the studio and run the project's workflows, with hot reload."),
+        "run": Entry("run:run", "Run one workflow in this process and print its result."),
+    },
+    "Runs": {
+        "start": Entry("start:start", "Start a run; a worker of the world carries it out."),
+        "inspect": Entry("inspect:inspect", "Show runs, steps, events, hooks and whatever else the world holds."),
+        "hooks": Entry("hooks:hooks", "List the hooks that wait for a payload."),
+        "resume": Entry("hooks:resume", "Send a payload to a hook."),
+        "cancel": Entry("control:cancel", "Cancel runs."),
+        "wake": Entry("control:wake", "End the pending sleeps of runs."),
+        "retry": Entry("control:retry", "Try failed runs again, from where they failed."),
+        "logs": Entry("tail:logs", "Show what the steps of a run printed."),
+        "stream": Entry("tail:stream", "Show what a run writes to a stream."),
+    },
+    "Operate": {
+        "worker": Entry("worker:worker", "Run the project's workflows until told to stop."),
+        "serve": Entry("serve:serve", "A worker with HTTP API and webhooks, for production."),
+        "doctor": Entry("doctor:doctor", "Check this machine, the project and its world."),
+        "keys": Entry("keys:keys", "List the keys of the world, or put a fresh one in front."),
+    },
+}
+
+
+class Commands(TyperGroup):
+    """The group of all commands. Its own are stand-ins; `resolve_command` gives the real one."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for entries in COMMANDS.values():
+            for name, entry in entries.items():
+                self.add_command(TyperCommand(name, help=entry.summary, short_help=entry.summary))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        word = args[0]
+        if word not in self.commands and not word.startswith("-") and not ctx.resilient_parsing:
+            raise Misuse(
+                f"there is no command {word!r:.80}", hint=suggest(word, self.commands) or "`wf --help` lists them"
+            )
+        name, standin, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name is not None and standin is not None else None, rest
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        longest = max(len(name) for name in self.commands)
+        for title, entries in COMMANDS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(longest), entry.summary) for name, entry in entries.items()])
+
+
+def load_command(name: str) -> Any:
+    """Import a command and give it as typer has it."""
+    entry = next(entries[name] for entries in COMMANDS.values() if name in entries)
+    module, _, function = entry.place.partition(":")
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    settings = {**_HELP, "ignore_unknown_options": name in _TAKE_VALUES}
+    single.command(name, short_help=entry.summary, context_settings=settings)(
+        getattr(import_module(f"wfstudio.cli.{module}"), function)
+    )
+    return typer.main.get_command(single)
+
+
+_TAKE_VALUES: Final = ("run", "start", "resume")
+"""Commands whose arguments are JSON, which may begin with a minus."""
+
+_HELP: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+app: Final = typer.Typer(
+    cls=Commands,
+    rich_markup_mode=None,
+    context_settings=dict(_HELP),
+    epilog="`wf COMMAND --help` says more about a command; docs/cli.md about all of them.",
+)
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"wf {wfstudio.__version__} (Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
+@app.callback()
+def wf(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version and stop.")
+    ] = False,
+) -> None:
+    """Durable workflows in plain Python: develop, run and look into them."""
+
+
+# -- how a command ends -------------------------------------------------------------------------
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Carry out a command line and give its exit code: 1 it failed, 2 it is wrong, 130 it was interrupted."""
+    given = sys.argv[1:] if argv is None else argv
+    program = Path(sys.argv[0]).name
+    command = cast(Commands, typer.main.get_command(app))
+    try:
+        code = command.main(
+            given or ["--help"], prog_name=program if program in _NAMES else _NAMES[0], standalone_mode=False
+        )
+    except TyperException as error:
+        return _explain_misuse(error, next((word for word in given if word in command.commands), ""))
+    except typer.Abort:
+        words().print("aborted; nothing was done")
+        return FAILED
+    except Exception as error:
+        return _explain(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explain_misuse(error: TyperException, name: str) -> int:
+    text = error.format_message().rstrip(".")
+    text = text[:1].lower() + text[1:]
+    possible = getattr(error, "possibilities", None)
+    hint = getattr(error, "hint", None)
+    if possible and not hint:
+        text = text.partition(" (Possible options")[0]
+        hint = "did you mean " + " or ".join(f"`{option}`" for option in sorted(possible)) + "?"
+    lines = [text]
+    if hint:
+        lines.append(f"  fix: {hint}")
+    lines.append(f"  more: wf {name} --help" if name else "  more: wf --help")
+    words().print(printable_lines("\n".join(lines)))
+    return error.exit_code
+
+
+def _explain(error: Exception) -> int:
+    """Show an error that ends a command. What knows to explain itself does; anything else is a bug of ours."""
+    explain = getattr(error, "explain", None)
+    if callable(explain):
+        words().print(printable_lines(explain()))
+    else:
+        words().print(printable_lines("".join(traceback.format_exception(error)).rstrip()))
+        words().print("this is a bug in wf; what it did before is in the world, and nothing of it is lost")
+    return USAGE if getattr(error, "slug", None) == "usage" else FAILED

@@ -1,0 +1,193 @@
+"""`wf cancel`, `wf wake`, `wf retry`: act on runs, named or chosen by the filters of `wf inspect`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from wf.errors import WorkflowError
+from wfstudio.cli import parameters
+from wfstudio.cli.connection import carry_out, find_run, open_client
+from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.terminal import printable_lines, results, words
+from wfstudio.core.client import Client
+from wfstudio.core.views import RunQuery, RunView
+
+FAILED: Final = 1
+_PAGE: Final = 1_000
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+Act = Callable[[Client, str], Awaitable[Any]]
+"""Does it to one run and gives what `--json` prints of it."""
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """What to do to which runs. `verb` is for the question, `done` for the answer: a line of a result."""
+
+    verb: str
+    act: Act
+    done: Callable[[Any], str]
+    runs: list[str]
+    query: RunQuery
+    is_chosen: bool
+    is_sure: bool
+    is_json: bool
+    world: str | None
+
+
+def cancel(
+    runs: parameters.Runs = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the run.")
+    ] = None,
+    is_forced: Annotated[bool, typer.Option("--force", help="End them at once, without any clean-up.")] = False,
+    status: parameters.Status = None,
+    workflow: parameters.Workflow = None,
+    attributes: parameters.WithAttributes = None,
+    since: parameters.Since = None,
+    until: parameters.Until = None,
+    is_sure: Yes = False,
+    is_json: parameters.JsonLines = False,
+    world: parameters.World = None,
+) -> int:
+    """Cancel runs: those named, or all that the filters choose. A body may clean up; --force ends it at once.
+
+    Examples:
+
+        wf cancel wrun_01K3 --reason "wrong order"
+
+        wf cancel --workflow order --since 1h
+    """
+    query = parameters.read_query(status or ["pending,running"], workflow, attributes, since, until)
+
+    async def act(client: Client, run_id: str) -> RunView:
+        return await client.cancel(run_id, reason, force=is_forced)
+
+    is_chosen = any(option is not None for option in (status, workflow, attributes, since, until))
+    return _carry_out(Errand("cancel", act, _tell_cancel, runs or [], query, is_chosen, is_sure, is_json, world))
+
+
+def wake(
+    runs: parameters.Runs = None,
+    workflow: parameters.Workflow = None,
+    attributes: parameters.WithAttributes = None,
+    since: parameters.Since = None,
+    until: parameters.Until = None,
+    is_sure: Yes = False,
+    is_json: parameters.JsonLines = False,
+    world: parameters.World = None,
+) -> int:
+    """End the pending sleeps of runs early. Deadlines of timeouts stay."""
+    query = parameters.read_query(["running"], workflow, attributes, since, until)
+
+    async def act(client: Client, run_id: str) -> dict[str, Any]:
+        return {"id": run_id, "sleeps": await client.wake(run_id)}
+
+    def tell(woken: dict[str, Any]) -> str:
+        return f"{woken['id']}  {woken['sleeps']} {'sleep' if woken['sleeps'] == 1 else 'sleeps'} ended"
+
+    is_chosen = any(option is not None for option in (workflow, attributes, since, until))
+    return _carry_out(Errand("wake", act, tell, runs or [], query, is_chosen, is_sure, is_json, world))
+
+
+def retry(
+    runs: parameters.Runs = None,
+    status: parameters.Status = None,
+    workflow: parameters.Workflow = None,
+    attributes: parameters.WithAttributes = None,
+    since: parameters.Since = None,
+    until: parameters.Until = None,
+    is_sure: Yes = False,
+    is_json: parameters.JsonLines = False,
+    world: parameters.World = None,
+) -> int:
+    """Try failed runs again, each in a new run, with today's code. What completed keeps its result.
+
+    Examples:
+
+        wf retry wrun_01K3
+
+        wf retry --workflow shop:order --since 1h
+    """
+    query = parameters.read_query(status or ["failed"], workflow, attributes, since, until)
+
+    async def act(client: Client, run_id: str) -> RunView:
+        return await client.retry(run_id)
+
+    is_chosen = any(option is not None for option in (status, workflow, attributes, since, until))
+    return _carry_out(Errand("retry", act, _tell_retry, runs or [], query, is_chosen, is_sure, is_json, world))
+
+
+def _tell_cancel(run: RunView) -> str:
+    return f"{run.id}  {run.status if run.ended_at else 'is being cancelled'}"
+
+
+def _tell_retry(run: RunView) -> str:
+    return f"{run.forked_from}  goes on as {run.id}"
+
+
+# -- many runs ----------------------------------------------------------------------------------
+
+
+def _carry_out(errand: Errand) -> int:
+    if not errand.runs and not errand.is_chosen:
+        raise Misuse(f"name the runs to {errand.verb}, or choose them", hint="`--workflow NAME`, `--since 1h`, ...")
+    if errand.runs and errand.is_chosen:
+        raise Misuse("name the runs or choose them with filters, not both")
+    return carry_out(_act_on_all(errand))
+
+
+async def _act_on_all(errand: Errand) -> int:
+    async with open_client(errand.world) as client:
+        if errand.runs:
+            ids = [await find_run(client, text) for text in errand.runs]
+        else:
+            ids = await _choose(client, errand.query)
+            if not ids:
+                words().print("no run is like that; nothing was done")
+                return 0
+            if not errand.is_sure:
+                _ask(errand.verb, len(ids))
+        failures = 0
+        for run_id in dict.fromkeys(ids):
+            try:
+                done = await errand.act(client, run_id)
+            except WorkflowError as error:
+                if len(ids) == 1:
+                    raise
+                failures += 1
+                words().print(printable_lines(error.explain()))
+                continue
+            terminal = results()
+            if errand.is_json:
+                terminal.print_jsonl([done])
+            else:
+                terminal.print(errand.done(done))
+        return FAILED if failures else 0
+
+
+async def _choose(client: Client, query: RunQuery) -> list[str]:
+    """List all runs that a query finds: first all, then acted on, since acting changes what it finds."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = await client.list_runs(msgspec.structs.replace(query, limit=_PAGE, cursor=cursor))
+        found += [run.id for run in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def _ask(verb: str, count: int) -> None:
+    """Ask before acting on runs that nobody named. Where nobody can answer, `-y` is the answer."""
+    what = f"{count} run{'' if count == 1 else 's'}"
+    if not sys.stdin.isatty():
+        raise Misuse(f"this would {verb} {what}, and nobody can be asked", hint="say `-y`")
+    words().write(f"{verb} {what}? [y/N] ")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise typer.Abort

@@ -1,0 +1,247 @@
+"""`wf inspect`: look at whatever a world holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+import typer
+
+from wf.errors import RunNotFoundError
+from wf.events import ENDED
+from wfstudio.cli import parameters
+from wfstudio.cli.completion import complete_run
+from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
+from wfstudio.cli.details import MOST_LINES, draw_run, draw_step
+from wfstudio.cli.listings import LISTINGS, Listing, Page, Question, draw_page
+from wfstudio.cli.misuse import Misuse, suggest
+from wfstudio.cli.screen import look_again, redraw
+from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.core.client import Client
+from wfstudio.core.errors import NotFoundError
+from wfstudio.core.views import RunView, StepView
+
+KINDS: Final = (*LISTINGS, "run", "step")
+DEFAULT_LIMIT: Final = 50
+_OF_RUNS: Final = ("steps", "events", "hooks", "waits", "streams", "logs", "attributes")
+
+
+def complete_kind(ctx: typer.Context, incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)] or complete_run(ctx, incomplete)
+
+
+def inspect(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="KIND|RUN",
+            help=f"What to show: {', '.join(KINDS)}; or a run's id, for its timeline.",
+            autocompletion=complete_kind,
+        ),
+    ] = None,
+    id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="The run, or a beginning of its id; for `step` its id, `RUN:NUMBER`.",
+            autocompletion=complete_run,
+        ),
+    ] = None,
+    status: parameters.Status = None,
+    workflow: parameters.Workflow = None,
+    attributes: parameters.WithAttributes = None,
+    since: parameters.Since = None,
+    until: parameters.Until = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            metavar="N",
+            min=1,
+            max=10_000,
+            help="At most so many (default: 50; 200 lines of a timeline).",
+        ),
+    ] = None,
+    cursor: Annotated[
+        str | None, typer.Option("--cursor", metavar="CURSOR", help="Go on after the page before.")
+    ] = None,
+    is_watching: Annotated[bool, typer.Option("--watch", "-w", help="Show it again whenever it changes.")] = False,
+    is_url: Annotated[bool, typer.Option("--url", help="Print only where the studio shows it.")] = False,
+    is_locked: Annotated[bool, typer.Option("--locked", help="Do not decrypt: show no payload.")] = False,
+    is_json: parameters.Json = False,
+    is_jsonl: parameters.JsonLines = False,
+    world: parameters.World = None,
+) -> int:
+    """Show what a world holds: runs (the default), a run's timeline, steps, events, hooks and so on.
+
+    Examples:
+
+        wf inspect --status failed --since 1h
+
+        wf inspect wrun_01K3
+
+        wf inspect events wrun_01K3 --jsonl
+    """
+    query = parameters.read_query(status, workflow, attributes, since, until, limit or DEFAULT_LIMIT, cursor)
+    form = "json" if is_json else "jsonl" if is_jsonl else "text"
+
+    async def look() -> int:
+        async with open_client(world) as client:
+            subject = await _find_subject(client, kind, id)
+            if is_url:
+                results().print(_find_url(subject, world))
+                return 0
+            question = Question(name=subject.name, runs=query, is_locked=is_locked)
+            view = _View(client, subject, question, form, limit)
+            if is_watching:
+                await _watch(client, view)
+            else:
+                await view.show(results())
+            return 0
+
+    return carry_out(look())
+
+
+# -- what is meant ----------------------------------------------------------------------------------
+
+
+class _Subject:
+    """What to show: a kind of list with what narrows it, or one run or step."""
+
+    def __init__(self, kind: str, name: str | None = None) -> None:
+        self.kind = kind
+        self.name = name
+
+    @property
+    def listing(self) -> Listing | None:
+        return LISTINGS.get(self.kind)
+
+
+async def _find_subject(client: Client, kind: str | None, id: str | None) -> _Subject:
+    if kind is None:
+        return _Subject("runs")
+    if kind not in KINDS:
+        if id is not None:
+            raise Misuse(f"there is no kind {kind!r:.80}", hint=suggest(kind, KINDS) or f"known are {', '.join(KINDS)}")
+        try:
+            return _Subject("run", await find_run(client, kind))
+        except RunNotFoundError as error:
+            hint = suggest(kind, KINDS)
+            if hint is None:
+                raise
+            raise Misuse(f"{kind!r:.80} is no kind and no run", hint=hint) from error
+    if kind == "runs":
+        if id is not None:
+            return _Subject("run", await find_run(client, id))
+        return _Subject("runs")
+    if kind == "step":
+        run, colon, number = (id or "").rpartition(":")
+        if not colon or not number.isdecimal():
+            raise Misuse("name the step by its id, `RUN:NUMBER`", hint="`wf inspect steps RUN` lists them")
+        return _Subject("step", f"{await find_run(client, run)}:{number}")
+    if kind in _OF_RUNS and id is not None:
+        return _Subject(kind, await find_run(client, id))
+    if id is None and (kind == "run" or LISTINGS[kind].name == "RUN"):
+        raise Misuse(f"name the run: `wf inspect {kind} RUN`", hint="`wf inspect` lists the newest ones")
+    if kind == "run":
+        return _Subject("run", await find_run(client, id or ""))
+    return _Subject(kind, id)
+
+
+def _find_url(subject: _Subject, world: str | None) -> str:
+    server = find_server(settle(world))
+    if server is None:
+        raise NotFoundError("no studio runs beside this world", "start one with `wf dev`")
+    if subject.kind in ("run", "step", *_OF_RUNS) and subject.name is not None:
+        run, _, number = subject.name.rpartition(":") if subject.kind == "step" else (subject.name, "", "")
+        return f"{server.url}/runs/{run}" + (f"?step={number}" if number else "")
+    return f"{server.url}/{subject.kind}"
+
+
+# -- showing it -------------------------------------------------------------------------------------
+
+
+class _View:
+    """A subject, to be read and shown once or again and again."""
+
+    def __init__(self, client: Client, subject: _Subject, question: Question, form: str, limit: int | None) -> None:
+        self._client = client
+        self.subject = subject
+        self._question = question
+        self.form = form
+        self._limit = limit
+
+    async def show(self, terminal: Terminal) -> None:
+        """Read and print it."""
+        value = await self.read()
+        if self.form == "json":
+            terminal.print_json(value)
+        elif self.form == "jsonl":
+            terminal.print_jsonl(value.items if isinstance(value, Page) else [value])
+        else:
+            lines = await self.draw(terminal, value)
+            if isinstance(value, Page) and not value.items and self.subject.listing is not None:
+                words().print(self.subject.listing.empty)
+            elif lines:
+                terminal.print(*lines)
+
+    async def read(self) -> Any:
+        """Read what `--json` prints."""
+        name, is_locked = self.subject.name or "", self._question.is_locked
+        if self.subject.listing is not None:
+            return await self.subject.listing.read(self._client, self._question)
+        if self.subject.kind == "step":
+            return await _read_step(self._client, name)
+        return await self._client.get_run(name, is_locked=is_locked)
+
+    async def draw(self, terminal: Terminal, value: Any) -> list[str]:
+        """Give the lines that a reader sees."""
+        if self.subject.listing is not None:
+            return draw_page(terminal, self.subject.listing, value)
+        if isinstance(value, StepView):
+            return draw_step(terminal, value)
+        trace = await self._client.read_trace(value.id)
+        return draw_run(terminal, value, trace, self._limit or MOST_LINES)
+
+
+async def _read_step(client: Client, id: str) -> StepView:
+    for step in await client.list_steps(id.rpartition(":")[0]):
+        if step.id == id:
+            return step
+    raise NotFoundError(f"there is no step {printable(id)}", "`wf inspect steps RUN` lists them")
+
+
+async def _watch(client: Client, view: _View) -> None:
+    """Show it, and again whenever it changes; until interrupted, or until the run that is shown has ended."""
+    terminal = results()
+    if view.form == "text" and terminal.is_tty:
+
+        async def draw() -> tuple[list[str], bool]:
+            value = await view.read()
+            return await view.draw(terminal, value), _has_ended(value)
+
+        await redraw(terminal, draw, client.watch())
+        return
+    shown: dict[str, Any] = {}
+
+    async def print_new() -> bool:
+        value = await view.read()
+        items = value.items if isinstance(value, Page) else [value]
+        for item in reversed(items):  # lists are newest first, and what is printed stays above
+            key = str(getattr(item, "id", None) or getattr(item, "seq", None) or item)
+            if shown.get(key) != _timeless(item):
+                shown[key] = _timeless(item)
+                terminal.print_jsonl([item])
+        return _has_ended(value)
+
+    await look_again(print_new, client.watch())
+
+
+def _has_ended(value: Any) -> bool:
+    return isinstance(value, RunView) and value.status in ENDED
+
+
+def _timeless(item: Any) -> Any:
+    """Leave out what goes on with the clock, and is no change."""
+    return msgspec.structs.replace(item, duration_ms=None, queued_ms=0) if isinstance(item, RunView) else item

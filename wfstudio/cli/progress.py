@@ -1,0 +1,223 @@
+"""Progress: what a run does, shown while it runs.
+
+On a terminal it is a tree that is drawn again and again, in place; piped it is a line for whatever
+ended or came to rest. Both are made of the run's trace, which is read again now and then: the longer
+reading it takes, the less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from wf.errors import RunNotFoundError
+from wfstudio.cli.moments import show_ms
+from wfstudio.cli.terminal import Terminal, printable
+from wfstudio.cli.timeline import label_span, status_sign
+from wfstudio.cli.widths import cut
+from wfstudio.core.client import Client
+from wfstudio.core.traces import RUN_SPAN, Span, Trace
+from wfstudio.core.views import RunView
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+LOOK_SECONDS: Final = 0.1
+_LOAD: Final = 5
+"""Reading takes at most one part in so many of the time."""
+_DEEPEST: Final = 4
+_MOST_SPANS: Final = 1_000
+_SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
+_LONGEST_NAME: Final = 32
+_SHOWN: Final = ("step", "sleep", "hook", "lock", "child")
+_ENDED: Final = ("completed", "failed", "cancelled", "abandoned", "disposed", "conflict", "released")
+
+
+class Look(msgspec.Struct, frozen=True):
+    """A run as it was at one moment, with the traces of its children by their run ids."""
+
+    trace: Trace
+    reason: str | None
+    children: dict[str, Trace] = {}
+
+
+async def look_at(client: Client, run_id: str) -> Look:
+    """Read a run, and the children that it has, for a picture of it."""
+    trace = await client.read_trace(run_id)
+    run = await client.get_run(run_id)
+    children: dict[str, Trace] = {}
+    level = [trace]
+    for _ in range(_DEEPEST):
+        ids = [span.child_run_id for parent in level for span in parent.spans if span.kind == "child"]
+        level = []
+        for child_id in ids:
+            if child_id is None or child_id in children or len(children) >= _MOST_SPANS:
+                continue
+            try:
+                child = await client.read_trace(child_id)
+            except RunNotFoundError:  # its start is not committed yet
+                continue
+            children[child_id] = child
+            level.append(child)
+    return Look(trace, run.reason, children)
+
+
+async def see_through(client: Client, run_id: str, progress: Progress | None) -> RunView:
+    """Wait for the end of a run (and of those it continues as), and show it meanwhile.
+
+    Raises what `Client.wait_for_end` does, in a group.
+    """
+    async with asyncio.TaskGroup() as group:
+        following = None if progress is None else group.create_task(progress.follow(client, run_id))
+        view = await client.wait_for_end(run_id)
+        if following is not None:
+            following.cancel()
+    if progress is not None:
+        await progress.look(client, run_id)
+    return view
+
+
+def make_progress(terminal: Terminal) -> Progress:
+    """Give the progress that a terminal can show."""
+    return LiveProgress(terminal) if terminal.is_tty else Progress(terminal)
+
+
+class Progress:
+    """Follows one run. `follow` is to be cancelled when the run has ended."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._look: Look | None = None
+        self._told: dict[tuple[str, str], tuple[str, int]] = {}
+        self._reason: str | None = None
+
+    async def follow(self, client: Client, run_id: str) -> None:
+        """Look at the run and show what is new, until cancelled."""
+        while True:
+            began = time.perf_counter()
+            await self.look(client, run_id)
+            await asyncio.sleep(max(LOOK_SECONDS, _LOAD * (time.perf_counter() - began)))
+
+    async def look(self, client: Client, run_id: str) -> None:
+        """Look once."""
+        self._look = await look_at(client, run_id)
+        self.show(self._look)
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Take care of the terminal for the time of a block."""
+        yield
+
+    def show(self, look: Look) -> None:
+        """Tell in lines what ended or came to rest since the last look."""
+        for trace in (*reversed(look.children.values()), look.trace):  # a child's steps before the child
+            for span in trace.spans:
+                if span.kind not in _SHOWN:
+                    continue
+                key, state = (trace.run_id, span.id), (span.status, span.attempts)
+                if self._told.get(key) == state:
+                    continue
+                self._told[key] = state
+                line = _tell(span)
+                if line is not None:
+                    self._terminal.print(line)
+        if look.reason != self._reason:
+            self._reason = look.reason
+            if look.reason is not None:
+                self._terminal.print(printable(look.reason))
+
+
+def _tell(span: Span) -> str | None:
+    """Say in a line what became of a span; what only began is not worth one."""
+    if span.kind in ("step", "child") and span.status in _ENDED:
+        spent = show_ms((span.end_ms or span.start_ms) - span.start_ms)
+        tail = f" ({printable(span.error_type)})" if span.error_type else ""
+        verb = "" if span.kind == "step" else "child "
+        return f"{verb}{label_span(span).removeprefix('child ')} {span.status} in {spent}{tail}"
+    if span.status == "retrying":
+        tail = f" ({printable(span.error_type)})" if span.error_type else ""
+        return f"{label_span(span)} failed in attempt {span.attempts}{tail}; the next one at {span.due_at}"
+    return None
+
+
+class LiveProgress(Progress):
+    """Draws the run as a tree, in place, with what the steps print above it."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        from rich.console import Console  # nobody needs it who draws nothing
+        from rich.live import Live
+
+        super().__init__(terminal)
+        self._live = Live(
+            console=Console(file=terminal.stream, no_color=not terminal.has_colour, highlight=False),
+            auto_refresh=False,
+            get_renderable=self._render,
+            vertical_overflow="crop",
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        with self._live:
+            yield
+
+    async def follow(self, client: Client, run_id: str) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(super().follow(client, run_id))
+            while True:  # spinners and durations go on while nothing is new
+                self._live.refresh()
+                await asyncio.sleep(LOOK_SECONDS)
+
+    def show(self, look: Look) -> None:
+        self._live.refresh()
+
+    def _render(self) -> Text:
+        from rich.text import Text
+
+        if self._look is None:
+            return Text("")
+        height = self._live.console.height - 2
+        lines = draw_tree(self._terminal, self._look, time.time(), height)
+        return Text.from_ansi(self._terminal.to_encodable("\n".join(lines)), no_wrap=True, overflow="ellipsis")
+
+
+def draw_tree(terminal: Terminal, look: Look, now: float, height: int) -> list[str]:
+    """Draw a run, its calls and its children's as indented lines; at most `height` of them."""
+    lines = list(_draw_run(terminal, look, look.trace, now, 0))
+    if len(lines) > height > 2:  # the first says what runs, the last ones what it does
+        hidden = len(lines) - height + 1
+        lines = [lines[0], terminal.paint(f"  {terminal.ellipsis} {hidden} more", "dim"), *lines[hidden + 1 :]]
+    if look.reason is not None:
+        lines.append(terminal.paint(f"  {printable(look.reason)}", "yellow"))
+    return lines
+
+
+def _draw_run(terminal: Terminal, look: Look, trace: Trace, now: float, depth: int) -> Iterator[str]:
+    now_ms = now * 1000 - datetime.fromisoformat(trace.at).astimezone(UTC).timestamp() * 1000
+    for span in trace.spans:
+        if span.kind != RUN_SPAN and span.kind not in _SHOWN:
+            continue
+        if depth and span.kind == RUN_SPAN:
+            continue  # its parent's line names it
+        indent = "  " * (depth + (span.kind != RUN_SPAN))
+        spent = show_ms((max(now_ms, span.start_ms) if span.end_ms is None else span.end_ms) - span.start_ms)
+        name = cut(label_span(span), _LONGEST_NAME, terminal.ellipsis)
+        tail = terminal.paint(spent, "dim")
+        if span.error_type:
+            tail += f"  {terminal.paint(printable(span.error_type), 'red')}"
+        yield f"{indent}{_sign(terminal, span, now)} {name}  {tail}"
+        child = look.children.get(span.child_run_id or "")
+        if span.kind == "child" and child is not None:
+            yield from _draw_run(terminal, look, child, now, depth + 1)
+
+
+def _sign(terminal: Terminal, span: Span, now: float) -> str:
+    if span.status in _ENDED or span.status == "received":
+        return status_sign(terminal, span.status)
+    frames = _SPINNER[0 if terminal.is_unicode else 1]
+    return terminal.paint(frames[int(now * 10) % len(frames)], "cyan")

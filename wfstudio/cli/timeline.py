@@ -1,0 +1,154 @@
+"""Timelines: a trace as lines of text, one span a line, bars over a common axis.
+
+    draw_timeline(terminal, trace, now_ms)        pure but for what the terminal can show
+
+A cell of a bar stands for a stretch of time. It shows what fills most of it, except that an attempt
+always shows: a step of a millisecond in a run of a day is what one looks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from wfstudio.cli.moments import show_ms
+from wfstudio.cli.terminal import Terminal, printable
+from wfstudio.cli.widths import cell_width, fit
+from wfstudio.core.traces import Segment, Span, Trace
+
+NARROWEST: Final = 40
+_DURATION_WIDTH: Final = 8
+_LONGEST_NAME: Final = 32
+_SHORTEST_BAR: Final = 10
+
+_NAMED_BY_MODULE: Final = ("step", "operation", "child", "hook")
+_LOOKS: Final = {  # a segment's kind: sign, sign in ASCII, style
+    "queued": ("░", ".", "dim"),
+    "running": ("█", "#", "green"),
+    "retry_wait": ("┄", "~", "yellow"),
+    "waiting": ("─", "-", "blue"),
+    "open": ("╌", ":", "dim"),
+    "held": ("▒", "=", "magenta"),
+}
+_WORDS: Final = {
+    "queued": "queued",
+    "running": "running",
+    "retry_wait": "waits to retry",
+    "waiting": "waiting",
+    "open": "had a payload",
+    "held": "held",
+}
+_OUTCOMES: Final = {"failed": "red", "lost": "red", "cancelled": "yellow", "abandoned": "yellow"}
+_LOST: Final = ("▓", "x")
+_SIGNS: Final = {  # what a span's status is like, of those that a run can have
+    "completed": "completed", "received": "completed", "released": "completed", "disposed": "completed",
+    "failed": "failed", "conflict": "failed", "cancelled": "cancelled", "abandoned": "cancelled",
+    "queued": "pending", "pending": "pending",
+}  # fmt: skip
+
+
+def draw_timeline(terminal: Terminal, trace: Trace, now_ms: float, *, limit: int | None = None) -> list[str]:
+    """Draw the spans of a trace, at most `limit` of them. `now_ms` is where what has not ended reaches to."""
+    spans = trace.spans if limit is None else trace.spans[:limit]
+    end_ms = max([now_ms if span.end_ms is None else span.end_ms for span in trace.spans] + [0.001])
+    width = max(terminal.width, NARROWEST)
+    labels = [label_span(span) for span in spans]
+    name_width = min(max(cell_width(label) for label in labels), _LONGEST_NAME, max(12, width // 3))
+    bar_width = max(_SHORTEST_BAR, width - name_width - _DURATION_WIDTH - 6)
+    lines = [_draw_axis(terminal, name_width, bar_width, end_ms)]
+    for span, label in zip(spans, labels, strict=True):
+        sign = status_sign(terminal, span.status)
+        name = fit(label, name_width, terminal.ellipsis)
+        bar = _draw_bar(terminal, span, bar_width, end_ms, now_ms)
+        spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
+        lines.append(f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}")
+    if len(spans) < len(trace.spans):
+        more = f"{len(trace.spans) - len(spans)} more spans; --limit draws more of them"
+        lines.append(terminal.paint(f"{terminal.ellipsis} {more}", "dim"))
+    return [*lines, *_draw_legend(terminal, spans)]
+
+
+def label_span(span: Span) -> str:
+    """Name a span for a reader: a step by its short name, what was tried again with how often."""
+    if span.kind == "run":
+        return printable(span.name.rpartition(":")[2])
+    name = printable(span.name.rpartition(":")[2] if span.kind in _NAMED_BY_MODULE else span.name)
+    text = name if span.kind == "step" or name == span.kind else f"{span.kind} {name}"
+    return f"{text} x{span.attempts}" if span.attempts > 1 else text
+
+
+def status_sign(terminal: Terminal, status: str) -> str:
+    """Give the one sign that stands for a span's status."""
+    like = _SIGNS.get(status, "running")
+    return terminal.paint(terminal.sign(like), terminal.status_style(like))
+
+
+def _draw_axis(terminal: Terminal, name_width: int, bar_width: int, end_ms: float) -> str:
+    end = show_ms(end_ms)
+    middle = show_ms(end_ms / 2)
+    half = bar_width // 2
+    axis = f"{'0':<{half}}{middle}"
+    room = bar_width - len(axis) - len(end)
+    axis = f"{axis}{' ' * room}{end}" if room > 0 else f"{'0':<{bar_width - len(end)}}{end}"
+    return terminal.paint(f"  {' ' * name_width}  {axis}", "dim")
+
+
+def _draw_bar(terminal: Terminal, span: Span, width: int, end_ms: float, now_ms: float) -> str:
+    cells: list[Segment | None] = [None] * width
+    filled = [0.0] * width
+    scale = width / end_ms
+    for segment in span.segments:
+        start = segment.start_ms * scale
+        end = (now_ms if segment.end_ms is None else segment.end_ms) * scale
+        first = min(int(start), width - 1)
+        for cell in range(first, max(first + 1, min(width, int(end) + (end > int(end))))):
+            share = min(end, cell + 1) - max(start, cell)
+            if segment.kind == "running":
+                share += 1  # an attempt always shows
+            if cells[cell] is None or share > filled[cell]:
+                cells[cell], filled[cell] = segment, share
+    return _paint_cells(terminal, span, cells)
+
+
+def _paint_cells(terminal: Terminal, span: Span, cells: Sequence[Segment | None]) -> str:
+    parts: list[str] = []
+    position = 0
+    while position < len(cells):
+        segment = cells[position]
+        end = position
+        while end < len(cells) and cells[end] is segment:
+            end += 1
+        parts.append(
+            " " * (end - position) if segment is None else _paint_segment(terminal, span, segment, end - position)
+        )
+        position = end
+    return "".join(parts)
+
+
+def _paint_segment(terminal: Terminal, span: Span, segment: Segment, width: int) -> str:
+    sign, plain, style = _LOOKS[segment.kind]
+    if _is_lost(span, segment):
+        style = _OUTCOMES[segment.outcome or ""]
+        sign, plain = _LOST  # not by colour alone
+    return terminal.paint((sign if terminal.is_unicode else plain) * width, style)
+
+
+def _is_lost(span: Span, segment: Segment) -> bool:
+    """Tell whether a segment is an attempt that came to nothing. A run has no attempts."""
+    return span.kind != "run" and segment.kind == "running" and segment.outcome in _OUTCOMES
+
+
+def _draw_legend(terminal: Terminal, spans: Sequence[Span]) -> Iterator[str]:
+    """Name the signs that the bars are drawn with, in as many lines as that takes."""
+    kinds = {segment.kind for span in spans for segment in span.segments}
+    looks = [(_LOOKS[kind][:2], _WORDS[kind]) for kind in _LOOKS if kind in kinds]
+    if any(_is_lost(span, segment) for span in spans for segment in span.segments):
+        looks.append((_LOST, "failed attempt"))
+    line = ""
+    for signs, word in looks:
+        part = f"  {signs[0 if terminal.is_unicode else 1]} {word}"
+        if line and cell_width(line + part) > max(terminal.width, NARROWEST):
+            yield terminal.paint(line, "dim")
+            line = ""
+        line += part
+    yield terminal.paint(line, "dim")

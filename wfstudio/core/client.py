@@ -1,0 +1,146 @@
+"""The client: reading and acting on a world, as every face does it.
+
+1. What comes from outside is checked before anything is written.
+2. An action is durable when it returns; it is taken up by whatever worker has the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from wf import codec
+from wf import operations as ops
+from wf.catalog import Catalog, open_catalog
+from wf.durations import Duration, parse_duration
+from wf.engine.body import check_attributes
+from wf.errors import HookNotFoundError, PayloadTooLargeError, shorten
+from wf.forking import retry_run
+from wf.hooks import MAX_TOKEN, resume_hook
+from wf.ids import hash_token, is_run_id
+from wf.records import seal_new_run
+from wf.session import enter_session, leave_session
+from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
+from wfstudio.core import rows
+from wfstudio.core.arguments import bind_arguments, find_entry
+from wfstudio.core.errors import ConflictError, UsageError
+from wfstudio.core.reading import Reader
+from wfstudio.core.views import HookView, RunView
+
+
+class Client(Reader):
+    """A world as the faces see it: everything is read and done here, once, for CLI, HTTP, TUI and browser."""
+
+    async def start(
+        self,
+        workflow: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        deployment: str | None = None,
+        delay: Duration | None = None,
+    ) -> RunView:
+        """Start a run of a workflow (its id, or its short name) with JSON arguments, and give it.
+
+        It is pegged to the newest deployment, or to the one that is named. A run that has the `id`
+        already is given as it is, if it is one of this workflow, else `ConflictError`. What is
+        unknown or does not fit raises before anything is written.
+        """
+        row = None if deployment in (None, "latest") else await self._read_deployment(str(deployment))
+        row = row or await self._newest_deployment()
+        catalog = Catalog() if row is None else open_catalog(self.session.keyring, row)
+        entry = find_entry(catalog.workflows, workflow)
+        arguments = codec.encode_arguments(bind_arguments(entry, args, kwargs or {}))
+        limit = self.session.settings.limits.payload
+        if len(arguments) > limit:
+            raise PayloadTooLargeError(f"the arguments of {entry.id}", len(arguments), limit)
+        if id is not None and not is_run_id(id):
+            raise UsageError(f"{shorten(id)} is no run id", "use 1 to 200 letters, digits and ._:@+=/-")
+        check_attributes({}, dict(attributes or {}))
+        new = seal_new_run(
+            self.session.keyring,
+            run_id=id or self.session.new_run_id(),
+            workflow=entry.id,
+            arguments=arguments,
+            at=self.session.now_us(),
+            deployment_id="" if row is None else row.deployment_id,
+            attributes=attributes or {},
+            concurrency=entry.concurrency,
+            delay_us=_read_delay(delay),
+        )
+        async with self.session.start_gate():
+            created = await self.session.world.create_run(new)
+        if created.run.workflow != entry.id:
+            owner = f"the run id {shorten(created.run.run_id)} belongs to a run of {created.run.workflow}"
+            raise ConflictError(f"{owner}, not of {entry.id}", "give another id, or none")
+        return await self.get_run(created.run.run_id)
+
+    async def resume(self, token: str, payload: Any, *, delivery_id: str | None = None) -> HookView:
+        """Send a payload to the hook with a token, and give the hook. It is checked against its schema first."""
+        row = await self.session.world.find_hook(hash_token(token)) if 1 <= len(token) <= MAX_TOKEN else None
+        if row is None:
+            raise HookNotFoundError(token)
+        with self._acting():
+            await resume_hook(token, payload, delivery_id=delivery_id)
+        return rows.show_hook(row, rows.Opener(self.session.keyring, row.run_id, is_locked=False))
+
+    async def deliver_webhook(
+        self, token: str, request: Request, *, delivery_id: str | None = None, timeout: Duration = ANSWER_SECONDS
+    ) -> Response:
+        """Deliver a request to a webhook, and give the answer for its caller."""
+        with self._acting():
+            return await resume_webhook(token, request, delivery_id=delivery_id, timeout=timeout)
+
+    async def cancel(self, run_id: str, reason: str | None = None, *, force: bool = False) -> RunView:
+        """Ask a run to stop, or with `force` end it at once; give the run as it is then."""
+        await self._read_row(run_id)
+        if reason is not None and len(reason) > ops.MAX_REASON:
+            raise UsageError(f"the reason has {len(reason)} characters; give at most {ops.MAX_REASON}")
+        with self._acting():
+            await ops.cancel_run(run_id, reason, "cancel", force)
+        return await self.get_run(run_id)
+
+    async def wake(self, run_id: str) -> int:
+        """End a run's pending sleeps early, and say how many."""
+        await self._read_row(run_id)
+        with self._acting():
+            return await ops.wake_run(run_id)
+
+    async def retry(self, run_id: str) -> RunView:
+        """Try an ended run again, in a new run with today's code, and give that one.
+
+        Completed steps keep their results; what failed runs again. Raises `ForkError` for a run that
+        has not ended, or that held a lock there.
+        """
+        row = await self._read_row(run_id)
+        newest = await self._newest_deployment()
+        catalog = Catalog() if newest is None else open_catalog(self.session.keyring, newest)
+        entry = next((entry for entry in catalog.workflows if entry.id == row.workflow), None)
+        if entry is None or newest is None:  # today's code does not know it
+            again = await retry_run(self.session, run_id, deployment=row.deployment_id)
+        else:
+            again = await retry_run(
+                self.session, run_id, deployment=newest.deployment_id, concurrency=entry.concurrency
+            )
+        return await self.get_run(again.run_id)
+
+    @contextmanager
+    def _acting(self) -> Iterator[None]:
+        """Have the operations of `wf` act on this client's world: they ask for the session of the process."""
+        enter_session(self.session)
+        try:
+            yield
+        finally:
+            leave_session(self.session)
+
+
+def _read_delay(delay: Duration | None) -> int | None:
+    if delay is None:
+        return None
+    try:
+        return parse_duration(delay, "delay")
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from None

@@ -1,0 +1,100 @@
+"""Access: who may ask this server anything. One token, one cookie made of it, codes that open a browser.
+
+1. The token has 256 random bits unless one was given; it is never in a URL, a log or a page.
+2. The cookie's value is derived from the token and its name holds the port: cookies ignore ports, and
+   another server of this machine must neither get ours nor overwrite it.
+3. A launch code is good once, for 60 seconds. It travels in a URL's fragment, which browsers do not
+   send, and is exchanged for the cookie by POST.
+4. A `Host` is a name that was allowed *and our port*: a page that had its name rebound to this machine
+   asks under its own name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+CODE_SECONDS: Final = 60.0
+MAX_CODES: Final = 32
+
+
+class Access:
+    """`port` is 0 until the server is bound. `allowed_hosts` are names besides the loopback ones; one
+    without a port stands for that name at ours."""
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        port: int = 0,
+        allowed_hosts: Sequence[str] = (),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.token = new_token() if token is None else token
+        self.port = port
+        self._names = tuple(name.lower() for name in allowed_hosts)
+        self._monotonic = monotonic
+        self._codes: dict[bytes, float] = {}  # by hash: when they die
+
+    @property
+    def cookie_name(self) -> str:
+        return f"wf-session-{self.port}"
+
+    @property
+    def cookie_value(self) -> str:
+        return hmac.new(self.token.encode(), f"wf/cookie/{self.port}".encode(), hashlib.sha256).hexdigest()
+
+    def is_host(self, host: str) -> bool:
+        """Tell whether a `Host` header names this server."""
+        asked = host.lower()
+        if asked in {f"{name}:{self.port}" for name in LOOPBACK}:
+            return True
+        return any(asked == (name if _has_port(name) else f"{name}:{self.port}") for name in self._names)
+
+    def is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode("utf-8", "surrogateescape"), self.token.encode())
+
+    def is_cookie(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode("utf-8", "surrogateescape"), self.cookie_value.encode())
+
+    def make_code(self) -> str:
+        """Draw a launch code."""
+        code = secrets.token_urlsafe(32)
+        while len(self._codes) >= MAX_CODES:
+            del self._codes[next(iter(self._codes))]
+        self._codes[_hash(code)] = self._monotonic() + CODE_SECONDS
+        return code
+
+    def take_code(self, code: str) -> bool:
+        """Use a launch code up; False where it is none, was used, or is too old."""
+        dies_at = self._codes.pop(_hash(code), None)
+        return dies_at is not None and self._monotonic() < dies_at
+
+
+def new_token() -> str:
+    """Draw a token: 256 random bits, base64url without padding."""
+    return secrets.token_urlsafe(32)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether who binds this host can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _has_port(name: str) -> bool:
+    return name.rpartition("]")[2].partition(":")[2].isdigit()
+
+
+def _hash(code: str) -> bytes:
+    return hashlib.sha256(code.encode("utf-8", "surrogateescape")).digest()

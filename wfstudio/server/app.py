@@ -1,0 +1,51 @@
+"""The app: routes behind the guard, over one client and one feed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.types import Receive, Scope, Send
+
+from wfstudio.core.client import Client
+from wfstudio.core.live import Feed
+from wfstudio.server import code, hooks, openapi, runs, studio
+from wfstudio.server.access import Access
+from wfstudio.server.dev_face import DevFace
+from wfstudio.server.guard import Guard
+from wfstudio.server.routing import Route, Router, Services
+from wfstudio.server.sse import Closing
+
+BODY_MARGIN: Final = 1024 * 1024
+"""What a body may be larger than the largest payload: names, quotes, white space."""
+
+
+class App:
+    """An ASGI app. `close` ends its event streams; what follows the world's runs is `forward_runs`."""
+
+    def __init__(self, services: Services, routes: list[Route], *, body_limit: int) -> None:
+        self.services = services
+        self.routes = routes
+        self._guarded = Guard(Router(routes, services), services.access, body_limit=body_limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._guarded(scope, receive, send)
+
+    async def forward_runs(self) -> None:
+        """Tell the feed of every run that changes, for ever."""
+        await studio.forward_runs(self.services.client, self.services.feed)
+
+    def close(self) -> None:
+        self.services.closing.close()
+
+
+def list_routes(*, has_dev: bool) -> list[Route]:
+    """List all routes: the whole of what the server answers."""
+    routes = [*studio.ROUTES, *runs.ROUTES, *code.ROUTES, *hooks.ROUTES, *(studio.DEV_ROUTES if has_dev else ())]
+    return [*routes, openapi.make_route(routes)]
+
+
+def make_app(client: Client, feed: Feed, *, access: Access, dev: DevFace | None = None) -> App:
+    """Make the app that serves a world. The routes of `wf dev` are there only with `dev`."""
+    services = Services(client, feed, access, Closing(), dev)
+    body_limit = client.session.settings.limits.payload + BODY_MARGIN
+    return App(services, list_routes(has_dev=dev is not None), body_limit=body_limit)

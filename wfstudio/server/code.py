@@ -1,0 +1,49 @@
+"""Code over HTTP: workflows, deployments, sources. Nothing of it is executed here."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.responses import Response
+
+from wfstudio.core.errors import NotFoundError
+from wfstudio.core.views import DeploymentView, WorkflowView
+from wfstudio.server.routing import Call, Route
+
+
+class WorkflowList(msgspec.Struct, frozen=True):
+    items: list[WorkflowView]
+
+
+class DeploymentList(msgspec.Struct, frozen=True):
+    items: list[DeploymentView]
+
+
+async def list_workflows(call: Call) -> WorkflowList:
+    return WorkflowList(await call.client.list_workflows())
+
+
+async def list_deployments(call: Call) -> DeploymentList:
+    return DeploymentList(await call.client.list_deployments())
+
+
+async def get_deployment(call: Call) -> DeploymentView:
+    return await call.client.get_deployment(call.params["id"])
+
+
+async def read_source(call: Call) -> Response:
+    content = await call.client.read_source(call.params["digest"])
+    if content is None:
+        raise NotFoundError("no source is kept under this digest", "a deployment's `files` name the digests")
+    return Response(content, media_type="text/plain; charset=utf-8")
+
+
+ROUTES = [
+    Route(method="GET", path="/api/workflows", handler=list_workflows,
+          summary="List the workflows of the newest deployment", answer=WorkflowList),
+    Route(method="GET", path="/api/deployments", handler=list_deployments,
+          summary="List the deployments, the last used first", answer=DeploymentList),
+    Route(method="GET", path="/api/deployments/{id}", handler=get_deployment,
+          summary="Give a deployment", answer=DeploymentView, errors=(404,)),
+    Route(method="GET", path="/api/sources/{digest}", handler=read_source,
+          summary="Give a source file by its SHA-256", answer="text/plain", errors=(404, 423)),
+]  # fmt: skip

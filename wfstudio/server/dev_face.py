@@ -1,0 +1,18 @@
+"""What the server asks of the dev server, where there is one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class DevFace(Protocol):
+    """`wf dev`, as HTTP shows it. What it gives is JSON."""
+
+    def status(self) -> dict[str, Any]:
+        """Say what is loaded, how the last reload went, and which runs diverge."""
+
+    async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
+        """Carry out one of the remedies for a run that diverges, and say what was done."""
+
+    async def reload(self) -> dict[str, Any]:
+        """Load the code anew now, and say how it went."""

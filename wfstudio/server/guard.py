@@ -1,0 +1,199 @@
+"""The guard: every request passes it before anything else sees it, http and websocket alike.
+
+For every request
+1. `Host`: exactly one, a name that was allowed with our port (else a rebound page could ask).
+2. The path is a path, not an absolute URL.
+3. The body is counted: over its cap is 413, before it is read where its length was announced.
+4. What comes back carries the headers of `HEADERS`.
+
+For all but the public paths (`/`, `/assets/…`, `/health`, `/hooks/…`)
+5. A request with `Origin` or any `Sec-Fetch-*` is a browser's. `Origin`, where there is one, is ours;
+   `Sec-Fetch-Site` is `same-origin`. Absent is not a pass, and `same-site` is not enough: another port
+   of this machine is the same site. A browser shows the cookie (or the token).
+6. Anything else is a program and shows `Authorization: Bearer`. A cookie alone is nothing: a program
+   that sends cookies is a browser that hides, or one of another machine.
+7. A method that may change something needs `Content-Type: application/json` for its body, and from a
+   browser also `X-WF`, which no form can send and no foreign page without a preflight that nobody
+   answers, and an `Origin`.
+8. `POST /api/session` is a browser's only, and needs no secret but its launch code.
+
+Webhooks (`/hooks/…`) are for everybody who knows a token: only 1 to 4 hold.
+Websockets are refused: there is none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wf.errors import PayloadTooLargeError, WorkflowError
+from wfstudio.core.errors import AccessError
+from wfstudio.server.access import Access
+from wfstudio.server.answers import HttpError, answer_error
+
+WEBHOOK_BYTES: Final = 1024 * 1024
+
+SAFE: Final = frozenset({"GET", "HEAD"})
+
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+WEBHOOK_CSP: Final = "sandbox; default-src 'none'; frame-ancestors 'none'"
+"""A webhook's answer is written by a workflow: shown in a browser, it must not be of our origin."""
+
+HEADERS: Final = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "cache-control": "no-store",
+}
+
+_HINT: Final = "open the studio by the link that `wf dev` prints, or send `Authorization: Bearer TOKEN`"
+
+
+class Guard:
+    """See the laws at the top of this module. `body_limit` is the cap of the API's bodies, in bytes."""
+
+    def __init__(self, app: ASGIApp, access: Access, *, body_limit: int, webhook_limit: int = WEBHOOK_BYTES) -> None:
+        self._app = app
+        self._access = access
+        self._body_limit = body_limit
+        self._webhook_limit = webhook_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before accepting: the client sees a 403
+            return
+        if scope["type"] != "http":
+            return  # a lifespan has nothing to start here: see `serving`
+        is_webhook = is_below(scope, b"hooks")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if is_webhook:
+                    headers["content-security-policy"] = WEBHOOK_CSP
+            await send(message)
+
+        try:
+            self._check(scope, Headers(scope=scope))
+            limit = self._webhook_limit if is_webhook else self._body_limit
+            counted = _count_body(Headers(scope=scope), receive, limit)
+        except WorkflowError as error:
+            await answer_error(error)(scope, receive, send_with_headers)
+            return
+        await self._app(scope, counted, send_with_headers)
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._access.is_host(hosts[0]):
+            raise AccessError(
+                403, "this server has another name", "ask for 127.0.0.1, or allow the name: `--allow-host`"
+            )
+        if not scope["raw_path"].startswith(b"/"):
+            raise HttpError(400, "the target of the request is not a path")
+        if is_public(scope):
+            return
+        if is_browser(headers):
+            self._check_browser(scope, headers, hosts[0])
+        elif is_session(scope):
+            raise AccessError("a session is a browser's", _HINT)
+        if scope["method"] not in SAFE and _has_body(headers) and not _is_json(headers):
+            raise HttpError(415, "the body is not JSON", "send `Content-Type: application/json`")
+        if not is_session(scope):
+            self._check_secret(headers)
+
+    def _check_browser(self, scope: Scope, headers: Headers, host: str) -> None:
+        origins = headers.getlist("origin")
+        is_ours = origins == [f"http://{host.lower()}"]
+        site = headers.get("sec-fetch-site")
+        is_typed = site == "none" and scope["method"] in SAFE  # an address that the user typed
+        if (origins and not is_ours) or not (site == "same-origin" or is_typed):
+            raise AccessError("the request comes from another site")
+        if scope["method"] in SAFE:
+            return
+        if not is_ours:
+            raise AccessError("the request does not say where it comes from")
+        if "x-wf" not in headers:
+            raise AccessError("the request has no X-WF header")
+        if not _is_json(headers):
+            raise HttpError(415, "the body is not JSON", "send `Content-Type: application/json`")
+
+    def _check_secret(self, headers: Headers) -> None:
+        shown = headers.getlist("authorization")
+        scheme, _, secret = shown[0].partition(" ") if len(shown) == 1 else ("", "", "")
+        if scheme.lower() == "bearer" and self._access.is_token(secret.strip()):
+            return
+        if is_browser(headers):
+            cookie = find_cookie(headers, self._access.cookie_name)
+            if cookie is not None and self._access.is_cookie(cookie):
+                return
+        raise AccessError("the request shows no token", _HINT, status=401)
+
+
+def is_public(scope: Scope) -> bool:
+    """Tell whether a path answers without a token: the page, its assets, the health, webhooks."""
+    is_page = scope["raw_path"] in (b"/", b"/health") or is_below(scope, b"assets")
+    return (is_page and scope["method"] in SAFE) or is_below(scope, b"hooks")
+
+
+def is_session(scope: Scope) -> bool:
+    """Tell whether the request asks for a session, which a launch code pays for."""
+    return bool(scope["raw_path"] == b"/api/session" and scope["method"] == "POST")
+
+
+def is_below(scope: Scope, folder: bytes) -> bool:
+    return bool(scope["raw_path"].startswith(b"/" + folder + b"/"))
+
+
+def is_browser(headers: Headers) -> bool:
+    return any(name == "origin" or name.startswith("sec-fetch-") for name in headers)
+
+
+def find_cookie(headers: Headers, name: str) -> str | None:
+    """Give a cookie's value; None where there is none, or two, of which one may be planted."""
+    found = [
+        value
+        for line in headers.getlist("cookie")
+        for key, _, value in (part.strip().partition("=") for part in line.split(";"))
+        if key == name
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _has_body(headers: Headers) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def _is_json(headers: Headers) -> bool:
+    types = headers.getlist("content-type")
+    return len(types) == 1 and types[0].partition(";")[0].strip().lower() == "application/json"
+
+
+def _count_body(headers: Headers, receive: Receive, limit: int) -> Receive:
+    announced = headers.get("content-length", "0")
+    if not (announced.isascii() and announced.isdigit()):
+        raise HttpError(400, "the length of the body is no number")
+    if len(announced) > 18 or int(announced) > limit:
+        raise PayloadTooLargeError("the body", int(announced[:18]), limit)
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise PayloadTooLargeError("the body", size, limit)
+        return message
+
+    return counted

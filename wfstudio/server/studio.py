@@ -1,0 +1,165 @@
+"""The studio itself over HTTP: the page, sessions, live events, health, and `wf dev` where it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+import wfstudio
+from wf.errors import WorkflowError
+from wfstudio.core.client import Client
+from wfstudio.core.errors import AccessError, NotFoundError, UsageError
+from wfstudio.core.live import Feed
+from wfstudio.server.answers import show_error
+from wfstudio.server.questions import EmptyBody, LiveQuery, RemedyBody, SessionBody, read_number
+from wfstudio.server.routing import Call, Route
+from wfstudio.server.sse import EventStream, Item
+
+WEB_UI: Final = Path(wfstudio.__file__).parent / "_web_ui"
+
+NOT_BUILT: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>wf</title>
+<h1>wf is running</h1>
+<p>This installation has no browser studio. The command line and the API do the same:</p>
+<pre>
+wf inspect runs         list runs
+wf inspect RUN          draw one
+wf start WORKFLOW       start one
+wf hooks                what waits for you
+</pre>
+<p>The API is described at <code>/api/openapi.json</code>.</p>
+</html>
+"""
+
+_AGAIN_SECONDS: Final = 1.0
+_ONE_YEAR: Final = "public, max-age=31536000, immutable"
+
+
+class Health(msgspec.Struct, frozen=True):
+    status: Literal["ok"]
+    version: str
+
+
+class Status(msgspec.Struct, frozen=True):
+    """`status` is what the dev server says of itself."""
+
+    status: dict[str, Any]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """`result` says what was done."""
+
+    result: dict[str, Any]
+
+
+async def show_page(call: Call) -> Response:
+    page = WEB_UI / "index.html"
+    return FileResponse(page, media_type="text/html") if page.is_file() else HTMLResponse(NOT_BUILT)
+
+
+async def give_asset(call: Call) -> Response:
+    folder = (WEB_UI / "assets").resolve()
+    try:
+        path = (folder / call.params["path"]).resolve()
+        is_there = path.is_relative_to(folder) and path.is_file()
+    except (OSError, ValueError):  # a NUL, or a name that is too long
+        is_there = False
+    if not is_there:
+        raise NotFoundError("there is no such file")
+    return FileResponse(path, headers={"cache-control": _ONE_YEAR})  # its name holds its hash
+
+
+async def say_health(call: Call) -> Health:
+    return Health("ok", wfstudio.__version__)
+
+
+async def open_session(call: Call) -> Response:
+    body = await call.read_body(SessionBody)
+    access = call.services.access
+    if not access.take_code(body.code):
+        text = "this link was used already, or is too old"
+        raise AccessError(text, "`wf dev` makes a new one: press `o`", status=401)
+    response = Response(status_code=204)
+    response.set_cookie(access.cookie_name, access.cookie_value, httponly=True, samesite="strict", path="/")
+    return response
+
+
+async def follow_live(call: Call) -> Response:
+    query = call.read_query(LiveQuery)
+    last_id = query.last_id if call.last_event_id is None else read_number(call.last_event_id)
+    feed = call.services.feed.subscribe(last_id)
+
+    async def follow() -> AsyncIterator[Item]:
+        try:
+            async for event in feed:
+                yield Item(event.data, event.kind, str(event.id))
+        finally:
+            await feed.aclose()
+
+    return EventStream(follow(), call.services.closing)
+
+
+async def forward_runs(client: Client, feed: Feed) -> None:
+    """Publish every run that changes, as a list shows it; for ever, whatever the world does meanwhile."""
+    while True:
+        try:
+            async for run_id in client.watch():
+                view = await client.find_run(run_id)
+                if view is not None:
+                    feed.publish("run", msgspec.to_builtins(view))
+                await asyncio.sleep(0)  # a burst of runs must not keep the loop from its requests
+        except WorkflowError as error:  # the world's owner went, or its disk is full
+            feed.publish("error", msgspec.to_builtins(show_error(error)))
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+# -- wf dev -------------------------------------------------------------------------------------
+
+
+async def show_dev(call: Call) -> Status:
+    assert call.services.dev is not None  # its routes are there only with it
+    return Status(call.services.dev.status())
+
+
+async def reload_code(call: Call) -> Done:
+    assert call.services.dev is not None
+    await call.read_body(EmptyBody)
+    return Done(await call.services.dev.reload())
+
+
+async def apply_remedy(call: Call) -> Done:
+    assert call.services.dev is not None
+    body = await call.read_body(RemedyBody)
+    await call.client.get_run(call.params["id"], is_locked=True)
+    try:
+        return Done(await call.services.dev.remedy(call.params["id"], body.action))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+ROUTES = [
+    Route(method="GET", path="/", handler=show_page, summary="The studio", answer="text/html", is_public=True),
+    Route(method="GET", path="/assets/{path...}", handler=give_asset, summary="A file of the studio",
+          answer="*/*", errors=(404,), is_public=True),
+    Route(method="GET", path="/health", handler=say_health, summary="Say that the server runs",
+          answer=Health, is_public=True),
+    Route(method="POST", path="/api/session", handler=open_session, summary="Exchange a launch code for a cookie",
+          body=SessionBody, status=204, is_public=True),
+    Route(method="GET", path="/api/live", handler=follow_live, summary="Follow what happens",
+          query=LiveQuery, streams="always"),
+]  # fmt: skip
+
+DEV_ROUTES = [
+    Route(method="GET", path="/api/dev", handler=show_dev, summary="Say how `wf dev` is", answer=Status),
+    Route(method="POST", path="/api/dev/reload", handler=reload_code, summary="Load the code anew",
+          body=EmptyBody, answer=Done),
+    Route(method="POST", path="/api/runs/{id}/remedy", handler=apply_remedy,
+          summary="Carry out a remedy for a run that diverges", body=RemedyBody, answer=Done, errors=(404, 409)),
+]  # fmt: skip
