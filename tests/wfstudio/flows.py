@@ -56,6 +56,40 @@ async def fail(message: str) -> None:
     await explode(message)
 
 
+@wf.step(name="studio.slow")
+async def slow(gate: str) -> None:
+    print("slow begins")
+    begun.add(gate)
+    while gate not in opened:
+        await asyncio.sleep(0.001)
+
+
+@wf.step(name="studio.quick")
+async def quick(gate: str) -> None:
+    while gate not in begun:
+        await asyncio.sleep(0.001)
+    print("quick")
+
+
+@wf.step(name="studio.open_gate")
+async def open_gate(gate: str) -> None:
+    opened.add(gate)
+
+
+begun: set[str] = set()
+opened: set[str] = set()
+
+
+@wf.workflow(name="studio.overtake")
+async def overtake() -> None:
+    gate = wf.get_workflow_metadata().run_id
+    async with asyncio.TaskGroup() as group:
+        group.create_task(slow(gate))
+        await quick(gate)
+        await wf.hook(token="go on")
+        await open_gate(gate)
+
+
 mended: set[str] = set()
 
 

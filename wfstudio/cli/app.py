@@ -17,11 +17,10 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 import wfstudio
+from wfstudio.cli.exits import FAILED, MISUSED
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.terminal import printable_lines, words
 
-FAILED: Final = 1
-USAGE: Final = 2
 _NAMES: Final = ("wf", "wfstudio")
 
 
@@ -135,7 +134,8 @@ def main(argv: list[str] | None = None) -> int:
             given or ["--help"], prog_name=program if program in _NAMES else _NAMES[0], standalone_mode=False
         )
     except TyperException as error:
-        return _explain_misuse(error, next((word for word in given if word in command.commands), ""))
+        name = next((word for word in given if not word.startswith("-")), "")
+        return _explain_misuse(error, name if name in command.commands else "")
     except typer.Abort:
         words().print("aborted; nothing was done")
         return FAILED
@@ -168,4 +168,4 @@ def _explain(error: Exception) -> int:
     else:
         words().print(printable_lines("".join(traceback.format_exception(error)).rstrip()))
         words().print("this is a bug in wf; what it did before is in the world, and nothing of it is lost")
-    return USAGE if getattr(error, "slug", None) == "usage" else FAILED
+    return MISUSED if getattr(error, "slug", None) == "usage" else FAILED

@@ -17,7 +17,9 @@ from wf.errors import RunNotFoundError, WorldError
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import Settings, load_settings, parse_world_url
 from wf.world import RunFilter
+from wf.worlds.lockfile import read_holder
 from wfstudio.cli.misuse import Misuse, suggest
+from wfstudio.cli.terminal import printable, words
 from wfstudio.core.client import Client
 from wfstudio.core.server_file import ServerFile, read_server_file, server_file_path
 
@@ -69,6 +71,14 @@ def check_world(settings: Settings, *, is_making: bool = False) -> None:
         error = WorldError(f"there is no world at {address.path}")
         error.hint = "run something first, `wf run flow.py:main`, or name another with --world or WF_WORLD"
         raise error
+
+
+def tell_who_serves(client: Client) -> None:
+    """Say so if nobody serves the world: what was written then waits for the next worker."""
+    path = client.session.settings.address.path
+    holder = None if path is None else read_holder(str(path))
+    if holder is None or holder.endpoint is None:  # who serves nobody has only borrowed it, as we have
+        words().print(f"no worker serves {printable(str(path))} now; the next `wf dev` or `wf worker` takes this up")
 
 
 def carry_out(work: Coroutine[Any, Any, T]) -> T:

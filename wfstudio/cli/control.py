@@ -11,13 +11,13 @@ import typer
 
 from wf.errors import WorkflowError
 from wfstudio.cli import parameters
-from wfstudio.cli.connection import carry_out, find_run, open_client
+from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_serves
+from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.terminal import printable_lines, results, words
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunQuery, RunView
 
-FAILED: Final = 1
 _PAGE: Final = 1_000
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -168,6 +168,8 @@ async def _act_on_all(errand: Errand) -> int:
                 terminal.print_jsonl([done])
             else:
                 terminal.print(errand.done(done))
+        if failures < len(ids):
+            tell_who_serves(client)
         return FAILED if failures else 0
 
 

@@ -9,9 +9,9 @@ import typer
 from wfstudio.cli import parameters
 from wfstudio.cli.checkup import Check, examine
 from wfstudio.cli.connection import carry_out
+from wfstudio.cli.exits import FAILED
 from wfstudio.cli.terminal import Terminal, printable, results
 
-FAILED = 1
 _LOOKS = {"ok": ("green", "✓", "ok"), "finding": ("red", "✗", "!!"), "note": ("dim", "·", "--")}
 
 

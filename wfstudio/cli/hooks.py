@@ -10,7 +10,7 @@ import typer
 from wf.errors import HookNotFoundError, ValidationError
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_run
-from wfstudio.cli.connection import carry_out, find_run, open_client
+from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_serves
 from wfstudio.cli.listings import LISTINGS, Page, Question, draw_page
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.start import read_json_file
@@ -83,6 +83,7 @@ def resume(
             except ValidationError as error:
                 schema = next((hook.schema for hook in await client.list_hooks() if hook.token == token), None)
                 raise Misuse(str(error), hint=None if schema is None else f"it must be {to_json(schema)}") from None
+            tell_who_serves(client)
         if is_json:
             results().print_json(hook)
         else:

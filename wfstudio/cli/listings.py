@@ -174,12 +174,13 @@ def _show_event(terminal: Terminal, event: EventView) -> Sequence[str]:
 
 
 def _show_hook(terminal: Terminal, hook: HookView) -> Sequence[str]:
+    wanted = hook.path or ("" if hook.schema is None else _name_schema(hook.schema))
     return (
         "(locked)" if hook.token is None else printable(hook.token),
         hook.kind,
         hook.run_id,
         show_instant(terminal, hook.created_at),
-        "" if hook.schema is None else printable(_name_schema(hook.schema)),
+        printable(wanted),
         "" if hook.metadata is None else printable(to_json(hook.metadata)),
     )
 

@@ -10,7 +10,7 @@ import logging
 import sys
 import traceback
 from contextlib import nullcontext, redirect_stdout
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -21,15 +21,13 @@ from wf.loading import LoadError
 from wf.starting import start
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out
+from wfstudio.cli.exits import FAILED, INTERRUPTED
 from wfstudio.cli.failures import tell_end
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.progress import Progress, make_progress, see_through
 from wfstudio.cli.terminal import Terminal, printable_lines, results, words
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunView
-
-FAILED: Final = 1
-INTERRUPTED: Final = 130
 
 
 def run(

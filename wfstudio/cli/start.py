@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
@@ -14,19 +15,18 @@ from wf.deployment import keep_deployment
 from wf.errors import NotRegisteredError, PayloadTooLargeError, SerializationError, ValidationError
 from wf.invocation import read_arguments
 from wf.loading import LoadError, load_target
-from wf.worlds.lockfile import read_holder
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_workflow
-from wfstudio.cli.connection import carry_out, open_client
+from wfstudio.cli.connection import carry_out, open_client, tell_who_serves
+from wfstudio.cli.exits import FAILED
 from wfstudio.cli.failures import tell_end
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.progress import Progress, make_progress, see_through
-from wfstudio.cli.terminal import printable, results, words
+from wfstudio.cli.terminal import results, words
 from wfstudio.core.client import Client
 from wfstudio.core.errors import ConflictError, NotFoundError, UsageError
 from wfstudio.core.views import RunView
 
-FAILED: Final = 1
 _MISFITS = (
     NotRegisteredError, ValidationError, SerializationError, PayloadTooLargeError, UsageError, ConflictError,
     NotFoundError, LoadError,
@@ -88,11 +88,15 @@ def start(
                 )
             except _MISFITS as error:
                 raise Misuse.of(error) from None
+            tell_who_serves(client)
             if not is_waiting:
-                _tell_who_serves(client)
                 return run
             words().print(f"run {run.id}")
-            return await see_through(client, run.id, progress)
+            try:
+                return await see_through(client, run.id, progress)
+            except asyncio.CancelledError:
+                words().print(f"interrupted; the run goes on without you: `wf inspect {run.id}`")
+                raise
 
     progress = make_progress(words()) if is_waiting else None
     with nullcontext() if progress is None else progress.shown():
@@ -141,12 +145,3 @@ async def _load_project(client: Client) -> None:
     with redirect_stdout(sys.stderr):  # stdout is the result's, whatever a module prints
         modules = load_target(str(session.settings.root))
     await keep_deployment(session, modules)
-
-
-def _tell_who_serves(client: Client) -> None:
-    path = client.session.settings.address.path
-    holder = None if path is None else read_holder(str(path))
-    if holder is None or holder.endpoint is None:  # who serves nobody has only borrowed it, as we have
-        words().print(
-            f"no worker serves {printable(str(path))} now; the run begins with the next `wf dev` or `wf worker`"
-        )

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Final
 
 import msgspec
@@ -26,11 +26,11 @@ from wf.records import find_last, read_end
 from wf.run import attention_error
 from wf.session import Session
 from wf.streams import chunk_place
-from wf.worker.logs import LogLine, open_log
 from wf.world import ChunkRow, DeploymentRow, LogRow, RunFilter, RunRow
 from wfstudio.core import rows
 from wfstudio.core.bells import Bell
 from wfstudio.core.errors import NotFoundError, UsageError
+from wfstudio.core.logs import ENDS, Batches, is_in_batch, open_batch
 from wfstudio.core.reasons import Reasons
 from wfstudio.core.steps import show_steps
 from wfstudio.core.traces import Mark, Trace, make_trace
@@ -301,54 +301,55 @@ class Reader:
         return ChunkView(index=chunk.index, at=at, value=show_value(data))
 
     async def read_logs(self, run_id: str, after: str | None = None, limit: int = 1000) -> list[LogView]:
-        """Give what a run's attempts printed and logged, in order of their first lines.
+        """Give what a run's attempts printed and logged, in the order in which they ended.
 
-        `after` is the `position` of a line that is in the logs: lines behind it are given. An attempt's
-        lines come when it ends, so who follows uses `follow_logs`.
+        `after` is the `position` of a line: the lines behind it are given. New ones always come behind.
         """
         _check_limit(limit)
         await self._read_row(run_id)
+        batches = Batches(await self.session.world.read_logs(run_id, _MAX_BATCHES))
+        found = batches.of(await self._read_log(run_id) if batches else [])
+        if after is not None:
+            place = next((place for place, row in enumerate(found) if is_in_batch(after, row)), None)
+            if place is None:
+                raise UsageError(f"no line of this run's logs has the position {shorten(after)}")
+            found = found[place:]
         lines: list[LogView] = []
-        is_reached = after is None
-        for row in await self.session.world.read_logs(run_id, _MAX_BATCHES):
-            if after is not None and not is_reached and after.rpartition(":")[0] != rows.name_batch(row):
-                continue
-            for line in self._open_batch(row):
-                if is_reached:
-                    lines.append(line)
-                is_reached = is_reached or line.position == after
+        for row in found:
+            lines += self._lines_behind(row, after)
             if len(lines) >= limit:
                 break
-        if not is_reached:
-            raise UsageError(f"no line of this run's logs has the position {after!r:.80}")
         return lines[:limit]
 
-    async def follow_logs(self, run_id: str, after: Sequence[str] = ()) -> AsyncIterator[LogView]:
+    async def follow_logs(self, run_id: str, after: str | None = None) -> AsyncIterator[LogView]:
         """Give what a run's attempts print and log, as each attempt ends, until the run has ended.
 
-        `after` names lines (by `position`) whose attempts have been shown already.
+        `after` as in `read_logs`.
         """
-        seen = {position.rpartition(":")[0] for position in after}
+        seq, is_reached = 0, after is None
         async with Bell(self.session.world, f"run:{run_id}") as bell:
             while True:
                 has_ended = (await self._read_row(run_id)).status in types.ENDED
-                for row in await self.session.world.read_logs(run_id, _MAX_BATCHES):
-                    name = rows.name_batch(row)
-                    if name not in seen:
-                        seen.add(name)
-                        for line in self._open_batch(row):
+                new = await self.session.world.read_events(run_id, seq, _LOG_PAGE)
+                if any(event.type in ENDS for event in new):
+                    for row in Batches(await self.session.world.read_logs(run_id, _MAX_BATCHES)).of(new):
+                        is_reached = is_reached or (after is not None and is_in_batch(after, row))
+                        for line in self._lines_behind(row, after) if is_reached else ():
                             yield line
-                if has_ended:
+                if new:
+                    seq = new[-1].seq
+                elif has_ended:
                     return
-                await bell.wait(LOOK_SECONDS)
+                else:
+                    await bell.wait(LOOK_SECONDS)
 
-    def _open_batch(self, row: LogRow) -> list[LogView]:
-        key = self.session.keyring.run(row.run_id)
-        try:
-            lines = open_log(key, row.correlation_id, row.attempt, row.index, row.payload)
-        except (WorkflowError, msgspec.DecodeError):  # another key's, or changed
-            lines = [LogLine(row.at, "stderr", "(these lines cannot be opened with the keys that are here)")]
-        return [rows.show_log(row, place, line) for place, line in enumerate(lines)]
+    def _lines_behind(self, row: LogRow, after: str | None) -> list[LogView]:
+        """Open a batch; of the one that `after` is in, what is behind it."""
+        lines = open_batch(self.session.keyring, row)
+        if after is None or not is_in_batch(after, row):
+            return lines
+        seen = [place for place, line in enumerate(lines) if line.position == after]
+        return lines[seen[0] + 1 :] if seen else lines
 
     # -- code
 

@@ -14,8 +14,7 @@ from wf.errors import DecryptionError, WorkflowError
 from wf.events import Event
 from wf.keys import Keyring
 from wf.records import End, decode_meta, open_event
-from wf.worker.logs import LogLine
-from wf.world import Attention, DeploymentRow, HookRow, LogRow, RunRow, StreamRow, WaitRow
+from wf.world import Attention, DeploymentRow, HookRow, RunRow, StreamRow, WaitRow
 from wfstudio.core.values import public_name, show_value
 from wfstudio.core.views import (
     AttentionView,
@@ -23,7 +22,6 @@ from wfstudio.core.views import (
     ErrorView,
     EventView,
     HookView,
-    LogView,
     ParameterView,
     RunView,
     StreamView,
@@ -171,22 +169,6 @@ def show_wait(row: WaitRow) -> WaitView:
 
 def show_stream(row: StreamRow) -> StreamView:
     return StreamView(run_id=row.run_id, name=row.name, tail_index=row.tail_index, is_closed=row.is_closed)
-
-
-def show_log(row: LogRow, place: int, line: LogLine) -> LogView:
-    return LogView(
-        position=f"{name_batch(row)}:{place}",
-        at=show_instant(line.at),
-        run_id=row.run_id,
-        correlation_id=row.correlation_id,
-        attempt=row.attempt,
-        source=line.source,
-        text=line.text,
-    )
-
-
-def name_batch(row: LogRow) -> str:
-    return f"{row.correlation_id}:{row.attempt}:{row.index}"
 
 
 def show_deployment(row: DeploymentRow, entries: Sequence[WorkflowEntry]) -> DeploymentView:

@@ -195,7 +195,7 @@ class ChunkView(msgspec.Struct, frozen=True, kw_only=True):
 class LogView(msgspec.Struct, frozen=True, kw_only=True):
     """A line that an attempt printed or logged. `source` is `stdout`, `stderr` or `logging:<LEVEL>`.
 
-    `position` names the line for `after`.
+    `position` names the line: reading on begins behind it.
     """
 
     position: str

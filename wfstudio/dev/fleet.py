@@ -57,7 +57,13 @@ class Fleet:
     """See the laws at the top of this module. `note(kind, facts)` hears what people should know."""
 
     def __init__(
-        self, session: Session, order: Order, *, size: int, note: Callable[[str, dict[str, Any]], object]
+        self,
+        session: Session,
+        order: Order,
+        *,
+        size: int,
+        note: Callable[[str, dict[str, Any]], object],
+        prints_to_stderr: bool = False,
     ) -> None:
         self.session = session
         self.order = order
@@ -67,7 +73,7 @@ class Fleet:
         self.adopted: set[str] = {""}
         """Deployments without stored files, whose runs the current code takes."""
         self._note = note
-        self._nursery = Nursery()
+        self._nursery = Nursery(prints_to_stderr=prints_to_stderr)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
 

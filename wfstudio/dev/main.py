@@ -121,6 +121,7 @@ class _DevServer:
             ),
             size=max(1, options.workers),
             publish=self._publish,
+            prints_to_stderr=options.is_json,  # every line of our output is JSON then
         )
         app = make_app(client, self.feed, access=access, dev=self)
         port = options.port if options.port is not None else settings.port

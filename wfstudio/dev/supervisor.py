@@ -54,9 +54,11 @@ class Reload(msgspec.Struct, frozen=True):
 class Supervisor:
     """See the laws at the top of this module."""
 
-    def __init__(self, session: Session, order: Order, *, size: int, publish: Publish) -> None:
+    def __init__(
+        self, session: Session, order: Order, *, size: int, publish: Publish, prints_to_stderr: bool = False
+    ) -> None:
         self.session = session
-        self.fleet = Fleet(session, order, size=size, note=publish)
+        self.fleet = Fleet(session, order, size=size, note=publish, prints_to_stderr=prints_to_stderr)
         self.diverging: dict[str, Verdict] = {}
         self.error: NotLoaded | None = None
         self.last: Reload | None = None

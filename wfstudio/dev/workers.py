@@ -21,6 +21,7 @@ from wfstudio.dev.zygote import Exited, Forked, decode_news
 
 R = TypeVar("R")
 
+STDERR: Final = 2
 KILL_AFTER_SECONDS: Final = 2.0
 """How long beyond its grace a worker may take to leave before it is killed."""
 
@@ -104,9 +105,13 @@ class WorkerProcess:
 
 
 class Nursery:
-    """The warm parent and the workers that came from it. It is started anew if it ever dies."""
+    """The warm parent and the workers that came from it. It is started anew if it ever dies.
 
-    def __init__(self) -> None:
+    What user code prints goes to our standard output, or with `prints_to_stderr` to our standard error.
+    """
+
+    def __init__(self, *, prints_to_stderr: bool = False) -> None:
+        self._prints_to_stderr = prints_to_stderr
         self._workers: dict[int, WorkerProcess] = {}
         self._graves: dict[int, int] = {}  # ends that came before their `Forked` was read
         self._process: asyncio.subprocess.Process | None = None
@@ -163,7 +168,13 @@ class Nursery:
         ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "wfstudio.dev.zygote", str(theirs.fileno()), pass_fds=[theirs.fileno()]
+                sys.executable,
+                "-m",
+                "wfstudio.dev.zygote",
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=STDERR if self._prints_to_stderr else None,
             )
         finally:
             theirs.close()

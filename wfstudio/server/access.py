@@ -38,7 +38,7 @@ class Access:
     ) -> None:
         self.token = new_token() if token is None else token
         self.port = port
-        self._names = tuple(name.lower() for name in allowed_hosts)
+        self._names = {name.lower() for name in allowed_hosts}
         self._monotonic = monotonic
         self._codes: dict[bytes, float] = {}  # by hash: when they die
 
@@ -50,12 +50,29 @@ class Access:
     def cookie_value(self) -> str:
         return hmac.new(self.token.encode(), f"wf/cookie/{self.port}".encode(), hashlib.sha256).hexdigest()
 
+    def serve_at(self, host: str, port: int) -> None:
+        """Say where the server was bound; an address of its own may be asked for as such."""
+        self.port = port
+        if host not in ("0.0.0.0", "::", "[::]"):
+            self._names.add((f"[{host}]" if ":" in host and not host.startswith("[") else host).lower())
+
     def is_host(self, host: str) -> bool:
         """Tell whether a `Host` header names this server."""
         asked = host.lower()
-        if asked in {f"{name}:{self.port}" for name in LOOPBACK}:
+        if self._is_loopback_name(asked):
             return True
-        return any(asked == (name if _has_port(name) else f"{name}:{self.port}") for name in self._names)
+        return any(asked in _ways_to_ask(name, self.port) for name in self._names)
+
+    def is_origin(self, origin: str, host: str) -> bool:
+        """Tell whether an `Origin` is the page that was asked for under this (allowed) host.
+
+        Another name than the loopback's may be a tunnel's, which ends TLS.
+        """
+        schemes = ("http",) if self._is_loopback_name(host.lower()) else ("http", "https")
+        return origin in [f"{scheme}://{host.lower()}" for scheme in schemes]
+
+    def _is_loopback_name(self, asked: str) -> bool:
+        return asked in [f"{name}:{self.port}" for name in LOOPBACK]
 
     def is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode("utf-8", "surrogateescape"), self.token.encode())
@@ -92,8 +109,14 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _has_port(name: str) -> bool:
-    return name.rpartition("]")[2].partition(":")[2].isdigit()
+def _ways_to_ask(name: str, port: int) -> tuple[str, ...]:
+    """Give the `Host` headers of an allowed name: at our port, or at its own, which browsers leave out
+    where it is the scheme's."""
+    _, _, own_port = name.rpartition("]")[2].partition(":")
+    if not own_port.isdigit():
+        return (f"{name}:{port}",)
+    short = name.removesuffix(f":{own_port}")
+    return (name, short) if own_port in ("80", "443") else (name,)
 
 
 def _hash(code: str) -> bytes:

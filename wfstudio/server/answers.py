@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 
 from wf.errors import PayloadTooLargeError, WorkflowError
-from wfstudio.core.errors import AccessError
+from wfstudio.core.errors import AccessError, UsageError
 
 STATUSES: Final = {
     "usage": 400,
@@ -55,19 +55,15 @@ class ErrorAnswer(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
-class HttpError(WorkflowError):
-    """An error of HTTP itself: its status is its own. `headers` go with it."""
-
-    slug: ClassVar[str] = "usage"
+class HttpError(UsageError):
+    """A request that HTTP has a status of its own for. `headers` go with it."""
 
     def __init__(
         self, status: int, message: str, hint: str | None = None, *, headers: dict[str, str] | None = None
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint)
         self.status = status
         self.headers = headers or {}
-        if hint is not None:
-            self.hint = hint
 
 
 class JsonResponse(Response):

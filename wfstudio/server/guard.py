@@ -97,9 +97,7 @@ class Guard:
     def _check(self, scope: Scope, headers: Headers) -> None:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._access.is_host(hosts[0]):
-            raise AccessError(
-                403, "this server has another name", "ask for 127.0.0.1, or allow the name: `--allow-host`"
-            )
+            raise AccessError("this server has another name", "ask for 127.0.0.1, or allow the name: `--allow-host`")
         if not scope["raw_path"].startswith(b"/"):
             raise HttpError(400, "the target of the request is not a path")
         if is_public(scope):
@@ -115,7 +113,7 @@ class Guard:
 
     def _check_browser(self, scope: Scope, headers: Headers, host: str) -> None:
         origins = headers.getlist("origin")
-        is_ours = origins == [f"http://{host.lower()}"]
+        is_ours = len(origins) == 1 and self._access.is_origin(origins[0], host)
         site = headers.get("sec-fetch-site")
         is_typed = site == "none" and scope["method"] in SAFE  # an address that the user typed
         if (origins and not is_ours) or not (site == "same-origin" or is_typed):

@@ -64,7 +64,7 @@ class Call:
     @property
     def is_stream_wanted(self) -> bool:
         """The client accepts server-sent events, and says so."""
-        return "text/event-stream" in self.request.headers.get("accept", "").lower()
+        return self.request.method == "GET" and "text/event-stream" in self.request.headers.get("accept", "").lower()
 
     def read_query(self, type: type[Q]) -> Q:
         """Read the query; an unknown name or a value that does not fit is a `UsageError`."""
@@ -165,6 +165,8 @@ class Router:
             if params is None:
                 continue
             methods = ANY_METHODS if route.method == ANY else (route.method,)
+            if scope["method"] == "HEAD" and (route.method == ANY or route.streams == "always"):
+                continue  # an answer without a body is no end of a stream, nor of a webhook's business
             if method in methods:
                 return route, params
             allowed += methods

@@ -114,7 +114,7 @@ async def read_logs(call: Call) -> Any:
         await call.client.get_run(run_id, is_locked=True)
 
         async def follow() -> AsyncIterator[Item]:
-            async for line in call.client.follow_logs(run_id, () if after is None else [after]):
+            async for line in call.client.follow_logs(run_id, after):
                 yield Item(line, id=line.position)
 
         return EventStream(follow(), call.services.closing)

@@ -79,7 +79,7 @@ async def serve(
     `access` is told the port that was found: names of hosts and cookies hold it.
     """
     sockets = bind(host, port, is_strict_port=is_strict_port)
-    access.port = sockets[0].getsockname()[1]
+    access.serve_at(host, sockets[0].getsockname()[1])
     config = uvicorn.Config(
         app,
         http="h11",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,11 +73,22 @@ def test_a_world_that_cannot_be_used_is_silent(url: str, complete, project: Path
     assert complete(f"wf logs --world {url} w") == []
 
 
-def test_the_script_for_a_shell_can_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "wfstudio", "--show-completion"],
-        env={"SHELL": "/bin/bash", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == "" or "not supported" in done.stderr
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+def test_installed_in_a_shell_it_completes_there(tmp_path: Path) -> None:
+    """As a user does it: install, open another shell, press Tab."""
+    program = tmp_path / "bin" / "wf"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m wfstudio "$@"\n')
+    program.chmod(0o755)
+    environ = {**os.environ, "HOME": str(tmp_path), "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+    def bash(script: str) -> str:
+        done = subprocess.run(
+            ["bash", "--norc", "-c", f"{script}\nexit $?"], env=environ, capture_output=True, text=True, cwd=tmp_path
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert "bash completion installed in " in bash("wf --install-completion")
+    press = 'source ~/.bashrc; COMP_WORDS=(wf insp); COMP_CWORD=1; _wf_completion wf; echo "${COMPREPLY[@]}"'
+    assert bash(press) == "inspect\n"

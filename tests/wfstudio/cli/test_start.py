@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +105,19 @@ def test_a_project_that_no_worker_has_loaded_yet_is_loaded(project: Path, wf_cli
     started = wf_cli("start", "pay", '"ada"')
     assert started.code == 0
     assert started.err == (
-        f"no worker serves {project}/.wf/world.db now; the run begins with the next `wf dev` or `wf worker`\n"
+        f"no worker serves {project}/.wf/world.db now; the next `wf dev` or `wf worker` takes this up\n"
     )
     run = wf_cli("inspect", "run", started.out.strip(), "--json").json
     assert (run["workflow"], run["status"]) == ("shop_flow:pay", "pending")
     assert json.loads(wf_cli("inspect", "deployments", "--jsonl").out)["files"].keys() == {"shop_flow.py"}
+
+
+def test_who_no_longer_waits_leaves_the_run_alone(project: Path, serving: Serving) -> None:
+    command = [sys.executable, "-m", "wfstudio", "start", "nap", "--id", "one", "--wait", "--world", serving.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert any(line.startswith("sleeping until ") for line in waiting.stderr)
+        waiting.send_signal(signal.SIGINT)
+        out, err = waiting.communicate(timeout=20)
+    assert (waiting.returncode, out, err) == (130, "", "interrupted; the run goes on without you: `wf inspect one`\n")
+    assert serving.do(lambda client: client.get_run("one")).status == "running"

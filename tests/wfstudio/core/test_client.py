@@ -283,8 +283,24 @@ async def test_logs_are_read_by_pages_and_followed(studio: Any) -> None:
         page = await client.read_logs(started.id, limit=3)
         assert [line.position for line in page] == ["2:1:0:0", "2:1:0:1", "3:1:0:0"]
         assert await client.read_logs(started.id, after=page[-1].position) == lines[3:]
+        again = [line.position async for line in client.follow_logs(started.id, after=page[0].position)]
+        assert again == ["2:1:0:1", "3:1:0:0", "3:1:0:1"]
         with pytest.raises(UsageError):
             await client.read_logs(started.id, after="9:9:9:9")
+
+
+async def test_a_batch_that_comes_later_is_behind_the_ones_that_were_there(studio: Any) -> None:
+    """An attempt that began first and ends last has the oldest lines, and the last place."""
+    async with studio() as client:
+        started = await client.start("studio.overtake")
+        await rest(client, started.id, "waiting for hook")
+        early = await client.read_logs(started.id)
+        assert [line.text for line in early] == ["quick"]
+        await client.resume("go on", None)
+        await client.wait_for_end(started.id, 10)
+        later = await client.read_logs(started.id, after=early[-1].position)
+        assert [line.text for line in later] == ["slow begins"]
+        assert later[0].at < early[0].at
 
 
 async def test_events_are_followed_to_the_end_of_the_run(studio: Any) -> None:

@@ -27,6 +27,19 @@ def start_waiting_run(process: Process) -> str:
     return run_id
 
 
+def test_what_user_code_prints_is_not_among_the_json(project: Project) -> None:
+    project.write("flow.py", GREETER.replace('return f"hello', 'print("printed by a step")\n        return f"hello'))
+    with serving(project) as process:
+        process.wait_for("reload")
+        run_id = start_waiting_run(process)
+        assert [line["text"] for line in process.call("GET", f"/api/runs/{run_id}/logs")["items"]] == [
+            "printed by a step"
+        ]
+        assert process.stop() == 0
+        assert process.popen.stderr is not None
+        assert "printed by a step" in process.popen.stderr.read()
+
+
 def test_a_run_waits_while_its_code_is_edited_and_completes_on_its_own(project: Project) -> None:
     with serving(project) as process:
         assert process.wait_for("reload")["workflows"] == 1

@@ -165,6 +165,15 @@ async def test_health_and_the_page_need_nothing() -> None:
         assert head.status == 200
 
 
+async def test_a_head_is_a_get_without_its_body_and_never_waits() -> None:
+    async with open_site() as site:
+        nap = await site.client.start("nap")
+        accept = [("accept", "text/event-stream")]
+        assert (await site.ask("HEAD", f"/api/runs/{nap.id}/events", headers=accept)).status == 200
+        assert (await site.ask("HEAD", "/api/live", headers=accept)).status == 405
+        assert (await site.ask("HEAD", "/hooks/x")).status == 405
+
+
 REFUSED = [
     ("GET", "/api/runs?status=done", None, 400, "usage"),
     ("GET", "/api/runs?limit=0", None, 400, "usage"),

@@ -46,8 +46,31 @@ async def test_a_name_is_served_when_it_was_allowed() -> None:
     async with open_site(allowed_hosts=["Studio.test", "tunnel.test:443"]) as site:
         assert (await site.ask("GET", "/health", host=f"studio.test:{PORT}")).status == 200
         assert (await site.ask("GET", "/health", host="tunnel.test:443")).status == 200
+        assert (await site.ask("GET", "/health", host="tunnel.test")).status == 200, "browsers leave 443 out"
         assert (await site.ask("GET", "/health", host="studio.test")).status == 403
         assert (await site.ask("GET", "/health", host=f"tunnel.test:{PORT}")).status == 403
+
+
+async def test_behind_a_tunnel_the_page_may_be_https() -> None:
+    async with open_site(allowed_hosts=["tunnel.test:443"]) as site:
+        for origin, status in (
+            ("https://tunnel.test", 201),
+            ("https://evil.test", 403),
+            ("https://tunnel.test:1", 403),
+        ):
+            headers = site.browser(origin=origin)
+            asked = await site.ask("POST", "/api/runs", {"workflow": "nap"}, host="tunnel.test", headers=headers)
+            assert asked.status == status
+
+
+async def test_the_address_that_was_bound_may_be_asked_for() -> None:
+    access = Access(TOKEN)
+    access.serve_at("192.168.1.5", 80)
+    assert access.is_host("192.168.1.5:80")
+    access.serve_at("0.0.0.0", 81)
+    assert not access.is_host("0.0.0.0:81")
+    access.serve_at("fe80::1", 82)
+    assert access.is_host("[fe80::1]:82")
 
 
 @pytest.mark.parametrize("target", [f"http://127.0.0.1:{PORT}/health", "*", "evil.com:443", "//evil/health"])
