@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
+
 from wf.invocation import keep_users_frames
-from wfstudio.cli.terminal import Terminal, printable, printable_lines
+from wf.loading import LoadError
+from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.terminal import Terminal, printable, printable_lines, words
 from wfstudio.core.views import ErrorView, RunView
 
 
@@ -33,6 +37,13 @@ def _describe_one(error: ErrorView) -> list[str]:
 
 def _frames(error: ErrorView) -> str:
     return printable_lines("".join(keep_users_frames(error.traceback or "")).rstrip("\n"))
+
+
+def refuse_load(error: LoadError) -> Misuse:
+    """Show the user's own exception, if that is why code could not be loaded, and give the misuse."""
+    if error.__cause__ is not None:
+        words().print(printable_lines("".join(traceback.format_exception(error.__cause__)).rstrip()))
+    return Misuse.of(error)
 
 
 def tell_end(terminal: Terminal, run: RunView) -> bool:

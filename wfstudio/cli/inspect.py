@@ -192,7 +192,7 @@ class _View:
         if self.subject.listing is not None:
             return await self.subject.listing.read(self._client, self._question)
         if self.subject.kind == "step":
-            return await _read_step(self._client, name)
+            return await _read_step(self._client, name, is_locked=is_locked)
         return await self._client.get_run(name, is_locked=is_locked)
 
     async def draw(self, terminal: Terminal, value: Any) -> list[str]:
@@ -205,8 +205,9 @@ class _View:
         return draw_run(terminal, value, trace, self._limit or MOST_LINES)
 
 
-async def _read_step(client: Client, id: str) -> StepView:
-    for step in await client.list_steps(id.rpartition(":")[0]):
+async def _read_step(client: Client, id: str, *, is_locked: bool) -> StepView:
+    run, _, number = id.rpartition(":")
+    for step in await client.list_steps(run, after=int(number) - 1, limit=1, is_locked=is_locked):
         if step.id == id:
             return step
     raise NotFoundError(f"there is no step {printable(id)}", "`wf inspect steps RUN` lists them")

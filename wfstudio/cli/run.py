@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from contextlib import nullcontext, redirect_stdout
 from typing import Annotated, Any
 
@@ -22,10 +21,10 @@ from wf.starting import start
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out
 from wfstudio.cli.exits import FAILED, INTERRUPTED
-from wfstudio.cli.failures import tell_end
+from wfstudio.cli.failures import refuse_load, tell_end
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.progress import Progress, make_progress, see_through
-from wfstudio.cli.terminal import Terminal, printable_lines, results, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunView
 
@@ -61,9 +60,7 @@ def _read(target: str, given: list[str], id: str | None, tags: dict[str, str], w
     try:
         return read_invocation(target, given, id=id, attributes=tags or None, world=world)
     except LoadError as error:
-        if error.__cause__ is not None:
-            words().print(printable_lines("".join(traceback.format_exception(error.__cause__)).rstrip()))
-        raise Misuse.of(error) from None
+        raise refuse_load(error) from None
     except (WorkflowError, TypeError, ValueError) as error:
         raise Misuse.of(error) from None
 
@@ -98,7 +95,10 @@ class _Errand:
     async def _run(self, progress: Progress | None) -> RunView:
         invocation = self._invocation
         async with worker(modules=invocation.modules) as embedded:
-            handle = await start(invocation.workflow, *invocation.args, **invocation.kwargs)
+            try:
+                handle = await start(invocation.workflow, *invocation.args, **invocation.kwargs)
+            except (WorkflowError, TypeError, ValueError) as error:
+                raise Misuse.of(error) from None
             self._run_id = handle.run_id
             if progress is not None:
                 words().print(f"run {handle.run_id}")

@@ -12,14 +12,14 @@ from typing import Annotated, Any
 import typer
 
 from wf.deployment import keep_deployment
-from wf.errors import NotRegisteredError, PayloadTooLargeError, SerializationError, ValidationError
+from wf.errors import FatalError, NotRegisteredError, PayloadTooLargeError, SerializationError, ValidationError
 from wf.invocation import read_arguments
 from wf.loading import LoadError, load_target
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_workflow
 from wfstudio.cli.connection import carry_out, open_client, tell_who_serves
 from wfstudio.cli.exits import FAILED
-from wfstudio.cli.failures import tell_end
+from wfstudio.cli.failures import refuse_load, tell_end
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.progress import Progress, make_progress, see_through
 from wfstudio.cli.terminal import results, words
@@ -29,7 +29,7 @@ from wfstudio.core.views import RunView
 
 _MISFITS = (
     NotRegisteredError, ValidationError, SerializationError, PayloadTooLargeError, UsageError, ConflictError,
-    NotFoundError, LoadError,
+    NotFoundError, FatalError,
 )  # fmt: skip
 
 
@@ -86,6 +86,8 @@ def start(
                 run = await client.start(
                     workflow, args, kwargs, id=id, attributes=tags, deployment=deployment, delay=delay
                 )
+            except LoadError as error:
+                raise refuse_load(error) from None
             except _MISFITS as error:
                 raise Misuse.of(error) from None
             tell_who_serves(client)

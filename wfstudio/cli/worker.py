@@ -11,7 +11,6 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stdout
 from types import ModuleType
@@ -29,9 +28,10 @@ from wf.session import Session
 from wf.settings import Settings
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, check_world
+from wfstudio.cli.failures import refuse_load
 from wfstudio.cli.journal import Journal, JournalHandler
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.terminal import printable_lines, results, words
+from wfstudio.cli.terminal import results
 from wfstudio.core.client import Client
 
 Concurrency = Annotated[
@@ -83,9 +83,7 @@ def load_project(target: str | None, world: str | None) -> tuple[Settings, list[
     try:
         return settings, load_target(target or str(settings.root))
     except LoadError as error:
-        if error.__cause__ is not None:
-            words().print(printable_lines("".join(traceback.format_exception(error.__cause__)).rstrip()))
-        raise Misuse.of(error) from None
+        raise refuse_load(error) from None
 
 
 async def _serve(journal: Journal, modules: list[ModuleType], concurrency: int | None, grace: str) -> None:

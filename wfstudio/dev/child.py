@@ -164,7 +164,7 @@ class _Child:
     async def _obey(self, command: Judge | Serve | HandOver | Ping) -> None:
         match command:
             case Judge():
-                await self._say(Judged([verdict async for verdict in self._judge(command.run_ids)]))
+                await self._say(Judged([verdict async for verdict in self._judge(command)]))
             case Serve():
                 await self._serve(command.deployments)
                 await self._say(Serving(command.deployments))
@@ -174,11 +174,11 @@ class _Child:
             case Ping():
                 await self._say(Pong())
 
-    async def _judge(self, run_ids: list[str]) -> Any:
+    async def _judge(self, command: Judge) -> Any:
         session = self._session
-        for run_id in run_ids:
+        for run_id in command.run_ids:
             row = await session.world.get_run(run_id)
-            if row is not None and row.ended_at is None:
+            if row is not None and (row.ended_at is not None) == command.is_ended:
                 yield await verdicts.judge(session.world, session.keyring, row, session.settings.limits)
 
     async def _serve(self, deployments: list[str]) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from wf.deployment import read_deployment
 from wf.session import Session
+from wf.worker.verdicts import Verdict
 from wfstudio.dev.wire import Failed, HandOver, Judge, Judged, Loaded, NotLoaded, Order, Ping, Pong, Serve, Serving
 from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess
 
@@ -166,13 +167,13 @@ class Fleet:
 
     # -- judging and pegging
 
-    async def judge(self, run_ids: list[str]) -> Judged:
-        """Have the current code judge runs. Raises `WorkerGone`."""
+    async def judge(self, run_ids: list[str], *, is_ended: bool = False) -> list[Verdict]:
+        """Have the current code replay runs in flight, or ended ones. Raises `WorkerGone`."""
         assert self.current is not None
         worker = next((worker for worker in self.current.workers if worker.is_alive), None)
         if worker is None:
             raise WorkerGone("no process with the current code is there")
-        return await worker.ask(Judge(run_ids), Judged, JUDGE_SECONDS)
+        return (await worker.ask(Judge(run_ids, is_ended), Judged, JUDGE_SECONDS)).verdicts
 
     async def serve_pegged(self, deployment_id: str) -> bool:
         """Have a deployment served from its stored files. False: the current code takes its runs."""

@@ -133,6 +133,18 @@ def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -
     return "\n".join(lines)
 
 
+def show_finding(painter: Painter, verdict: Mapping[str, Any]) -> str:
+    """Give what a run that has ended tells about its workflow: it cannot be replayed by its own code."""
+    trouble = verdict["trouble"]
+    lines = [
+        painter.warn(f"{verdict['workflow']} is not deterministic") + f": {clean_text(trouble['message'])}",
+        "  fix: ask `wf.now`, `wf.random` or a step instead of the clock, the dice or the order of a set",
+    ]
+    if trouble.get("where"):
+        lines.insert(1, f"  at {clean_text(trouble['where'])}")
+    return "\n".join(lines)
+
+
 def show_worker(painter: Painter, facts: Mapping[str, Any]) -> str:
     line = painter.bad(f"worker {facts['pid']}: {clean_text(facts['cause'])}")
     if "restart_ms" in facts:

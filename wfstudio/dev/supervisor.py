@@ -23,6 +23,7 @@ from wf.session import Session
 from wf.worker.verdicts import Verdict
 from wf.world import RunFilter, RunRow
 from wfstudio.dev.fleet import CannotLoad, Fleet, Served
+from wfstudio.dev.proofs import Proofs
 from wfstudio.dev.wire import NotLoaded, Order
 from wfstudio.dev.workers import WorkerGone
 
@@ -59,6 +60,12 @@ class Supervisor:
     ) -> None:
         self.session = session
         self.fleet = Fleet(session, order, size=size, note=publish, prints_to_stderr=prints_to_stderr)
+        self.proofs = Proofs(
+            session,
+            prove=lambda run_ids: self.fleet.judge(run_ids, is_ended=True),
+            find_current=lambda: self.fleet.current.deployment_id if self.fleet.current else None,
+            publish=publish,
+        )
         self.diverging: dict[str, Verdict] = {}
         self.error: NotLoaded | None = None
         self.last: Reload | None = None
@@ -77,7 +84,8 @@ class Supervisor:
         await self.fleet.open()
         await self._reload([])
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._follow_changes()), loop.create_task(self._follow_runs())]
+        follow = (self._follow_changes(), self._follow_runs(), self.proofs.follow())
+        self._tasks = [loop.create_task(work) for work in follow]
 
     async def close(self, grace_seconds: float) -> None:
         for task in self._tasks:
@@ -146,6 +154,7 @@ class Supervisor:
             await worker.leave(0)
             return self._tell(Reload("unchanged", files, name, workflows, load_ms, load_ms))
         before = await self.fleet.install(worker, loaded)
+        self.proofs.findings.clear()  # of other code
         self.session.deployment_id = name
         load_ms = (time.perf_counter() - began) * 1000
         clean, diverging = await self.settle()
@@ -177,7 +186,7 @@ class Supervisor:
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
                 try:
-                    judged = (await self.fleet.judge([row.run_id for row in batch])).verdicts
+                    judged = await self.fleet.judge([row.run_id for row in batch])
                 except WorkerGone as error:
                     self._publish("error", {"message": f"runs in flight could not be judged: {error}"})
                     break
@@ -256,5 +265,6 @@ class Supervisor:
             "is_paused": self.is_paused,
             "error": msgspec.to_builtins(self.error),
             "last_reload": msgspec.to_builtins(self.last),
+            "nondeterministic": [msgspec.to_builtins(verdict) for verdict in self.proofs.findings.values()],
             "diverging": [msgspec.to_builtins(verdict) for verdict in self.diverging.values()],
         }

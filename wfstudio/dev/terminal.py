@@ -44,6 +44,8 @@ class Terminal:
             print(lines.show_reload(painter, facts), flush=True)
         elif kind == "worker":
             print(lines.show_worker(painter, facts), flush=True)
+        elif kind == "nondeterminism":
+            print(lines.show_finding(painter, facts), flush=True)
         elif kind == "error":
             print(lines.show_error(painter, facts), flush=True)
 

@@ -33,7 +33,10 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):
+    """Replay these runs: those in flight, or those that have ended."""
+
     run_ids: list[str]
+    is_ended: bool = False
 
 
 class Serve(msgspec.Struct, frozen=True, tag="serve"):

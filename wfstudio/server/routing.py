@@ -165,9 +165,9 @@ class Router:
             if params is None:
                 continue
             methods = ANY_METHODS if route.method == ANY else (route.method,)
-            if scope["method"] == "HEAD" and (route.method == ANY or route.streams == "always"):
-                continue  # an answer without a body is no end of a stream, nor of a webhook's business
-            if method in methods:
+            # A HEAD is a GET without its body: never a stream, which would not end, nor a webhook's business.
+            is_head_refused = scope["method"] == "HEAD" and (route.method == ANY or route.streams == "always")
+            if method in methods and not is_head_refused:
                 return route, params
             allowed += methods
         if allowed:

@@ -95,6 +95,18 @@ def test_what_cannot_be_started_is_said_before_anything_is_written(
     assert not (project / ".wf").exists()
 
 
+def test_an_id_or_an_attribute_that_cannot_be_is_refused(project: Path, wf_cli: Wf) -> None:
+    assert wf_cli("run", "shop_flow.py:pay", '"ada"', "-q", "--id", "one").code == 0
+    told = wf_cli("run", "shop_flow.py:order", '"ada"', "-q", "--id", "one")
+    assert (told.code, told.err.splitlines()[0]) == (
+        2,
+        "the run id 'one' belongs to a run of shop_flow:pay, not of shop_flow:order",
+    )
+    told = wf_cli("run", "shop_flow.py:pay", '"ada"', "-q", "--attr", f"note={'x' * 300}")
+    assert (told.code, told.out) == (2, "")
+    assert "256" in told.err
+
+
 def test_a_file_that_does_not_import_shows_the_users_frames(project: Path, wf_cli: Wf) -> None:
     (project / "broken_flow.py").write_text("import wf\n\n1 / 0\n")
     ran = wf_cli("run", "broken_flow.py:main")

@@ -77,6 +77,7 @@ def test_arguments_come_from_a_file_or_stdin(
         (["greet", "--input", "nowhere.json"], "--input: nowhere.json cannot be read: "),
         (["greet", '"ada"', "--input", "-"], "the arguments are given twice: on the command line, and with --input\n"),
         (["greet", '"ada"', "--deployment", "dep_x"], "no deployment has the id 'dep_x'\n"),
+        (["greet", '"ada"', "--attr", "$note=x"], "attribute key '$note' begins with"),
         (["greet", '"ada"', "--delay", "soon"], "delay: 'soon' is not a duration"),
         (["greet", '"ada"', "--id", "no spaces"], "'no spaces' is no run id\n"),
         (["greet", '"ada"', "--wiat"], "no such option: --wiat\n  fix: did you mean `--wait`?\n"),

@@ -293,7 +293,8 @@ async def test_a_batch_that_comes_later_is_behind_the_ones_that_were_there(studi
     """An attempt that began first and ends last has the oldest lines, and the last place."""
     async with studio() as client:
         started = await client.start("studio.overtake")
-        await rest(client, started.id, "waiting for hook")
+        await until(lambda: client.list_hooks(started.id))
+        await until(lambda: client.read_logs(started.id))
         early = await client.read_logs(started.id)
         assert [line.text for line in early] == ["quick"]
         await client.resume("go on", None)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from wfstudio.dev.lines import Painter, clean_text, show_banner, show_divergences, show_error, show_reload, show_worker
+from wfstudio.dev.lines import (
+    Painter,
+    clean_text,
+    show_banner,
+    show_divergences,
+    show_error,
+    show_finding,
+    show_reload,
+    show_worker,
+)
 
 PLAIN = Painter(is_coloured=False)
 TROUBLE = {
@@ -88,6 +97,14 @@ def test_a_worker_that_died_says_why_and_when_the_next_comes() -> None:
     facts = {"pid": 7, "cause": "killed by SIGSEGV", "restart_ms": 100.0}
     assert show_worker(PLAIN, facts) == "worker 7: killed by SIGSEGV, a new one starts in 0.1 s"
     assert show_worker(PLAIN, {"pid": 7, "cause": "silent"}) == "worker 7: silent"
+
+
+def test_a_workflow_that_its_own_code_cannot_replay_is_told_with_the_cure() -> None:
+    assert show_finding(PLAIN, VERDICT) == (
+        "flows:fulfil is not deterministic: run wrun_1 replayed differently\n"
+        "  at flows.py:41 in fulfil\n"
+        "  fix: ask `wf.now`, `wf.random` or a step instead of the clock, the dice or the order of a set"
+    )
 
 
 def test_the_banner_says_where_everything_is() -> None:

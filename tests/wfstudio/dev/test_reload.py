@@ -579,3 +579,40 @@ def test_stored_code_is_found_where_its_file_was_renamed(project: Project) -> No
         assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
 
     play(project, scene, ".")
+
+
+# -- proofs after the fact
+
+
+def test_a_body_that_asks_the_clock_is_found_out_when_its_run_has_ended(project: Project) -> None:
+    project.write(
+        "flow.py",
+        """
+        import time
+        import wf
+
+        @wf.step
+        async def note(at: int) -> int:
+            return at
+
+        @wf.workflow
+        async def hidden() -> int:
+            return await note(time.time_ns())
+
+        @wf.workflow
+        async def honest() -> int:
+            return await note(wf.time_ns())
+        """,
+    )
+
+    async def scene(dev: Dev) -> None:
+        for name in ("honest", "hidden"):
+            await (await dev.start(name)).return_value("20s")
+        await until(lambda: bool(dev.told("nondeterminism")), "it is found out")
+        assert [told["workflow"] for told in dev.told("nondeterminism")] == ["flow:hidden"]
+        (finding,) = dev.supervisor.status()["nondeterministic"]
+        assert "flow.py:" in finding["trouble"]["where"]
+        await dev.save("flow.py", GREETER)
+        assert dev.supervisor.status()["nondeterministic"] == []
+
+    play(project, scene)

@@ -142,6 +142,12 @@ async def test_events_logs_and_streams_are_followed_to_their_end() -> None:
         greeted = await site.client.start("greet", ["ada"])
         logs = await listen(server.port, f"/api/runs/{greeted.id}/logs")
         assert json.loads((await read_chunked(logs))["data"])["text"] == "greeting ada"
+        last = json.loads((await read_chunked(logs))["data"])["position"]
+        assert (await read_chunked(logs))["event"] == "end"
+        for position, count in ((last, 0), (last[:-1] + "0", 1)):
+            again = await listen(server.port, f"/api/runs/{greeted.id}/logs", f"last-event-id: {position}")
+            assert [(await read_chunked(again)).get("event") for _ in range(count + 1)] == [None] * count + ["end"]
+            await again.close()
         for wire in (events, chunks, logs):
             await wire.close()
 
