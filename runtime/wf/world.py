@@ -515,6 +515,24 @@ class World(Protocol):
 
     async def read_source(self, digest: str) -> bytes | None: ...
 
+    # -- forgetting
+
+    async def delete_runs(self, run_ids: Sequence[str]) -> list[str]:
+        """Delete runs with all that belongs to them, and give the ids of those that were deleted.
+
+        A run stays that has not ended, whose lease nobody has given back yet, whose parent or a
+        watcher has yet to hear of its end, or whose history a fork has yet to copy.
+        """
+
+    async def delete_unused_code(self) -> int:
+        """Delete deployments that no run and no worker has, but for the one used last, and their sources.
+
+        Gives how many deployments were deleted.
+        """
+
+    async def compact(self) -> None:
+        """Give storage that deletions have freed back to the system. Others wait meanwhile."""
+
     # -- doorbells
 
     async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:

@@ -13,6 +13,7 @@ import msgspec
 
 from tests.wfstudio.studio import open_studio
 from wfstudio.core.client import Client
+from wfstudio.core.errors import UsageError
 from wfstudio.core.live import Feed
 from wfstudio.server.access import Access
 from wfstudio.server.app import App, make_app
@@ -52,7 +53,7 @@ class FakeDev:
 
     async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
         if action != "keep":
-            raise ValueError(f"there is no remedy {action!r}")
+            raise UsageError(f"there is no remedy {action!r}")
         self.calls.append(("remedy", run_id, action))
         return {"run_id": run_id}
 

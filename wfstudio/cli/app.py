@@ -130,6 +130,7 @@ def main(argv: list[str] | None = None) -> int:
     program = Path(sys.argv[0]).name
     command = cast(Commands, typer.main.get_command(app))
     try:
+        _check_text(given)
         code = command.main(
             given or ["--help"], prog_name=program if program in _NAMES else _NAMES[0], standalone_mode=False
         )
@@ -142,6 +143,15 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:
         return _explain(error)
     return code if isinstance(code, int) else 0
+
+
+def _check_text(given: list[str]) -> None:
+    """Refuse bytes that are no text: nothing in a world is named so."""
+    for word in given:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise Misuse(f"the argument {word!r:.80} is not UTF-8") from None
 
 
 def _explain_misuse(error: TyperException, name: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from wf.errors import RunNotFoundError, WorldError
+from wf.ids import is_run_id
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import Settings, load_settings, parse_world_url
 from wf.world import RunFilter
@@ -100,7 +101,7 @@ async def find_run(client: Client, text: str) -> str:
 
     The beginning may leave `wrun_` out. Raises `RunNotFoundError`, and `Misuse` if several begin so.
     """
-    if await client.session.world.get_run(text) is not None:
+    if is_run_id(text) and await client.session.world.get_run(text) is not None:
         return text
     known = await list_run_ids(client)
     wanted = text.upper()

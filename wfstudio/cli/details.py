@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from wfstudio.cli.failures import describe_error
+from wfstudio.cli.looks import Look, lay_out
 from wfstudio.cli.moments import show_instant, show_ms
 from wfstudio.cli.terminal import Terminal, printable, to_json
 from wfstudio.cli.timeline import draw_timeline
 from wfstudio.cli.widths import cut
-from wfstudio.core.traces import Trace
 from wfstudio.core.views import RunView, StepView
 
 MOST_LINES = 200
@@ -20,9 +20,9 @@ _KEY_WIDTH = 11
 _VALUE_WIDTH = 2_000
 
 
-def draw_run(terminal: Terminal, run: RunView, trace: Trace, limit: int | None = MOST_LINES) -> list[str]:
+def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = MOST_LINES) -> list[str]:
     """Draw a run: what it is, its timeline, and why it failed."""
-    now_ms = (time.time() - datetime.fromisoformat(trace.at).timestamp()) * 1000
+    now_ms = (time.time() - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
     lines = [f"{terminal.paint(run.id, 'bold')}  {terminal.show_status(run.status)}  {printable(run.workflow)}"]
     facts: list[tuple[str, str | None]] = [
         ("reason", run.reason if run.attention is None else None),
@@ -40,7 +40,7 @@ def draw_run(terminal: Terminal, run: RunView, trace: Trace, limit: int | None =
     lines += _list_facts(terminal, facts)
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += _list_facts(terminal, [("because", run.output)])
-    lines += ["", *draw_timeline(terminal, trace, max(now_ms, 0.001), limit=limit)]
+    lines += ["", *draw_timeline(terminal, lay_out(look), max(now_ms, 0.001), limit=limit)]
     if run.attention is not None:
         lines += ["", terminal.paint(f"needs attention: {printable(run.attention.message)}", "yellow")]
         if run.attention.where:

@@ -14,6 +14,7 @@ from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
 from wfstudio.cli.details import MOST_LINES, draw_run, draw_step
 from wfstudio.cli.listings import LISTINGS, Listing, Page, Question, draw_page
+from wfstudio.cli.looks import look_at
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.screen import look_again, redraw
 from wfstudio.cli.terminal import Terminal, printable, results, words
@@ -201,8 +202,8 @@ class _View:
             return draw_page(terminal, self.subject.listing, value)
         if isinstance(value, StepView):
             return draw_step(terminal, value)
-        trace = await self._client.read_trace(value.id)
-        return draw_run(terminal, value, trace, self._limit or MOST_LINES)
+        look = await look_at(self._client, value.id)
+        return draw_run(terminal, value, look, self._limit or MOST_LINES)
 
 
 async def _read_step(client: Client, id: str, *, is_locked: bool) -> StepView:

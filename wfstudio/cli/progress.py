@@ -11,18 +11,16 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from wf.errors import RunNotFoundError
+from wfstudio.cli.looks import Look, Row, lay_out, look_at
 from wfstudio.cli.moments import show_ms
 from wfstudio.cli.terminal import Terminal, printable
 from wfstudio.cli.timeline import label_span, status_sign
 from wfstudio.cli.widths import cut
 from wfstudio.core.client import Client
-from wfstudio.core.traces import RUN_SPAN, Span, Trace
+from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
 
 if TYPE_CHECKING:
@@ -31,41 +29,10 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.1
 _LOAD: Final = 5
 """Reading takes at most one part in so many of the time."""
-_DEEPEST: Final = 4
-_MOST_SPANS: Final = 1_000
 _SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
 _LONGEST_NAME: Final = 32
 _SHOWN: Final = ("step", "sleep", "hook", "lock", "child")
 _ENDED: Final = ("completed", "failed", "cancelled", "abandoned", "disposed", "conflict", "released")
-
-
-class Look(msgspec.Struct, frozen=True):
-    """A run as it was at one moment, with the traces of its children by their run ids."""
-
-    trace: Trace
-    reason: str | None
-    children: dict[str, Trace] = {}
-
-
-async def look_at(client: Client, run_id: str) -> Look:
-    """Read a run, and the children that it has, for a picture of it."""
-    trace = await client.read_trace(run_id)
-    run = await client.get_run(run_id)
-    children: dict[str, Trace] = {}
-    level = [trace]
-    for _ in range(_DEEPEST):
-        ids = [span.child_run_id for parent in level for span in parent.spans if span.kind == "child"]
-        level = []
-        for child_id in ids:
-            if child_id is None or child_id in children or len(children) >= _MOST_SPANS:
-                continue
-            try:
-                child = await client.read_trace(child_id)
-            except RunNotFoundError:  # its start is not committed yet
-                continue
-            children[child_id] = child
-            level.append(child)
-    return Look(trace, run.reason, children)
 
 
 async def see_through(client: Client, run_id: str, progress: Progress | None) -> RunView:
@@ -94,6 +61,7 @@ class Progress:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._look: Look | None = None
+        self._resting: str | None = None
         self._told: dict[tuple[str, str], tuple[str, int]] = {}
         self._reason: str | None = None
 
@@ -107,14 +75,15 @@ class Progress:
     async def look(self, client: Client, run_id: str) -> None:
         """Look once."""
         self._look = await look_at(client, run_id)
-        self.show(self._look)
+        self._resting = (await client.get_run(run_id)).reason
+        self.show(self._look, self._resting)
 
     @contextmanager
     def shown(self) -> Iterator[None]:
         """Take care of the terminal for the time of a block."""
         yield
 
-    def show(self, look: Look) -> None:
+    def show(self, look: Look, reason: str | None) -> None:
         """Tell in lines what ended or came to rest since the last look."""
         for trace in (*reversed(look.children.values()), look.trace):  # a child's steps before the child
             for span in trace.spans:
@@ -127,10 +96,10 @@ class Progress:
                 line = _tell(span)
                 if line is not None:
                     self._terminal.print(line)
-        if look.reason != self._reason:
-            self._reason = look.reason
-            if look.reason is not None:
-                self._terminal.print(printable(look.reason))
+        if reason != self._reason:
+            self._reason = reason
+            if reason is not None:
+                self._terminal.print(printable(reason))
 
 
 def _tell(span: Span) -> str | None:
@@ -173,7 +142,7 @@ class LiveProgress(Progress):
                 self._live.refresh()
                 await asyncio.sleep(LOOK_SECONDS)
 
-    def show(self, look: Look) -> None:
+    def show(self, look: Look, reason: str | None) -> None:
         self._live.refresh()
 
     def _render(self) -> Text:
@@ -182,38 +151,31 @@ class LiveProgress(Progress):
         if self._look is None:
             return Text("")
         height = self._live.console.height - 2
-        lines = draw_tree(self._terminal, self._look, time.time(), height)
+        lines = draw_tree(self._terminal, self._look, self._resting, time.time(), height)
         return Text.from_ansi(self._terminal.to_encodable("\n".join(lines)), no_wrap=True, overflow="ellipsis")
 
 
-def draw_tree(terminal: Terminal, look: Look, now: float, height: int) -> list[str]:
-    """Draw a run, its calls and its children's as indented lines; at most `height` of them."""
-    lines = list(_draw_run(terminal, look, look.trace, now, 0))
+def draw_tree(terminal: Terminal, look: Look, reason: str | None, now: float, height: int) -> list[str]:
+    """Draw a run, its calls and its children's as indented lines; at most `height` of them, and why it rests."""
+    now_ms = (now - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
+    rows = [row for row in lay_out(look) if row.span.kind in ("run", *_SHOWN)]
+    lines = [_draw_row(terminal, row, now, now_ms) for row in rows]
     if len(lines) > height > 2:  # the first says what runs, the last ones what it does
         hidden = len(lines) - height + 1
         lines = [lines[0], terminal.paint(f"  {terminal.ellipsis} {hidden} more", "dim"), *lines[hidden + 1 :]]
-    if look.reason is not None:
-        lines.append(terminal.paint(f"  {printable(look.reason)}", "yellow"))
+    if reason is not None:
+        lines.append(terminal.paint(f"  {printable(reason)}", "yellow"))
     return lines
 
 
-def _draw_run(terminal: Terminal, look: Look, trace: Trace, now: float, depth: int) -> Iterator[str]:
-    now_ms = now * 1000 - datetime.fromisoformat(trace.at).astimezone(UTC).timestamp() * 1000
-    for span in trace.spans:
-        if span.kind != RUN_SPAN and span.kind not in _SHOWN:
-            continue
-        if depth and span.kind == RUN_SPAN:
-            continue  # its parent's line names it
-        indent = "  " * (depth + (span.kind != RUN_SPAN))
-        spent = show_ms((max(now_ms, span.start_ms) if span.end_ms is None else span.end_ms) - span.start_ms)
-        name = cut(label_span(span), _LONGEST_NAME, terminal.ellipsis)
-        tail = terminal.paint(spent, "dim")
-        if span.error_type:
-            tail += f"  {terminal.paint(printable(span.error_type), 'red')}"
-        yield f"{indent}{_sign(terminal, span, now)} {name}  {tail}"
-        child = look.children.get(span.child_run_id or "")
-        if span.kind == "child" and child is not None:
-            yield from _draw_run(terminal, look, child, now, depth + 1)
+def _draw_row(terminal: Terminal, row: Row, now: float, now_ms: float) -> str:
+    span = row.span
+    spent = show_ms((max(now_ms, span.start_ms) if span.end_ms is None else span.end_ms) - span.start_ms)
+    name = cut(label_span(span), _LONGEST_NAME, terminal.ellipsis)
+    tail = terminal.paint(spent, "dim")
+    if span.error_type:
+        tail += f"  {terminal.paint(printable(span.error_type), 'red')}"
+    return f"{'  ' * row.depth}{_sign(terminal, span, now)} {name}  {tail}"
 
 
 def _sign(terminal: Terminal, span: Span, now: float) -> str:

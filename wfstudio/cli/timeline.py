@@ -1,6 +1,6 @@
-"""Timelines: a trace as lines of text, one span a line, bars over a common axis.
+"""Timelines: a run's spans as lines of text, one a line, bars over a common axis.
 
-    draw_timeline(terminal, trace, now_ms)        pure but for what the terminal can show
+    draw_timeline(terminal, lay_out(look), now_ms)        pure but for what the terminal can show
 
 A cell of a bar stands for a stretch of time. It shows what fills most of it, except that an attempt
 always shows: a step of a millisecond in a run of a day is what one looks for.
@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from wfstudio.cli.looks import Row
 from wfstudio.cli.moments import show_ms
 from wfstudio.cli.terminal import Terminal, printable
 from wfstudio.cli.widths import cell_width, fit
-from wfstudio.core.traces import Segment, Span, Trace
+from wfstudio.core.traces import Segment, Span
 
 NARROWEST: Final = 40
 _DURATION_WIDTH: Final = 8
@@ -47,12 +48,13 @@ _SIGNS: Final = {  # what a span's status is like, of those that a run can have
 }  # fmt: skip
 
 
-def draw_timeline(terminal: Terminal, trace: Trace, now_ms: float, *, limit: int | None = None) -> list[str]:
-    """Draw the spans of a trace, at most `limit` of them. `now_ms` is where what has not ended reaches to."""
-    spans = trace.spans if limit is None else trace.spans[:limit]
-    end_ms = max([now_ms if span.end_ms is None else span.end_ms for span in trace.spans] + [0.001])
+def draw_timeline(terminal: Terminal, rows: Sequence[Row], now_ms: float, *, limit: int | None = None) -> list[str]:
+    """Draw the spans of a run, at most `limit` of them. `now_ms` is where what has not ended reaches to."""
+    shown = rows if limit is None else rows[:limit]
+    spans = [row.span for row in shown]
+    end_ms = max([now_ms if row.span.end_ms is None else row.span.end_ms for row in rows] + [0.001])
     width = max(terminal.width, NARROWEST)
-    labels = [label_span(span) for span in spans]
+    labels = ["  " * max(row.depth - 1, 0) + label_span(row.span) for row in shown]
     name_width = min(max(cell_width(label) for label in labels), _LONGEST_NAME, max(12, width // 3))
     bar_width = max(_SHORTEST_BAR, width - name_width - _DURATION_WIDTH - 6)
     lines = [_draw_axis(terminal, name_width, bar_width, end_ms)]
@@ -62,8 +64,8 @@ def draw_timeline(terminal: Terminal, trace: Trace, now_ms: float, *, limit: int
         bar = _draw_bar(terminal, span, bar_width, end_ms, now_ms)
         spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
         lines.append(f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}")
-    if len(spans) < len(trace.spans):
-        more = f"{len(trace.spans) - len(spans)} more spans; --limit draws more of them"
+    if len(shown) < len(rows):
+        more = f"{len(rows) - len(shown)} more spans; --limit draws more of them"
         lines.append(terminal.paint(f"{terminal.ellipsis} {more}", "dim"))
     return [*lines, *_draw_legend(terminal, spans)]
 

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import msgspec
@@ -138,6 +139,13 @@ class Reader:
 
         A watcher that falls far behind loses the oldest: look at the whole list now and then.
         """
+        async with contextlib.aclosing(self.watch_changes()) as changes:
+            async for run_ids in changes:
+                for run_id in run_ids:
+                    yield run_id
+
+    async def watch_changes(self, pause_seconds: float = 0) -> AsyncGenerator[list[str], None]:
+        """Give the ids of runs that changed state since the last time, not more often than asked for."""
         changed: dict[str, None] = {}
         has_news = asyncio.Event()
 
@@ -151,11 +159,11 @@ class Reader:
         try:
             while True:
                 await has_news.wait()
+                await asyncio.sleep(pause_seconds)
                 has_news.clear()
-                while changed:
-                    run_id = next(iter(changed))
-                    del changed[run_id]
-                    yield run_id
+                run_ids = list(changed)
+                changed.clear()
+                yield run_ids
         finally:
             undo()
 

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 import wfstudio
 from wf.errors import WorkflowError
 from wfstudio.core.client import Client
-from wfstudio.core.errors import AccessError, NotFoundError, UsageError
+from wfstudio.core.errors import AccessError, NotFoundError
 from wfstudio.core.live import Feed
 from wfstudio.server.answers import show_error
 from wfstudio.server.questions import EmptyBody, LiveQuery, RemedyBody, SessionBody, read_number
@@ -37,6 +37,12 @@ wf hooks                what waits for you
 <p>The API is described at <code>/api/openapi.json</code>.</p>
 </html>
 """
+
+LIVE_SECONDS: Final = 0.1
+"""How often changed runs are looked at."""
+
+MANY: Final = 100
+"""Runs that are shown one by one of those that changed within `LIVE_SECONDS`."""
 
 _AGAIN_SECONDS: Final = 1.0
 _ONE_YEAR: Final = "public, max-age=31536000, immutable"
@@ -107,14 +113,20 @@ async def follow_live(call: Call) -> Response:
 
 
 async def forward_runs(client: Client, feed: Feed) -> None:
-    """Publish every run that changes, as a list shows it; for ever, whatever the world does meanwhile."""
+    """Publish the runs that change, as a list shows them; for ever, whatever the world does meanwhile.
+
+    Where many change at once it only says so: what nobody could look at need not be read.
+    """
     while True:
         try:
-            async for run_id in client.watch():
-                view = await client.find_run(run_id)
-                if view is not None:
-                    feed.publish("run", msgspec.to_builtins(view))
-                await asyncio.sleep(0)  # a burst of runs must not keep the loop from its requests
+            async for run_ids in client.watch_changes(LIVE_SECONDS):
+                if len(run_ids) > MANY:
+                    feed.publish("runs", {"changed": len(run_ids)})
+                    continue
+                for run_id in run_ids:
+                    view = await client.find_run(run_id)
+                    if view is not None:
+                        feed.publish("run", msgspec.to_builtins(view))
         except WorkflowError as error:  # the world's owner went, or its disk is full
             feed.publish("error", msgspec.to_builtins(show_error(error)))
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -138,10 +150,7 @@ async def apply_remedy(call: Call) -> Done:
     assert call.services.dev is not None
     body = await call.read_body(RemedyBody)
     await call.client.get_run(call.params["id"], is_locked=True)
-    try:
-        return Done(await call.services.dev.remedy(call.params["id"], body.action))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    return Done(await call.services.dev.remedy(call.params["id"], body.action))
 
 
 ROUTES = [

@@ -126,5 +126,14 @@ class ForwardingWorld(ABC):
     def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> Coroutine[Any, Any, list[str]]:
         return self.call(METHOD["peg_runs"], run_ids, deployment_id)
 
+    def delete_runs(self, run_ids: Sequence[str]) -> Coroutine[Any, Any, list[str]]:
+        return self.call(METHOD["delete_runs"], run_ids)
+
+    def delete_unused_code(self) -> Coroutine[Any, Any, int]:
+        return self.call(METHOD["delete_unused_code"])
+
+    def compact(self) -> Coroutine[Any, Any, None]:
+        return self.call(METHOD["compact"])
+
     def read_source(self, digest: str) -> Coroutine[Any, Any, bytes | None]:
         return self.call(METHOD["read_source"], digest)

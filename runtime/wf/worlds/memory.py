@@ -150,7 +150,7 @@ class MemoryWorld:
         self._hooks: dict[bytes, HookRow] = {}
         self._locks: dict[str, list[_Lock]] = {}
         self._workers: dict[str, _Worker] = {}
-        self._deliveries: set[str] = set()
+        self._deliveries: dict[str, str] = {}  # by delivery id: whose it was
         self._deployments: dict[str, DeploymentRow] = {}
         self._sources: dict[str, bytes] = {}
         self._last_message = 0
@@ -208,7 +208,7 @@ class MemoryWorld:
                     return Sent("queued")
                 meta, waits = _to_json({"waits": sleeps}), len(sleeps)
             if message.delivery_id is not None:
-                self._deliveries.add(message.delivery_id)
+                self._deliveries[message.delivery_id] = run_id
             self._put_message(run, message.kind, message.at, message.correlation_id, meta, message.payload)
             return Sent("queued", waits)
 
@@ -421,6 +421,50 @@ class MemoryWorld:
     async def read_source(self, digest: str) -> bytes | None:
         with self._look():
             return self._sources.get(digest)
+
+    # -- forgetting
+
+    async def delete_runs(self, run_ids: Sequence[str]) -> list[str]:
+        with self._change():
+            deleted = [run_id for run_id in dict.fromkeys(run_ids) if self._is_deletable(run_id)]
+            for run_id in deleted:
+                del self._runs[run_id]
+                self._deliveries = {key: owner for key, owner in self._deliveries.items() if owner != run_id}
+                self._ring("runs", run_id)
+            return deleted
+
+    def _is_deletable(self, run_id: str) -> bool:
+        run = self._runs.get(run_id)
+        if run is None or not run.is_ended or run.row.owner is not None:
+            return False
+        for other in self._runs.values():
+            if other.is_ended:
+                continue
+            is_parent = other.row.run_id == run.row.parent_run_id
+            is_heir = other.row.forked_from == run_id and other.row.seq == 1
+            is_told = any(m.kind == "child_ended" and _names(m, run_id) for m in other.inbox)
+            if is_parent or is_heir or is_told:
+                return False
+        return True
+
+    async def delete_unused_code(self) -> int:
+        with self._change():
+            used = {run.row.deployment_id for run in self._runs.values()}
+            for worker in self._workers.values():
+                used.update([worker.hello.deployment_id, *(worker.hello.deployments or ())])
+            if self._deployments:
+                used.add(
+                    max(self._deployments.values(), key=lambda row: (row.used_at, row.deployment_id)).deployment_id
+                )
+            unused = [name for name in self._deployments if name not in used]
+            for name in unused:
+                del self._deployments[name]
+            kept = {digest for row in self._deployments.values() for digest in row.manifest.values()}
+            self._sources = {digest: content for digest, content in self._sources.items() if digest in kept}
+            return len(unused)
+
+    async def compact(self) -> None:
+        return None
 
     # -- doorbells
 
@@ -767,3 +811,8 @@ def _matches(row: RunRow, filter: RunFilter) -> bool:
 
 def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _names(message: InboxMessage, run_id: str) -> bool:
+    meta = msgspec.json.decode(message.meta) if message.meta else {}
+    return meta.get("run_id") == run_id

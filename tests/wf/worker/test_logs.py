@@ -146,7 +146,7 @@ async def test_without_a_configuration_of_logging_warnings_are_shown_as_python_d
 async def test_outside_an_attempt_warnings_are_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
     with unconfigured():
         async with EmbeddedWorker(MemoryWorld(), grace=0, keyring=KEYRING, capture_logs=True):
-            logging.getLogger("wf.worker").warning("something is amiss")
+            logging.getLogger("user").warning("something is amiss")
     assert capsys.readouterr().err == "something is amiss\n"
 
 

@@ -72,6 +72,7 @@ def test_help_names_every_command_and_every_command_has_help(name: str, wf_cli: 
             ["keys", "--jsn"],
             "no such option: --jsn\n  fix: did you mean `--json`?\n  more: wf keys --help\n",
         ),
+        (["inspect", "\udcff"], "the argument '\\udcff' is not UTF-8\n  more: wf inspect --help\n"),
         (["logs"], "missing argument 'RUN'\n  more: wf logs --help\n"),
         (
             ["inspect", "--status", "complete"],

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import msgspec
 
 from tests.wfstudio.cli.conftest import Serving
-from tests.wfstudio.studio import rest, run
-from wfstudio.cli.progress import Look, Progress, draw_tree, look_at
+from tests.wfstudio.studio import run
+from wfstudio.cli.looks import Look, lay_out, look_at
+from wfstudio.cli.progress import Progress, draw_tree
 from wfstudio.core.traces import Segment, Span, Trace
 
 NOW = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC).timestamp()
@@ -37,13 +38,14 @@ CHILD = trace(
     span("run", "run", "shop:pay", "running", 0, None),
     span("1", "sleep", "sleep", "waiting", 0, None),
 )
-LOOK = Look(PARENT, "sleeping until 2026-01-02T00:00:00.000000Z", {"wrun_2": CHILD})
+LOOK = Look(PARENT, {"wrun_2": CHILD})
+REASON = "sleeping until 2026-01-02T00:00:00.000000Z"
 
 
 def test_a_tree_has_a_line_for_every_call_and_its_childrens(make_terminal) -> None:
     terminal = make_terminal(NO_COLOR="1")
-    spinner = draw_tree(terminal, LOOK, NOW, 20)[0][0]
-    assert draw_tree(terminal, LOOK, NOW, 20) == [
+    spinner = draw_tree(terminal, LOOK, REASON, NOW, 20)[0][0]
+    assert draw_tree(terminal, LOOK, REASON, NOW, 20) == [
         f"{spinner} order  2 s",
         "  ✗ charge x2  50 ms  shop.Declined",
         f"  {spinner} child pay  1.94 s",
@@ -53,14 +55,14 @@ def test_a_tree_has_a_line_for_every_call_and_its_childrens(make_terminal) -> No
 
 
 def test_a_terminal_without_unicode_has_a_plain_tree(make_terminal) -> None:
-    assert "\n".join(draw_tree(make_terminal(encoding="ascii", NO_COLOR="1"), LOOK, NOW, 20)).isascii()
+    assert "\n".join(draw_tree(make_terminal(encoding="ascii", NO_COLOR="1"), LOOK, REASON, NOW, 20)).isascii()
 
 
 def test_a_tree_is_never_higher_than_the_terminal(make_terminal) -> None:
     many = trace(
         "wrun_1", PARENT.spans[0], *(span(str(n), "step", f"s{n}", "completed", n, n + 1) for n in range(1, 99))
     )
-    lines = draw_tree(make_terminal(NO_COLOR="1"), Look(many, None), NOW, 10)
+    lines = draw_tree(make_terminal(NO_COLOR="1"), Look(many), None, NOW, 10)
     assert len(lines) == 10
     assert lines[0].endswith("order  2 s")
     assert lines[1] == "  … 90 more"
@@ -70,34 +72,31 @@ def test_a_tree_is_never_higher_than_the_terminal(make_terminal) -> None:
 def test_lines_tell_once_what_ended_and_what_it_waits_for(make_terminal) -> None:
     terminal = make_terminal(NO_COLOR="1")
     progress = Progress(terminal)
-    progress.show(LOOK)
-    progress.show(LOOK)
+    progress.show(LOOK, REASON)
+    progress.show(LOOK, REASON)
     assert terminal.stream.text.splitlines() == [
         "charge x2 failed in 50 ms (shop.Declined)",
         "sleeping until 2026-01-02T00:00:00.000000Z",
     ]
     ended = msgspec.structs.replace(PARENT.spans[2], status="completed", end_ms=160)
-    progress.show(Look(trace("wrun_1", PARENT.spans[0], PARENT.spans[1], ended), None, LOOK.children))
+    progress.show(Look(trace("wrun_1", PARENT.spans[0], PARENT.spans[1], ended), LOOK.children), None)
     assert terminal.stream.text.splitlines()[2:] == ["child pay completed in 100 ms"]
 
 
 def test_a_retry_is_told_with_its_time(make_terminal) -> None:
     terminal = make_terminal(NO_COLOR="1")
     retrying = span("1", "step", "shop:charge", "retrying", 0, None, error_type="OSError", attempts=1, due_at=AT)
-    Progress(terminal).show(Look(trace("wrun_1", retrying), None))
+    Progress(terminal).show(Look(trace("wrun_1", retrying)), None)
     assert terminal.stream.text == f"charge failed in attempt 1 (OSError); the next one at {AT}\n"
 
 
-def test_a_look_finds_the_run_its_children_and_why_it_rests(serving: Serving) -> None:
+def test_a_look_finds_the_children_of_children(serving: Serving) -> None:
     async def look(client):
-        ended = await run(client, "parent", "bob")
-        waiting = await rest(client, (await client.start("approve", ["docs"])).id)
-        return await look_at(client, ended.id), await look_at(client, waiting.id)
+        return await look_at(client, (await run(client, "parent", "bob")).id)
 
-    ended, waiting = serving.do(look)
-    assert [found.workflow for found in ended.children.values()] == ["studio.greet"]
-    assert ended.reason is None
-    assert waiting.reason == "waiting for hook site:docs"
+    found = serving.do(look)
+    assert [child.workflow for child in found.children.values()] == ["studio.greet"]
+    assert [row.span.name for row in lay_out(found)] == ["studio.parent", "studio.greet", "studio.greet_one"]
 
 
 def test_an_attempt_is_a_segment_and_not_a_line(make_terminal) -> None:
@@ -106,5 +105,5 @@ def test_an_attempt_is_a_segment_and_not_a_line(make_terminal) -> None:
         segments=[Segment(kind="running", start_ms=0, end_ms=1, outcome="failed"), Segment(kind="running", start_ms=1)],
     )  # fmt: skip
     terminal = make_terminal(NO_COLOR="1")
-    Progress(terminal).show(Look(trace("wrun_1", again), None))
+    Progress(terminal).show(Look(trace("wrun_1", again)), None)
     assert terminal.stream.text == ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from wfstudio.cli.looks import Look, Row, lay_out
 from wfstudio.cli.timeline import draw_timeline
 from wfstudio.cli.widths import cell_width
 from wfstudio.core.traces import Segment, Span, Trace
@@ -28,6 +31,10 @@ def trace(*spans: Span) -> Trace:
     )  # fmt: skip
 
 
+def rows(drawn: Trace) -> list[Row]:
+    return lay_out(Look(drawn))
+
+
 ORDER = trace(
     span("run", "shop:order", ("queued", 0, 100), ("running", 100, 1000), kind="run"),
     span(
@@ -40,7 +47,7 @@ ORDER = trace(
 
 
 def test_a_timeline_has_a_line_for_every_span_on_one_axis(make_terminal) -> None:
-    assert draw_timeline(make_terminal(80, NO_COLOR="1"), ORDER, 1000) == [
+    assert draw_timeline(make_terminal(80, NO_COLOR="1"), rows(ORDER), 1000) == [
         "                 0                         500 ms                  1 s",
         "✓ order          ░░░░░████████████████████████████████████████████████       1 s",
         "✓ charge x2           ▓▓▓▓▓▓▓▓▓▓▓┄┄┄┄┄┄┄┄┄┄██████                         500 ms",
@@ -52,7 +59,7 @@ def test_a_timeline_has_a_line_for_every_span_on_one_axis(make_terminal) -> None
 
 
 def test_a_terminal_without_unicode_gets_plain_signs(make_terminal) -> None:
-    lines = draw_timeline(make_terminal(60, encoding="ascii", NO_COLOR="1"), ORDER, 1000)
+    lines = draw_timeline(make_terminal(60, encoding="ascii", NO_COLOR="1"), rows(ORDER), 1000)
     assert all(line.isascii() for line in lines)
     assert lines[2].startswith("+ charge x2")
     assert "xxx" in lines[2]
@@ -62,7 +69,7 @@ def test_a_terminal_without_unicode_gets_plain_signs(make_terminal) -> None:
 def test_no_line_is_wider_than_the_terminal(make_terminal) -> None:
     long = trace(*ORDER.spans, span("4", "shop:" + "日本" * 40, ("running", 0, 1000)))
     for width in (40, 80, 81, 132, 200):
-        lines = draw_timeline(make_terminal(width, NO_COLOR="1"), long, 1000)
+        lines = draw_timeline(make_terminal(width, NO_COLOR="1"), rows(long), 1000)
         assert max(cell_width(line) for line in lines) <= width
         assert len({cell_width(line) for line in lines[1:6]}) == 1, "durations end in one column"
 
@@ -72,23 +79,45 @@ def test_an_attempt_of_no_length_still_shows(make_terminal) -> None:
     drawn = trace(
         span("run", "shop:order", ("running", 0, day), kind="run"), span("1", "blink", ("running", day - 1, day - 0.5))
     )
-    assert "█" in draw_timeline(make_terminal(80, NO_COLOR="1"), drawn, day)[2]
+    assert "█" in draw_timeline(make_terminal(80, NO_COLOR="1"), rows(drawn), day)[2]
 
 
 def test_what_has_not_ended_reaches_to_now(make_terminal) -> None:
     drawn = trace(span("run", "shop:order", ("running", 0, None), kind="run", status="running"))
-    line = draw_timeline(make_terminal(80, NO_COLOR="1"), drawn, 2_000)[1]
+    line = draw_timeline(make_terminal(80, NO_COLOR="1"), rows(drawn), 2_000)[1]
     assert line.endswith("2 s")
     assert line.startswith("● order")
 
 
 def test_a_run_of_many_spans_says_how_many_it_left_out(make_terminal) -> None:
     many = trace(ORDER.spans[0], *(span(str(n), f"step_{n}", ("running", 0, 10)) for n in range(1, 50)))
-    lines = draw_timeline(make_terminal(NO_COLOR="1"), many, 1000, limit=10)
+    lines = draw_timeline(make_terminal(NO_COLOR="1"), rows(many), 1000, limit=10)
     assert len(lines) == 1 + 10 + 1 + 1
     assert lines[11] == "… 40 more spans; --limit draws more of them"
 
 
 def test_names_from_users_are_escaped(make_terminal) -> None:
     hostile = trace(span("run", "shop:\x1b[2Jorder", ("running", 0, 10), kind="run"))
-    assert "\x1b" not in "".join(draw_timeline(make_terminal(NO_COLOR="1"), hostile, 10))
+    assert "\x1b" not in "".join(draw_timeline(make_terminal(NO_COLOR="1"), rows(hostile), 10))
+
+
+def test_a_childs_spans_lie_under_its_call_at_their_time(make_terminal) -> None:
+    parent = trace(
+        span("run", "shop:order", ("running", 0, 1000), kind="run"),
+        msgspec.structs.replace(span("1", "shop:pay", ("waiting", 500, 1000), kind="child"), child_run_id="wrun_2"),
+        span("2", "ship", ("running", 0, 100)),
+    )
+    child = msgspec.structs.replace(
+        trace(span("run", "shop:pay", ("running", 0, 500), kind="run"), span("1", "charge", ("running", 250, 500))),
+        run_id="wrun_2", at="2026-01-01T00:00:00.500000Z",
+    )  # fmt: skip
+    found = lay_out(Look(parent, {"wrun_2": child}))
+    assert [(row.span.name, row.depth, row.span.start_ms, row.span.end_ms) for row in found] == [
+        ("shop:order", 0, 0, 1000),
+        ("shop:pay", 1, 500, 1000),
+        ("charge", 2, 750, 1000),
+        ("ship", 1, 0, 100),
+    ]
+    lines = draw_timeline(make_terminal(80, NO_COLOR="1"), found, 1000)
+    assert lines[3].startswith("✓   charge ")
+    assert lines[3].index("█") > lines[2].index("─")

@@ -114,6 +114,17 @@ async def test_a_session_is_asked_for_without_a_token_and_given_for_a_code_only(
         assert (answer.status, answer.slug, answer.header("set-cookie")) == (401, "access", None)
 
 
+async def test_no_way_of_writing_a_path_goes_around_the_guard() -> None:
+    async with open_site() as site:
+        await site.client.start("nap", id="mine")
+        for path in ("/%61pi/runs", "/api%2fruns", "/hooks/../api/runs", "/hooks/..%2f..%2fapi/runs", "/assets/../api/runs",
+                     "//api/runs", "/api//runs", "/./api/runs", "/health/../api/runs", "/api/runs;x", "/API/runs", "/hooks",
+                     "/health/", "/api/session/", "/hooks/%2e%2e/api/runs", "/api/runs#/hooks/"):  # fmt: skip
+            answer = await site.ask("GET", path, token=None)
+            assert answer.status in (401, 403, 404, 405), path
+            assert b"mine" not in answer.body, path
+
+
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\xff", " "])
 async def test_a_wrong_token_is_no_token(token: str) -> None:
     async with open_site() as site:

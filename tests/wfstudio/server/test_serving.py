@@ -109,6 +109,18 @@ async def test_live_events_tell_of_runs_and_of_what_is_published() -> None:
         await wire.close()
 
 
+async def test_when_many_runs_change_at_once_it_is_said_once() -> None:
+    async with open_site() as site, serving(site) as server:
+        wire = await listen(server.port, "/api/live")
+        for _ in range(300):
+            await site.client.start("nap", delay="1h")
+        event = await read_chunked(wire)
+        while event["event"] == "run":  # those that changed before the first look
+            event = await read_chunked(wire)
+        assert (event["event"], json.loads(event["data"])["changed"] > 100) == ("runs", True)
+        await wire.close()
+
+
 async def test_a_live_client_goes_on_where_it_left() -> None:
     async with open_site() as site, serving(site) as server:
         for number in range(5):

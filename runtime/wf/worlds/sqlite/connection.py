@@ -267,6 +267,11 @@ class Connection:
             self._pages_per_change = min(max(self._pages_per_change * correction, 0.05), 4.0)
         return bool(pages == copied)
 
+    def compact(self) -> None:
+        """Rewrite the file whole, without its free pages. It needs as much room again while it does."""
+        self.cursor().execute("VACUUM")
+        self.checkpoint(is_last=True)
+
     def wal_size(self) -> int:
         try:
             return os.stat(f"{self.path}-wal").st_size

@@ -87,6 +87,16 @@ class Core:
         with self.guard:
             return not self.is_open or self.connection.checkpoint()
 
+    def compact(self) -> None:
+        """Rewrite the file without the pages that deletions have freed."""
+        self._acquire(is_brief=False)
+        try:
+            self.connection.compact()
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            self.guard.release()
+
     # -- writing
 
     def write(self, operation: Operation[T], *, is_brief: bool = False) -> T:

@@ -41,7 +41,7 @@ from wf.world import (
     WaitRow,
     WorkerHello,
 )
-from wf.worlds.sqlite import commits, hooks, inbox, locks, runs, streams
+from wf.worlds.sqlite import commits, deletions, hooks, inbox, locks, runs, streams
 from wf.worlds.sqlite.core import Core
 from wf.worlds.sqlite.lane import Lane
 from wf.worlds.sqlite.reader import Reader
@@ -196,6 +196,15 @@ class SqliteWorld:
 
     async def get_deployment(self, deployment_id: str) -> DeploymentRow | None:
         return await self._lane.read(lambda tx: streams.get_deployment(tx, deployment_id))
+
+    async def delete_runs(self, run_ids: Sequence[str]) -> list[str]:
+        return await self._lane.write(lambda tx: deletions.delete_runs(tx, run_ids))
+
+    async def delete_unused_code(self) -> int:
+        return await self._lane.write(deletions.delete_unused_code)
+
+    async def compact(self) -> None:
+        await self._lane.on_thread(self._core.compact)
 
     async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
         return await self._lane.write(lambda tx: runs.peg(tx, run_ids, deployment_id))

@@ -1,0 +1,94 @@
+"""`wf gc`: forget runs that ended long ago, and give the disk its space back."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from wfstudio.cli import parameters
+from wfstudio.cli.connection import carry_out, open_client
+from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.terminal import results, words
+from wfstudio.core.retention import Forgotten, Keep, find_old, forget, parse_keep
+
+_UNITS = ("B", "KB", "MB", "GB")
+
+
+def gc(
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            metavar="AGE|N",
+            help="What stays: an age (30d) or a number of runs (default: [tool.wf] retention).",
+        ),
+    ] = None,
+    is_dry: Annotated[bool, typer.Option("--dry-run", help="Only say how many runs would go.")] = False,
+    is_sure: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    is_json: parameters.Json = False,
+    world: parameters.World = None,
+) -> int:
+    """Delete ended runs by age or number, with the code that no run has any more. Live runs always stay.
+
+    Examples:
+
+        wf gc --keep 30d
+
+        wf gc --keep 1000 -y
+    """
+    return carry_out(_collect(keep, is_dry=is_dry, is_sure=is_sure, is_json=is_json, world=world))
+
+
+async def _collect(keep: str | None, *, is_dry: bool, is_sure: bool, is_json: bool, world: str | None) -> int:
+    async with open_client(world) as client:
+        retention = client.session.settings.retention_us
+        if keep is None and retention is None:
+            raise Misuse("what is to stay?", hint="`--keep 30d`, `--keep 1000`, or `retention` in [tool.wf]")
+        old = await find_old(client.session, parse_keep(keep) if keep is not None else Keep(age_us=retention))
+        if is_dry:
+            if is_json:
+                results().print_json({"runs": old})
+            else:
+                results().print(f"{_count(len(old))} would go")
+            return 0
+        if old and not is_sure:
+            _ask(len(old))
+        done = await forget(client.session, old)
+    if is_json:
+        results().print_json(done)
+    else:
+        words().print(_tell(done))
+    return 0
+
+
+def _tell(done: Forgotten) -> str:
+    text = f"{_count(len(done.runs))} deleted"
+    if done.kept:
+        text += f", {done.kept} stay because a run in flight needs them"
+    if done.deployments:
+        text += f", and {done.deployments} deployment{'' if done.deployments == 1 else 's'}"
+    if done.freed_bytes is not None:
+        text += f"; {_size(done.freed_bytes)} freed"
+    return text
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise Misuse(f"this would delete {_count(count)}, and nobody can be asked", hint="say `-y`")
+    words().write(f"delete {_count(count)}? [y/N] ")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise typer.Abort
+
+
+def _count(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def _size(number: float) -> str:
+    for unit in _UNITS:
+        if number < 1000 or unit == _UNITS[-1]:
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
