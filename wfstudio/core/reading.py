@@ -3,7 +3,8 @@
 1. Nothing of the user's is imported or executed: workflows are known by the catalog that their
    worker stored, payloads are shown as the JSON they are.
 2. Reading changes nothing.
-3. Reads give views (`views`); errors are those of `wf.errors` and `errors`, each with a slug and a cure.
+3. Where payloads are read, `max_bytes` is what is shown of one: see `values.show_value`.
+4. Reads give views (`views`); errors are those of `wf.errors` and `errors`, each with a slug and a cure.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Reader:
         row = await self.session.world.get_run(run_id)
         return None if row is None else await self._show_run(row, is_locked=False)
 
-    async def get_run(self, run_id: str, *, is_locked: bool = False) -> RunView:
+    async def get_run(self, run_id: str, *, is_locked: bool = False, max_bytes: int | None = None) -> RunView:
         """Give a run with its arguments and how it ended. Raises `RunNotFoundError`."""
         row = await self._read_row(run_id)
         view = await self._show_run(row, is_locked=is_locked)
@@ -108,10 +109,12 @@ class Reader:
         opener = rows.Opener(self.session.keyring, run_id, is_locked=False)
         first = await self.session.world.read_events(run_id, 0, 1)
         data, is_closed = opener.open(first[0] if first else None)
-        view = msgspec.structs.replace(view, input=None if data is None else show_arguments(data), is_locked=is_closed)
+        arguments = None if data is None else show_arguments(data, max_bytes)
+        view = msgspec.structs.replace(view, input=arguments, is_locked=is_closed)
         if row.status in types.ENDED:
             try:
-                view = rows.show_end(view, await read_end(self.session.world, self.session.keyring, row))
+                end = await read_end(self.session.world, self.session.keyring, row)
+                view = rows.show_end(view, end, max_bytes)
             except DecryptionError as error:
                 view = rows.show_unreadable(view, error)
         return view
@@ -182,23 +185,29 @@ class Reader:
     # -- what a run did
 
     async def list_events(
-        self, run_id: str, after_seq: int = 0, limit: int = 1000, *, is_locked: bool = False
+        self,
+        run_id: str,
+        after_seq: int = 0,
+        limit: int = 1000,
+        *,
+        is_locked: bool = False,
+        max_bytes: int | None = None,
     ) -> list[EventView]:
         """List a run's events after one, in order."""
         _check_limit(limit)
         await self._read_row(run_id)
-        opener = rows.Opener(self.session.keyring, run_id, is_locked=is_locked)
+        opener = rows.Opener(self.session.keyring, run_id, is_locked=is_locked, max_bytes=max_bytes)
         found = await self.session.world.read_events(run_id, max(0, after_seq), limit)
         return [rows.show_event(event, opener) for event in found]
 
     async def follow_events(
-        self, run_id: str, after_seq: int = 0, *, is_locked: bool = False
+        self, run_id: str, after_seq: int = 0, *, is_locked: bool = False, max_bytes: int | None = None
     ) -> AsyncIterator[EventView]:
         """Give a run's events after one, and those to come, until the run has ended."""
         async with Bell(self.session.world, f"run:{run_id}") as bell:
             while True:
                 has_ended = (await self._read_row(run_id)).status in types.ENDED
-                found = await self.list_events(run_id, after_seq, is_locked=is_locked)
+                found = await self.list_events(run_id, after_seq, is_locked=is_locked, max_bytes=max_bytes)
                 for event in found:
                     yield event
                     after_seq = event.seq
@@ -215,13 +224,19 @@ class Reader:
         return make_trace(log, marks=await self._read_marks(run_id), pending_waits=pending)
 
     async def list_steps(
-        self, run_id: str, *, after: int = 0, limit: int = 1000, is_locked: bool = False
+        self,
+        run_id: str,
+        *,
+        after: int = 0,
+        limit: int = 1000,
+        is_locked: bool = False,
+        max_bytes: int | None = None,
     ) -> list[StepView]:
         """List a run's steps whose correlation id is over `after`, in order of their calls."""
         _check_limit(limit)
         await self._read_row(run_id)
         log = await self._read_log(run_id)
-        opener = rows.Opener(self.session.keyring, run_id, is_locked=is_locked)
+        opener = rows.Opener(self.session.keyring, run_id, is_locked=is_locked, max_bytes=max_bytes)
         return show_steps(make_trace(log), log, opener, after=after, limit=limit)
 
     async def _read_log(self, run_id: str) -> list[Event]:
@@ -273,7 +288,13 @@ class Reader:
         return [rows.show_stream(row) for row in found if not row.name.startswith("$")]
 
     async def read_stream(
-        self, run_id: str, name: str, start_index: int = 0, *, is_following: bool = False
+        self,
+        run_id: str,
+        name: str,
+        start_index: int = 0,
+        *,
+        is_following: bool = False,
+        max_bytes: int | None = None,
     ) -> AsyncIterator[ChunkView]:
         """Give a stream's chunks from an index on; a negative one counts from the tail.
 
@@ -292,21 +313,21 @@ class Reader:
                 for chunk in found:
                     if chunk.payload is None:
                         return
-                    yield self._show_chunk(run_id, name, chunk)
+                    yield self._show_chunk(run_id, name, chunk, max_bytes)
                     index += 1
                 if not found:
                     if has_ended or not is_following:
                         return
                     await bell.wait(ops.LOOK_AGAIN_SECONDS)
 
-    def _show_chunk(self, run_id: str, name: str, chunk: ChunkRow) -> ChunkView:
+    def _show_chunk(self, run_id: str, name: str, chunk: ChunkRow, max_bytes: int | None) -> ChunkView:
         at = show_instant(chunk.at)
         place = chunk_place(name, chunk.index)
         try:
             data = codec.unpack(self.session.keyring.run(run_id).open(place, "chunk", chunk.payload or b""))
         except WorkflowError:  # another key's, or changed
             return ChunkView(index=chunk.index, at=at, is_locked=True)
-        return ChunkView(index=chunk.index, at=at, value=show_value(data))
+        return ChunkView(index=chunk.index, at=at, value=show_value(data, max_bytes))
 
     async def read_logs(self, run_id: str, after: str | None = None, limit: int = 1000) -> list[LogView]:
         """Give what a run's attempts printed and logged, in the order in which they ended.

@@ -65,11 +65,11 @@ def show_attention(attention: Attention) -> AttentionView:
     return AttentionView(**msgspec.structs.asdict(attention))
 
 
-def show_end(view: RunView, end: End) -> RunView:
+def show_end(view: RunView, end: End, max_bytes: int | None) -> RunView:
     """Add to a run's view how it ended."""
     if end.status == types.FAILED:
         return msgspec.structs.replace(view, error=read_error(end.data, code=end.code))
-    return msgspec.structs.replace(view, output=show_value(end.data))
+    return msgspec.structs.replace(view, output=show_value(end.data, max_bytes))
 
 
 def read_error(data: bytes | None, *, type: str | None = None, code: str | None = None) -> ErrorView:
@@ -108,11 +108,15 @@ def _text(tree: Any) -> str | None:
 
 
 class Opener:
-    """Opens the payloads of one run; without a key, or where none are asked for, it gives nothing."""
+    """Opens the payloads of one run; without a key, or where none are asked for, it gives nothing.
 
-    def __init__(self, keyring: Keyring, run_id: str, *, is_locked: bool) -> None:
+    `max_bytes` is what is shown of one; larger ones say how large they are.
+    """
+
+    def __init__(self, keyring: Keyring, run_id: str, *, is_locked: bool, max_bytes: int | None = None) -> None:
         self._key = keyring.run(run_id)
         self._is_locked = is_locked
+        self.max_bytes = max_bytes
 
     def open(self, event: Event | None) -> tuple[bytes | None, bool]:
         """Give an event's encoded payload, and whether there is one that stays closed."""
@@ -136,7 +140,7 @@ def show_event(event: Event, opener: Opener) -> EventView:
         attempt=event.attempt,
         at=show_instant(event.at),
         meta=decode_meta(event.meta),
-        payload=show_value(data),
+        payload=show_value(data, opener.max_bytes),
         payload_bytes=len(event.payload or b""),
         is_locked=is_locked,
     )

@@ -57,8 +57,8 @@ def _show_step(run_id: str, span: Span, calls: Calls, opener: Opener, clock: _Cl
         queued_ms=_sum_queued(span),
         attempts=attempts,
         due_at=None if has_ended else span.due_at,
-        input=None if arguments is None else show_arguments(arguments),
-        output=show_value(result),
+        input=None if arguments is None else show_arguments(arguments, opener.max_bytes),
+        output=show_value(result, opener.max_bytes),
         error=None if failure is None else _open_error(failure, opener),
         is_locked=is_locked or is_result_locked,
     )

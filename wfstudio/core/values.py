@@ -5,8 +5,8 @@
 3. A secret (`SecretStr` and its kin) is shown as stars.
 
 What JSON has a natural form for takes it: a tuple is a list, a dataclass the object of its fields, a
-datetime its ISO 8601 text, a Decimal its digits. Bytes stay `{"$bytes": base64}`, and a tag that is
-unknown here stays as it is written.
+datetime its ISO 8601 text, a Decimal its digits. Bytes stay `{"$bytes": base64}`, a value that is too
+large to be shown is `{"$large": bytes}`, and a tag that is unknown here stays as it is written.
 """
 
 from __future__ import annotations
@@ -24,10 +24,15 @@ _MASK: Final = "**********"
 _TOO_DEEP: Final = "…"
 
 
-def show_value(data: bytes | None) -> Any:
-    """Give an encoded value as plain JSON; None stands for no value."""
+def show_value(data: bytes | None, max_bytes: int | None = None) -> Any:
+    """Give an encoded value as plain JSON; None stands for no value.
+
+    One of more than `max_bytes` is `{"$large": its bytes}`: reading it would keep everybody waiting.
+    """
     if data is None:
         return None
+    if max_bytes is not None and len(data) > max_bytes:
+        return {"$large": len(data)}
     try:
         tree = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError):
@@ -38,9 +43,9 @@ def show_value(data: bytes | None) -> Any:
         return _TOO_DEEP
 
 
-def show_arguments(data: bytes | None) -> dict[str, Any]:
+def show_arguments(data: bytes | None, max_bytes: int | None = None) -> dict[str, Any]:
     """Give recorded arguments by parameter name, as plain JSON."""
-    shown = show_value(data)
+    shown = show_value(data, max_bytes)
     return shown if isinstance(shown, dict) else {}
 
 

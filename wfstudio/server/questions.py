@@ -15,6 +15,12 @@ from wfstudio.core.views import RunQuery
 
 Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="How many at most.")]
 Locked = Annotated[bool, Meta(description="Do not open payloads.")]
+MaxBytes = Annotated[
+    int, Meta(ge=0, le=2**53, description='Payloads that are larger are given as `{"$large": bytes}`.')
+]
+SHOWN_BYTES = 1_000_000
+"""What a browser is given of a payload unless it asks for more."""
+
 Cursor = Annotated[str | None, Meta(description="The `cursor` of the page before.")]
 
 
@@ -66,6 +72,7 @@ def read_moment(text: str | None, now_us: int, what: str) -> datetime | None:
 
 class LockedQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     locked: Locked = False
+    max_bytes: MaxBytes = SHOWN_BYTES
 
 
 class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +84,7 @@ class PayloadPageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cursor: Cursor = None
     limit: Limit = 1000
     locked: Locked = False
+    max_bytes: MaxBytes = SHOWN_BYTES
 
 
 class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +92,7 @@ class StreamQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         int, Meta(ge=-(2**53), le=2**53, description="The first index; a negative one counts from the tail.")
     ] = 0
     limit: Limit = 1000
+    max_bytes: MaxBytes = SHOWN_BYTES
 
 
 class HooksQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

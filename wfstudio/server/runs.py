@@ -78,21 +78,22 @@ async def start_run(call: Call) -> RunView:
 
 async def get_run(call: Call) -> RunView:
     query = call.read_query(LockedQuery)
-    return await call.client.get_run(call.params["id"], is_locked=query.locked)
+    return await call.client.get_run(call.params["id"], is_locked=query.locked, max_bytes=query.max_bytes)
 
 
 async def list_events(call: Call) -> Any:
     query = call.read_query(PayloadPageQuery)
     run_id, after = call.params["id"], read_number(call.last_event_id or query.cursor)
+    how: dict[str, Any] = {"is_locked": query.locked, "max_bytes": query.max_bytes}
     if call.is_stream_wanted:
         await call.client.get_run(run_id, is_locked=True)  # an unknown run is a 404, not a stream that ends
 
         async def follow() -> AsyncIterator[Item]:
-            async for event in call.client.follow_events(run_id, after, is_locked=query.locked):
+            async for event in call.client.follow_events(run_id, after, **how):
                 yield Item(event, id=str(event.seq))
 
         return EventStream(follow(), call.services.closing)
-    items = await call.client.list_events(run_id, after, query.limit, is_locked=query.locked)
+    items = await call.client.list_events(run_id, after, query.limit, **how)
     return EventPage(items, str(items[-1].seq) if len(items) == query.limit else None)
 
 
@@ -103,7 +104,9 @@ async def read_trace(call: Call) -> Trace:
 async def list_steps(call: Call) -> StepPage:
     query = call.read_query(PayloadPageQuery)
     after = read_number(query.cursor)
-    items = await call.client.list_steps(call.params["id"], after=after, limit=query.limit, is_locked=query.locked)
+    items = await call.client.list_steps(
+        call.params["id"], after=after, limit=query.limit, is_locked=query.locked, max_bytes=query.max_bytes
+    )
     return StepPage(items, str(items[-1].correlation_id) if len(items) == query.limit else None)
 
 
@@ -134,7 +137,9 @@ async def read_stream(call: Call) -> Any:
     if call.is_stream_wanted:
 
         async def follow() -> AsyncIterator[Item]:
-            async for chunk in call.client.read_stream(run_id, name, start, is_following=True):
+            async for chunk in call.client.read_stream(
+                run_id, name, start, is_following=True, max_bytes=query.max_bytes
+            ):
                 yield Item(chunk, id=str(chunk.index))
 
         return EventStream(follow(), call.services.closing)
@@ -142,7 +147,7 @@ async def read_stream(call: Call) -> Any:
     if stream is None:
         raise NotFoundError(f"this run has no stream {name!r:.80}", "a stream is there from its first chunk on")
     items: list[ChunkView] = []
-    async for chunk in call.client.read_stream(run_id, name, start):
+    async for chunk in call.client.read_stream(run_id, name, start, max_bytes=query.max_bytes):
         items.append(chunk)
         if len(items) == query.limit:
             break

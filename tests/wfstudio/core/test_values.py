@@ -162,6 +162,13 @@ def test_arguments_are_shown_by_name() -> None:
     assert show_arguments(None) == {}
 
 
+def test_what_is_too_large_to_be_shown_says_how_large_it_is() -> None:
+    data = codec.encode("x" * 98)
+    assert show_value(data, 100) == "x" * 98
+    assert show_value(data, 99) == {"$large": 100}
+    assert show_arguments(codec.encode_arguments({"a": "x" * 98}), 50) == {"$large": 106}
+
+
 def test_showing_imports_and_executes_nothing() -> None:
     program = """
 import sys

@@ -80,6 +80,22 @@ async def test_what_a_run_did_is_read_in_pages() -> None:
         assert [line["text"] for line in logs["items"] + more["items"]] == ["greeting ada", "about ada"] * 3
 
 
+async def test_a_large_payload_is_given_to_who_asks_for_it() -> None:
+    async with open_site() as site:
+        done = await run(site.client, "studio.gather", 1, x="a" * 2_000_000)
+        base = f"/api/runs/{done.id}"
+        small = (await site.ask("GET", base)).json
+        assert list(small["input"]) == list(small["output"]) == ["$large"]
+        assert len((await site.ask("GET", f"{base}?max_bytes=3000000")).json["output"][2]["x"]) == 2_000_000
+        assert list((await site.ask("GET", f"{base}/events")).json["items"][0]["payload"]) == ["$large"]
+        failed = await run(site.client, "studio.mend", "a" * 2000)
+        [step, _] = (await site.ask("GET", f"/api/runs/{failed.id}/steps?max_bytes=1000")).json["items"]
+        assert (step["input"], step["output"]) == ({"$large": 2011}, {"$large": 2009})
+        streamed = await run(site.client, "stream", 2)
+        page = (await site.ask("GET", f"/api/runs/{streamed.id}/streams/default?max_bytes=3")).json
+        assert [chunk["value"] for chunk in page["items"]] == [{"$large": 7}] * 2
+
+
 async def test_streams_are_read_by_index() -> None:
     async with open_site() as site:
         done = await run(site.client, "stream", 5)

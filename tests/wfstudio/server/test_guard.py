@@ -117,9 +117,12 @@ async def test_a_session_is_asked_for_without_a_token_and_given_for_a_code_only(
 async def test_no_way_of_writing_a_path_goes_around_the_guard() -> None:
     async with open_site() as site:
         await site.client.start("nap", id="mine")
-        for path in ("/%61pi/runs", "/api%2fruns", "/hooks/../api/runs", "/hooks/..%2f..%2fapi/runs", "/assets/../api/runs",
-                     "//api/runs", "/api//runs", "/./api/runs", "/health/../api/runs", "/api/runs;x", "/API/runs", "/hooks",
-                     "/health/", "/api/session/", "/hooks/%2e%2e/api/runs", "/api/runs#/hooks/"):  # fmt: skip
+        odd = """
+            /%61pi/runs /api%2fruns /hooks/../api/runs /hooks/..%2f..%2fapi/runs /hooks/%2e%2e/api/runs
+            /assets/../api/runs //api/runs /api//runs /./api/runs /health/../api/runs /api/runs;x /API/runs
+            /hooks /health/ /api/session/ /api/runs#/hooks/
+        """
+        for path in odd.split():
             answer = await site.ask("GET", path, token=None)
             assert answer.status in (401, 403, 404, 405), path
             assert b"mine" not in answer.body, path
