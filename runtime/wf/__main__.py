@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 async def _run(invocation: Invocation) -> Any:
-    async with worker(modules=invocation.modules):
+    async with worker(modules=invocation.modules, settings=invocation.settings):
         handle = await start(invocation.workflow, *invocation.args, **invocation.kwargs)
         print(f"run {handle.run_id}", file=sys.stderr)
         return await handle.return_value()

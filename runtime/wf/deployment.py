@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -29,6 +30,7 @@ from wf.world import DeploymentRow
 
 LARGEST_FILE: Final = 1_000_000
 _OURS: Final = ("wf", "wfstudio")
+_PYTHON: Final = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
 _OUR_FOLDER: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")  # `python -m wf` is `__main__`
 
 
@@ -102,7 +104,7 @@ def _list_files(root: Path, modules: Iterable[ModuleType]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, module in [*((m.__name__, m) for m in named), *list(sys.modules.items())]:
         file = _file_of(module)
-        if file is None or name.partition(".")[0] in _OURS or file.startswith(_OUR_FOLDER):
+        if file is None or name.partition(".")[0] in _OURS or file.startswith((_OUR_FOLDER, *_PYTHON)):
             continue
         if is_own_file(file, root):
             found.setdefault(Path(file).relative_to(root).as_posix(), file)

@@ -17,7 +17,7 @@ from wf.clock import Clock
 from wf.durations import Duration, parse_duration
 from wf.registry import Workflow, register_directives
 from wf.session import Session, enter_session, leave_session, make_world
-from wf.settings import load_settings
+from wf.settings import Settings, load_settings
 from wf.starting import start
 from wf.worker.worker import DEFAULT_LIVE_RUNS, Worker
 from wf.world import World
@@ -46,6 +46,7 @@ class EmbeddedWorker:
         clock: Clock | None = None,
         keyring: Any = None,
         capture_logs: bool = True,
+        settings: Settings | None = None,
     ) -> None:
         if concurrency is not None and (isinstance(concurrency, bool) or not isinstance(concurrency, int)):
             raise TypeError(f"concurrency: {concurrency!r:.40} is not a number")
@@ -59,6 +60,7 @@ class EmbeddedWorker:
         self._clock = clock
         self._keyring = keyring
         self._capture_logs = capture_logs
+        self._settings = settings
         self._owns_world = False
         self.session: Session
         self.worker: Worker
@@ -83,7 +85,7 @@ class EmbeddedWorker:
             else:
                 register_directives(module)
                 modules.append(module)
-        settings = load_settings()
+        settings = self._settings or load_settings()
         if isinstance(self._asked, str):
             settings = msgspec.structs.replace(settings, world=self._asked)
         if self._asked is None or isinstance(self._asked, str):

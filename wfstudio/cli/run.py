@@ -94,7 +94,7 @@ class _Errand:
 
     async def _run(self, progress: Progress | None) -> RunView:
         invocation = self._invocation
-        async with worker(modules=invocation.modules) as embedded:
+        async with worker(modules=invocation.modules, settings=invocation.settings) as embedded:
             try:
                 handle = await start(invocation.workflow, *invocation.args, **invocation.kwargs)
             except (WorkflowError, TypeError, ValueError) as error:

@@ -62,9 +62,9 @@ def worker(
     journal = Journal(results(), is_json=is_json)
     check_grace(grace)
     with redirect_stdout(sys.stderr):
-        _, modules = load_project(target, world)
+        settings, modules = load_project(target, world)
         logging.getLogger("wf").addHandler(JournalHandler(journal))
-        carry_out(_serve(journal, modules, concurrency, grace))
+        carry_out(_serve(journal, settings, modules, concurrency, grace))
     return 0
 
 
@@ -86,9 +86,11 @@ def load_project(target: str | None, world: str | None) -> tuple[Settings, list[
         raise refuse_load(error) from None
 
 
-async def _serve(journal: Journal, modules: list[ModuleType], concurrency: int | None, grace: str) -> None:
+async def _serve(
+    journal: Journal, settings: Settings, modules: list[ModuleType], concurrency: int | None, grace: str
+) -> None:
     async with watching_for_stop() as stop:
-        async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace) as embedded:
+        async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace, settings=settings) as embedded:
             await run_until(stop, journal, embedded.session, grace)
         journal.tell("stopped", "stopped; its runs go on with the next worker")
 

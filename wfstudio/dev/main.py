@@ -15,19 +15,16 @@ import contextlib
 import os
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from wf.errors import WorkflowError
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import Settings, configure, find_root, load_settings
 from wf.worlds.process import process_token
 from wfstudio import __version__
 from wfstudio.core.client import Client
-from wfstudio.core.errors import UsageError
 from wfstudio.core.live import Feed
 from wfstudio.core.options import DevOptions
 from wfstudio.core.server_file import (
@@ -37,6 +34,7 @@ from wfstudio.core.server_file import (
     server_file_path,
     write_server_file,
 )
+from wfstudio.core.views import show_instant
 from wfstudio.dev import lines
 from wfstudio.dev.remedies import apply_remedy
 from wfstudio.dev.supervisor import Supervisor
@@ -47,7 +45,7 @@ from wfstudio.server.access import Access
 from wfstudio.server.app import make_app
 from wfstudio.server.serving import Server, serve
 
-FAILED: Final = 1
+INTERRUPTED: Final = 130
 USAGE: Final = 2
 TAKEN: Final = 3
 GRACE_SECONDS: Final = 5.0
@@ -55,14 +53,11 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def run_dev(options: DevOptions) -> int:
-    """Serve until told to stop; give the exit code."""
+    """Serve until told to stop; give the exit code. Raises `WorkflowError` where it cannot begin."""
     try:
         return asyncio.run(_DevServer(options).run())
-    except WorkflowError as error:
-        print(error.explain(), file=sys.stderr)
-        return USAGE if isinstance(error, UsageError) else FAILED
     except KeyboardInterrupt:  # a second one, which forces
-        return 130
+        return INTERRUPTED
 
 
 class _DevServer:
@@ -131,7 +126,7 @@ class _DevServer:
         ):
             self.server = server
             told = ServerFile(
-                os.getpid(), process_token(), server.url, access.token, datetime.now(UTC).isoformat(timespec="seconds")
+                os.getpid(), process_token(), server.url, access.token, show_instant(self.session.now_us())
             )
             write_server_file(place, told)
             stack.callback(remove_server_file, place, told)

@@ -19,6 +19,7 @@ from wf.keys import Keyring
 from wf.settings import Limits
 from wf.worker.attention import describe_trouble, find_missing_step
 from wf.worker.opening import make_replay, open_log, read_whole_log
+from wf.worker.tracing import quiet_context
 from wf.world import Attention, RunRow, World
 
 log = logging.getLogger("wf.worker")
@@ -68,7 +69,7 @@ async def _replay(world: World, keyring: Keyring, row: RunRow, limits: Limits) -
         return
     replay = make_replay(row, workflow, events[0], payload_limit=limits.payload)
     try:
-        replay.replay(opened)
+        quiet_context().run(replay.replay, opened)  # a user's spans in the body were made when it ran
     except NondeterminismError as error:
         missing = find_missing_step(error, events)
         if missing is None:

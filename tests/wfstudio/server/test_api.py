@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tests.wfstudio.site import enc, open_site
 from tests.wfstudio.studio import DEPLOYMENT, DIGEST, SOURCE, rest, run
 from wfstudio.core.views import RunQuery
+from wfstudio.server import studio
 
 
 async def test_a_run_is_started_read_and_listed() -> None:
@@ -181,6 +183,27 @@ async def test_health_and_the_page_need_nothing() -> None:
         assert head.status == 200
 
 
+async def test_a_built_studio_is_served_from_its_folder_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ui" / "assets" / "fonts").mkdir(parents=True)
+    (tmp_path / "ui" / "index.html").write_text("<!doctype html>built")
+    (tmp_path / "ui" / "assets" / "studio.1f.js").write_text("1")
+    (tmp_path / "ui" / "assets" / "fonts" / "a.woff2").write_text("2")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "ui" / "assets" / "link").symlink_to(tmp_path / "secret")
+    monkeypatch.setattr(studio, "WEB_UI", tmp_path / "ui")
+    async with open_site() as site:
+        page = await site.ask("GET", "/", token=None)
+        assert (page.body, page.header("cache-control")) == (b"<!doctype html>built", "no-store")
+        script = await site.ask("GET", "/assets/studio.1f.js", token=None)
+        assert (script.body, script.header("content-type")) == (b"1", "text/javascript; charset=utf-8")
+        assert script.header("cache-control") == "public, max-age=31536000, immutable"
+        assert (await site.ask("GET", "/assets/fonts/a.woff2", token=None)).body == b"2"
+        for path in ("link", "..%2f..%2fsecret", "../../secret", "fonts", "fonts/", "..%2findex.html"):
+            assert (await site.ask("GET", f"/assets/{path}", token=None)).status == 404, path
+
+
 async def test_a_head_is_a_get_without_its_body_and_never_waits() -> None:
     async with open_site() as site:
         nap = await site.client.start("nap")
@@ -218,6 +241,8 @@ REFUSED = [
     ("DELETE", "/api/runs", None, 405, "usage"),
     ("OPTIONS", "/api/runs", None, 405, "usage"),
     ("GET", "/assets/..%2f..%2fpyproject.toml", None, 404, "not-found"),
+    ("GET", "/assets/..%2f..%2f__init__.py", None, 404, "not-found"),
+    ("GET", "/assets/%2fetc%2fpasswd", None, 404, "not-found"),
     ("GET", "/assets/%00", None, 404, "not-found"),
     ("GET", "/assets/../index.html", None, 404, "not-found"),
 ]

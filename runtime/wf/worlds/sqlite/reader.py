@@ -41,12 +41,25 @@ class Reader:
         """Run one query, in one hop, and give all of its rows."""
         try:
             connection = await self._connect()
-            return list(await connection.execute_fetchall(sql, parameters))
+            return await self._query(connection, sql, parameters)
         except sqlite3.Error as error:
             raise failures.translate(error, str(self._path)) from error
         except ValueError as error:
             if self._is_closed:
                 raise WorldError(f"the world {self._path} is closed") from error
+            raise
+
+    async def _query(self, connection: aiosqlite.Connection, sql: str, parameters: Any) -> list[Row]:
+        """Wait for the answer even if the caller is cancelled: its loop may end right after, and the
+        connection's thread would die of an answer that it cannot deliver."""
+        query = asyncio.ensure_future(connection.execute_fetchall(sql, parameters))
+        try:
+            return list(await asyncio.shield(query))
+        except asyncio.CancelledError:
+            await connection.interrupt()
+            await asyncio.wait([query])
+            if not query.cancelled():
+                query.exception()  # heard of, or asyncio would complain
             raise
 
     async def _connect(self) -> aiosqlite.Connection:
