@@ -396,7 +396,7 @@ async def test_an_attempt_whose_run_was_lost_while_its_start_was_committed_does_
         worker.world.commit = slow_commit
         run = await wf.start(single)
         await asyncio.wait_for(written.wait(), 20)
-        worker._forget(worker._runs[run.run_id])  # as a refused heartbeat does
+        worker.forget(worker._runs[run.run_id])  # as a refused heartbeat does
         gate.set()
         await until(lambda: not worker._busy, "the commit is over")
         await embedded.drain()

@@ -24,33 +24,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-from wf import codec, events, registry
+from wf import codec, registry
 from wf.context import current_attempt, current_body
-from wf.engine.fork import take_history
-from wf.engine.replay import Opened
 from wf.errors import (
     DecryptionError,
-    NondeterminismError,
-    NotRegisteredError,
     RunNotFoundError,
     StorageFull,
     WorldError,
 )
 from wf.ids import new_ulid
-from wf.records import End, Fork, decode_meta, encode_meta, find_last, open_message, read_end, read_fork
+from wf.records import End, decode_meta, find_last, read_end
 from wf.registry import Step
 from wf.session import Session
 from wf.worker import collector, guard, logs
+from wf.worker.adoption import take_up
 from wf.worker.attempts import Attempt
-from wf.worker.attention import describe_trouble, explain, find_missing_step
 from wf.worker.live import LiveRun, Taken
-from wf.worker.opening import open_log, read_whole_log
-from wf.worker.tail import LogTail
 from wf.worker.tracing import Tracing, open_tracing, quiet_context
 from wf.world import (
     LEASE_SECONDS,
     Claimed,
-    EndRun,
     InboxMessage,
     Outcome,
     Release,
@@ -326,7 +319,7 @@ class Worker:
             run.is_committing = False
             if outcome == "fenced" and not run.is_lost:
                 log.warning("run %s has another owner now; what was not committed is dropped", run.run_id)
-                self._forget(run)
+                self.forget(run)
             for state in starts:
                 if run.is_lost or run.replay.body.steps.get(state.correlation_id) is not state:
                     self.free_slot(state.step)  # nobody wants the attempt any more
@@ -360,7 +353,7 @@ class Worker:
     def _rest(self, run: LiveRun) -> None:
         self._active.discard(run.run_id)
         if run.is_ended:
-            self._forget(run)
+            self.forget(run)
             self._done.append(Release(run.run_id, run.tail.epoch))
             if len(self._done) >= RELEASE_BATCH:
                 self._give_back()
@@ -382,7 +375,7 @@ class Worker:
             self._put_away(run, is_due=not run.is_ended)
 
     def _put_away(self, run: LiveRun, *, is_due: bool = False) -> None:
-        self._forget(run)
+        self.forget(run)
         self._spawn(self.world.release(self.worker_id, [Release(run.run_id, run.tail.epoch, is_due)]))
 
     def _spawn(self, work: Any) -> None:
@@ -395,7 +388,8 @@ class Worker:
         if not task.cancelled() and task.exception() is not None:
             log.warning("a lease could not be given back, it expires: %s", task.exception())
 
-    def _forget(self, run: LiveRun) -> None:
+    def forget(self, run: LiveRun) -> None:
+        """Let go of a run, without a word to the world."""
         if self._runs.get(run.run_id) is run:
             del self._runs[run.run_id]
         self._resting.pop(run.run_id, None)
@@ -531,49 +525,13 @@ class Worker:
                 return
 
     async def _adopt(self, claimed: Claimed) -> None:
-        """Take up a run that was just leased: recover it from its log, or start it."""
-        row = claimed.run
-        workflow = registry.find_workflow(row.workflow)
-        if needs_no_body(claimed):
-            await self._end_without_body(claimed)
-            return
-        if workflow is None:
-            known = [other.id for other in registry.list_workflows()]
-            await self._give_up(claimed, NotRegisteredError("workflow", row.workflow, known))
-            return
-        stale = self._runs.get(row.run_id)
+        """Take up a run that was just leased, and hand it what waits in its inbox."""
+        stale = self._runs.get(claimed.run.run_id)
         if stale is not None:
-            self._forget(stale)
-        run = LiveRun(self, row, workflow, claimed.events[0])
-        self._runs[row.run_id] = run
-        log_events = claimed.events
-        try:
-            log_events = await read_whole_log(self.world, row, claimed.events)
-            opened = open_log(row, run.tail.key, log_events)
-            fork = read_fork(log_events[0]) if row.forked_from and row.seq == 1 else None
-            if fork is not None:
-                run.inherit(opened[0], await self._read_history(fork), fork)
-            else:
-                run.recover(opened)
-            if not run.replay.is_started:
-                run.start()
-        except DecryptionError as error:
-            self._forget(run)
-            await self._give_up(claimed, error)
+            self.forget(stale)
+        run = await take_up(self, claimed)
+        if run is None:
             return
-        except NondeterminismError as error:
-            self._forget(run)
-            await self._give_up(claimed, find_missing_step(error, log_events) or error)
-            return
-        except Exception as error:  # a body that fails the engine itself must not stop the worker
-            log.exception("run %s could not be taken up", row.run_id)
-            self._forget(run)
-            await self._give_up(
-                claimed, NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
-            )
-            return
-        if row.attention is not None:
-            await self.world.set_attention(self.worker_id, row.run_id, row.epoch, None)
         if claimed.inbox:
             await self._deliver(run, claimed.inbox)
         if run.is_idle and not run.is_lost:
@@ -581,44 +539,9 @@ class Worker:
         elif not run.is_lost:
             self._active.add(run.run_id)
 
-    async def _read_history(self, fork: Fork) -> list[Opened]:
-        """Read and verify the part of another run's log that a fork goes on from."""
-        row = await self.world.get_run(fork.run_id)
-        if row is None:
-            raise RunNotFoundError(fork.run_id)
-        opened = open_log(row, self.keyring.run(fork.run_id), await read_whole_log(self.world, row))
-        payloads = {event.seq: data for event, data in opened}
-        history = take_history([event for event, _ in opened], fork.seq)
-        return [(event, payloads[event.seq]) for event in history]
-
-    async def _end_without_body(self, claimed: Claimed) -> None:
-        """End a run whose body never ran, or cannot run here, without its code."""
-        row, key = claimed.run, self.keyring.run(claimed.run.run_id)
-        message = next(m for m in claimed.inbox if m.kind in ("cancel", "terminate"))
-        try:
-            data = open_message(key, message)
-        except DecryptionError:
-            data = None  # the reason is lost with its key; the end that was asked for is not
-        tail = LogTail(row, key)
-        tail.at = claimed.events[-1].at if claimed.events else 0
-        meta = encode_meta({"forced": True})
-        event = tail.add(self.clock.now_us(), events.RUN_CANCELLED, None, None, None, meta, data)
-        for waiting in claimed.inbox:
-            tail.take_message(waiting.id)
-        tail.add_effect(EndRun("cancelled", event.at, event.seq))
-        outcomes = await self.world.commit([tail.take()])
-        if self.tracing is not None and outcomes == ["applied"]:
-            self.tracing.run_ended(row, event, "cancelled", None)
-
-    async def _give_up(self, claimed: Claimed, error: Exception) -> None:
-        """Leave a run alone that cannot go on here, and say why; a terminate ends it all the same."""
-        row = claimed.run
-        if any(is_final(message) for message in claimed.inbox):
-            await self._end_without_body(claimed)
-            return
-        attention = describe_trouble(error)
-        log.error("run %s needs attention (%s)\n%s", row.run_id, attention.code, explain(error))
-        await self.world.set_attention(self.worker_id, row.run_id, row.epoch, attention)
+    def hold(self, run: LiveRun) -> None:
+        """Keep a run among those that mail and timers find here."""
+        self._runs[run.run_id] = run
 
     # -- mail
 
@@ -690,21 +613,11 @@ class Worker:
                 if not kept:
                     log.warning("the leases of this worker were lost: it was not heard of for %s s", LEASE_SECONDS)
                     for run in list(self._runs.values()):
-                        self._forget(run)
+                        self.forget(run)
                     await self.announce()
                     self._claim_bell.set()
             except WorldError as error:
                 log.warning("no heartbeat: %s", error)
-
-
-def needs_no_body(claimed: Claimed) -> bool:
-    """Tell whether a run that was never started is ended by what waits in its inbox."""
-    return claimed.run.seq == 1 and any(message.kind in ("cancel", "terminate") for message in claimed.inbox)
-
-
-def is_final(message: InboxMessage) -> bool:
-    """Tell whether a message ends its run at once, without its body."""
-    return message.kind == "terminate" or (message.kind == "cancel" and "force" in decode_meta(message.meta))
 
 
 def _leave_run() -> None:

@@ -1,0 +1,125 @@
+"""Adoption: from a run that was just leased to a body that stands where its log ends.
+
+A run that cannot go on here is not failed: it gets an attention, and its lease goes back with it. One
+that was asked to end before it ever began, or that cannot run here, is ended without its code.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from wf import events, registry
+from wf.engine.fork import take_history
+from wf.engine.replay import Opened
+from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError, RunNotFoundError
+from wf.records import Fork, decode_meta, encode_meta, open_message, read_fork
+from wf.worker.attention import describe_trouble, explain, find_missing_step
+from wf.worker.live import LiveRun
+from wf.worker.opening import open_log, read_whole_log
+from wf.worker.tail import LogTail
+from wf.world import Claimed, EndRun, InboxMessage
+
+if TYPE_CHECKING:
+    from wf.worker.worker import Worker
+
+log = logging.getLogger("wf.worker")
+
+
+async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
+    """Recover a run from its log, or start it. None: it was ended, or left alone with an attention."""
+    row = claimed.run
+    workflow = registry.find_workflow(row.workflow)
+    if needs_no_body(claimed):
+        await _end_without_body(worker, claimed)
+        return None
+    if workflow is None:
+        known = [other.id for other in registry.list_workflows()]
+        await _give_up(worker, claimed, NotRegisteredError("workflow", row.workflow, known))
+        return None
+    run = LiveRun(worker, row, workflow, claimed.events[0])
+    worker.hold(run)  # before anything is awaited: a message may come meanwhile
+    trouble = await _open(worker, claimed, run)
+    if trouble is not None:
+        worker.forget(run)
+        await _give_up(worker, claimed, trouble)
+        return None
+    if row.attention is not None:
+        await worker.world.set_attention(worker.worker_id, row.run_id, row.epoch, None)
+    return run
+
+
+async def _open(worker: Worker, claimed: Claimed, run: LiveRun) -> Exception | None:
+    """Bring a run's body to where its log ends; give what stands in the way, if anything does."""
+    row = claimed.run
+    log_events = claimed.events
+    try:
+        log_events = await read_whole_log(worker.world, row, claimed.events)
+        opened = open_log(row, run.tail.key, log_events)
+        fork = read_fork(log_events[0]) if row.forked_from and row.seq == 1 else None
+        if fork is not None:
+            run.inherit(opened[0], await _read_history(worker, fork), fork)
+        else:
+            run.recover(opened)
+        if not run.replay.is_started:
+            run.start()
+    except DecryptionError as error:
+        return error
+    except NondeterminismError as error:
+        return find_missing_step(error, log_events) or error
+    except Exception as error:  # a body that fails the engine itself must not stop the worker
+        log.exception("run %s could not be taken up", row.run_id)
+        return NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
+    return None
+
+
+async def _read_history(worker: Worker, fork: Fork) -> list[Opened]:
+    """Read and verify the part of another run's log that a fork goes on from."""
+    row = await worker.world.get_run(fork.run_id)
+    if row is None:
+        raise RunNotFoundError(fork.run_id)
+    opened = open_log(row, worker.keyring.run(fork.run_id), await read_whole_log(worker.world, row))
+    payloads = {event.seq: data for event, data in opened}
+    history = take_history([event for event, _ in opened], fork.seq)
+    return [(event, payloads[event.seq]) for event in history]
+
+
+async def _end_without_body(worker: Worker, claimed: Claimed) -> None:
+    """End a run whose body never ran, or cannot run here, without its code."""
+    row, key = claimed.run, worker.keyring.run(claimed.run.run_id)
+    message = next(m for m in claimed.inbox if m.kind in ("cancel", "terminate"))
+    try:
+        data = open_message(key, message)
+    except DecryptionError:
+        data = None  # the reason is lost with its key; the end that was asked for is not
+    tail = LogTail(row, key)
+    tail.at = claimed.events[-1].at if claimed.events else 0
+    meta = encode_meta({"forced": True})
+    event = tail.add(worker.clock.now_us(), events.RUN_CANCELLED, None, None, None, meta, data)
+    for waiting in claimed.inbox:
+        tail.take_message(waiting.id)
+    tail.add_effect(EndRun("cancelled", event.at, event.seq))
+    outcomes = await worker.world.commit([tail.take()])
+    if worker.tracing is not None and outcomes == ["applied"]:
+        worker.tracing.run_ended(row, event, "cancelled", None)
+
+
+async def _give_up(worker: Worker, claimed: Claimed, error: Exception) -> None:
+    """Leave a run alone that cannot go on here, and say why; a terminate ends it all the same."""
+    row = claimed.run
+    if any(is_final(message) for message in claimed.inbox):
+        await _end_without_body(worker, claimed)
+        return
+    attention = describe_trouble(error)
+    log.error("run %s needs attention (%s)\n%s", row.run_id, attention.code, explain(error))
+    await worker.world.set_attention(worker.worker_id, row.run_id, row.epoch, attention)
+
+
+def needs_no_body(claimed: Claimed) -> bool:
+    """Tell whether a run that was never started is ended by what waits in its inbox."""
+    return claimed.run.seq == 1 and any(message.kind in ("cancel", "terminate") for message in claimed.inbox)
+
+
+def is_final(message: InboxMessage) -> bool:
+    """Tell whether a message ends its run at once, without its body."""
+    return message.kind == "terminate" or (message.kind == "cancel" and "force" in decode_meta(message.meta))
