@@ -92,5 +92,6 @@ def _seal(
         deployment_id=deployment or session.deployment_id,
         attributes=decode_meta(created.meta).get("attributes") or {},
         concurrency=concurrency,
+        is_plain=bool(decode_meta(created.meta).get("plain")),
         fork=Fork(row.run_id, cut, before.seed_id if before is not None else row.run_id),
     )

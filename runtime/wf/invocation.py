@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from wf import codec
+from wf.arguments import give_types
 from wf.loading import find_in, load_target, split_target
 from wf.registry import Workflow
 from wf.settings import Settings, configure, load_settings, parse_world_url
@@ -34,7 +35,7 @@ class Invocation(msgspec.Struct, frozen=True):
 
     modules: list[ModuleType]
     workflow: Workflow[..., Any]
-    args: list[Any]
+    args: tuple[Any, ...]
     kwargs: dict[str, Any]
     settings: Settings
 
@@ -55,8 +56,9 @@ def read_invocation(
     place, name = split_target(target)
     modules = load_target(place)
     workflow = find_in(modules, name)
-    args, kwargs = read_arguments(words)
-    workflow.signature.bind(args, kwargs)
+    words_by_place, words_by_name = read_arguments(words)
+    recorded = workflow.signature.bind(words_by_place, words_by_name)
+    args, kwargs = workflow.signature.apply(give_types(workflow.func, recorded))
     workflow = workflow.with_options(id=id, attributes=attributes)
     return Invocation(modules, workflow, args, kwargs, adopt_settings(place, world))
 

@@ -56,8 +56,12 @@ def seal_new_run(
     parent_correlation_id: int | None = None,
     continued_from: str | None = None,
     fork: Fork | None = None,
+    is_plain: bool = False,
 ) -> NewRun:
-    """Make a run's first event, `run_created`, and what the world needs to keep of it."""
+    """Make a run's first event, `run_created`, and what the world needs to keep of it.
+
+    `is_plain`: the arguments are JSON values, which the body's process gives their types.
+    """
     key = keyring.run(run_id)
     not_before = at + delay_us if delay_us else None
     facts = {
@@ -67,6 +71,7 @@ def seal_new_run(
         "parent_correlation_id": parent_correlation_id,
         "continued_from": continued_from,
         "not_before": not_before,
+        "plain": is_plain or None,
         "fork": None if fork is None else msgspec.to_builtins(fork),
     }
     meta = encode_meta({name: fact for name, fact in facts.items() if fact is not None})

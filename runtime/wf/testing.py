@@ -31,11 +31,12 @@ from wf.events import Event
 from wf.hooks import Hook, make_hook, read_hook_record
 from wf.ids import new_token
 from wf.keys import Keyring
-from wf.records import open_event
+from wf.records import decode_meta, open_event
 from wf.registry import Step, Workflow
 from wf.run import Run
 from wf.session import Session, current_session
 from wf.starting import start
+from wf.worker.opening import make_body_starter
 from wf.worlds.memory import MemoryWorld
 
 P = ParamSpec("P")
@@ -348,7 +349,8 @@ async def _read_history(session: Session, run_id: str) -> History:
             )  # fmt: skip
         if not page:
             break
-    return History(FORMAT, run_id, row.workflow, row.forked_from or run_id, recorded)
+    fork = decode_meta(recorded[0].meta).get("fork")
+    return History(FORMAT, run_id, row.workflow, fork["seed_id"] if fork else run_id, recorded)
 
 
 def replay_history(path: Path) -> None:
@@ -366,14 +368,10 @@ def replay_recorded(history: History) -> None:
         known = [known.id for known in registry.list_workflows()]
         raise NotRegisteredError("workflow", history.workflow, known)
 
-    def start_body(arguments: dict[str, Any]) -> Any:
-        args, kwargs = workflow.signature.apply(arguments)
-        return workflow.func(*args, **kwargs)
-
     replay = Replay(
         run_id=history.run_id,
         workflow_id=history.workflow,
-        start_body=start_body,
+        start_body=make_body_starter(workflow, history.events[0].meta),
         draw_token=new_token,
         payload_limit=1 << 62,
         seed_id=history.seed_id,

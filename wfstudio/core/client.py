@@ -70,6 +70,7 @@ class Client(Reader):
             attributes=attributes or {},
             concurrency=entry.concurrency,
             delay_us=_read_delay(delay),
+            is_plain=True,
         )
         async with self.session.start_gate():
             created = await self.session.world.create_run(new)

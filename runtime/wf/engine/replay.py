@@ -39,6 +39,7 @@ from wf.errors import (
     NondeterminismError,
     PayloadTooLargeError,
     SerializationError,
+    ValidationError,
     WorkflowError,
 )
 from wf.events import Event
@@ -246,6 +247,9 @@ class Replay:
             coroutine = self._start_body(arguments)
         except SerializationError as error:
             self._fail(error, "RUNTIME_ERROR")
+            return
+        except ValidationError as error:  # plain arguments that do not fit what the code says today
+            self._fail(error, "USER_ERROR")
             return
         except TypeError as error:
             raise self._mismatch(1, "arguments for another signature", f"a call that fails: {error}", None) from error

@@ -6,15 +6,16 @@ just been edited.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from wf import chain, ids
+from wf.arguments import give_types
 from wf.engine.replay import Opened, Replay
 from wf.errors import DecryptionError
 from wf.events import Event
 from wf.keys import RunKey
-from wf.records import open_event, read_fork
+from wf.records import decode_meta, open_event, read_fork
 from wf.registry import Workflow
 from wf.world import RunRow, World
 
@@ -47,15 +48,24 @@ def make_replay(row: RunRow, workflow: Workflow[..., Any], created: Event, *, pa
     """Make the body of a run, to be fed with its log, whose first event is `created`."""
     fork = read_fork(created) if row.forked_from else None
 
-    def start_body(arguments: dict[str, Any]) -> Any:
-        args, kwargs = workflow.signature.apply(arguments)
-        return workflow.func(*args, **kwargs)
-
     return Replay(
         run_id=row.run_id,
         workflow_id=workflow.id,
-        start_body=start_body,
+        start_body=make_body_starter(workflow, created.meta),
         draw_token=ids.new_token,
         payload_limit=payload_limit,
         seed_id=None if fork is None else fork.seed_id,
     )
+
+
+def make_body_starter(workflow: Workflow[..., Any], meta: str | None) -> Callable[[dict[str, Any]], Any]:
+    """Give what makes a body's coroutine from recorded arguments; `meta` is that of `run_created`."""
+    is_plain = meta is not None and decode_meta(meta).get("plain", False)
+
+    def start_body(arguments: dict[str, Any]) -> Any:
+        if is_plain:
+            arguments = give_types(workflow.func, arguments)
+        args, kwargs = workflow.signature.apply(arguments)
+        return workflow.func(*args, **kwargs)
+
+    return start_body

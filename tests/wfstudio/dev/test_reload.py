@@ -616,3 +616,41 @@ def test_a_body_that_asks_the_clock_is_found_out_when_its_run_has_ended(project:
         assert dev.supervisor.status()["nondeterministic"] == []
 
     play(project, scene)
+
+
+# -- arguments from outside
+
+
+def test_a_run_that_was_started_by_name_gets_its_arguments_as_its_code_says(project: Project) -> None:
+    project.write(
+        "flow.py",
+        """
+        from dataclasses import dataclass
+        from datetime import datetime
+        import wf
+
+        @dataclass
+        class Order:
+            name: str
+            due: datetime
+
+        @wf.step
+        async def note(order: Order) -> str:
+            return f"{type(order).__name__} {order.due.year}"
+
+        @wf.workflow
+        async def main(order: Order) -> str:
+            await wf.hook(token="go")
+            return await note(order)
+        """,
+    )
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", {"name": "a", "due": "2026-11-22T10:00:00Z"})
+        await dev.wait_for_hook(run)
+        source = (project.root / "flow.py").read_text()
+        assert (await dev.save("flow.py", source + "\nx = 1\n"))["clean"] == 1
+        await dev.client.resume("go", None)
+        assert await run.return_value("20s") == "Order 2026"
+
+    play(project, scene)
