@@ -152,7 +152,7 @@ async def _wait_outside(run_id: str, seconds: float | None) -> End:
         left = None if deadline is None else deadline - loop.time()
         try:
             with session.awaiting_end(watched):
-                found: End | str = await ops.wait_for_news(f"run:{watched}", is_there, left)
+                found: End | str = await ops.wait_for_news(f"result:{watched}", is_there, left)
         except TimeoutError:
             raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
         if isinstance(found, End):

@@ -539,7 +539,8 @@ class World(Protocol):
         """Call `ring(detail)` on the subscriber's loop whenever a topic has news; returns the undo.
 
         Topics: `worker:<id>` (detail: a leased run with new messages), `claimable` (an unowned
-        run wants a worker), `run:<id>` (status, attention or continuation changed),
+        run wants a worker), `run:<id>` (status, attention or continuation changed), `result:<id>`
+        (it ended, or rests with an attention: who waits for its result looks),
         `stream:<run_id>/<name>` (chunks, or the run was cancelled), `runs` (detail: any run that
         changed state).
         """

@@ -335,6 +335,7 @@ class MemoryWorld:
                 run.refusals[worker_id] = run.last_ending() if worker_id in run.refusals else 0
                 self._free(run, 0)
                 self._ring("claimable")
+                self._ring(f"result:{run_id}", run_id)
             self._ring_run(run_id)
             return "applied"
 
@@ -561,6 +562,7 @@ class MemoryWorld:
             for topic in self._doorbells.streams_of(run_id):
                 self._ring(topic, run_id)
         self._ring_run(run_id)
+        self._ring(f"result:{run_id}", run_id)
 
     # -- messages
 

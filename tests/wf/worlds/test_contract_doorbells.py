@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.wf.worlds.acts import SECOND, T0, Bell, Owner, claim, claim_all, hello, new_run, own, send
-from wf.world import Attention, PutWait, RequestLock, StartRun, WatchRun, World
+from wf.world import Attention, PutWait, RequestLock, SetAttributes, StartRun, WatchRun, World
 
 
 async def test_a_new_run_rings_claimable_and_runs(world: World) -> None:
@@ -177,3 +177,26 @@ async def test_whoever_is_rung_finds_the_news_already_written(world: World) -> N
     for task in loop_tasks:
         await task  # type: ignore[misc]
     assert seen == ["pending"]
+
+
+async def test_who_waits_for_a_result_is_rung_at_the_end_and_for_an_attention_only(world: World) -> None:
+    bell = await Bell.at(world, "result:r1")
+    owner = await own(world, "r1")
+    await owner.commit(StartRun(T0))
+    await owner.commit(SetAttributes({"a": "b"}))
+    assert await bell.heard() == []
+    assert await world.set_attention("w1", "r1", owner.epoch, Attention("NONDETERMINISM", "differs")) == "applied"
+    await heard(bell, "r1")
+    await world.open_worker(hello("w2"))
+    (claimed,) = (await world.claim("w2", T0, 1)).claimed
+    await Owner(world, "w2", claimed).end()
+    await heard(bell, "r1")
+
+
+async def heard(bell: Bell, detail: str) -> None:
+    """Wait for a ring; over a wire it takes more than a few turns of the loop."""
+    while True:
+        rings = await bell.heard()
+        if rings:
+            assert set(rings) == {detail}
+            return
