@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
@@ -12,6 +11,7 @@ import typer
 from wf.errors import WorkflowError
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_serves
+from wfstudio.cli.consent import ask
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.terminal import printable_lines, results, words
@@ -152,7 +152,7 @@ async def _act_on_all(errand: Errand) -> int:
                 words().print("no run is like that; nothing was done")
                 return 0
             if not errand.is_sure:
-                _ask(errand.verb, len(ids))
+                ask(errand.verb, len(ids))
         failures = 0
         for run_id in dict.fromkeys(ids):
             try:
@@ -183,13 +183,3 @@ async def _choose(client: Client, query: RunQuery) -> list[str]:
         cursor = page.cursor
         if cursor is None:
             return found
-
-
-def _ask(verb: str, count: int) -> None:
-    """Ask before acting on runs that nobody named. Where nobody can answer, `-y` is the answer."""
-    what = f"{count} run{'' if count == 1 else 's'}"
-    if not sys.stdin.isatty():
-        raise Misuse(f"this would {verb} {what}, and nobody can be asked", hint="say `-y`")
-    words().write(f"{verb} {what}? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise typer.Abort

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, open_client
+from wfstudio.cli.consent import ask, count_runs
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.terminal import results, words
 from wfstudio.core.retention import Forgotten, Keep, find_old, forget, parse_keep
@@ -51,10 +51,10 @@ async def _collect(keep: str | None, *, is_dry: bool, is_sure: bool, is_json: bo
             if is_json:
                 results().print_json({"runs": old})
             else:
-                results().print(f"{_count(len(old))} would go")
+                results().print(f"{count_runs(len(old))} would go")
             return 0
         if old and not is_sure:
-            _ask(len(old))
+            ask("delete", len(old))
         done = await forget(client.session, old)
     if is_json:
         results().print_json(done)
@@ -64,7 +64,7 @@ async def _collect(keep: str | None, *, is_dry: bool, is_sure: bool, is_json: bo
 
 
 def _tell(done: Forgotten) -> str:
-    text = f"{_count(len(done.runs))} deleted"
+    text = f"{count_runs(len(done.runs))} deleted"
     if done.kept:
         text += f", {done.kept} stay because a run in flight needs them"
     if done.deployments:
@@ -72,18 +72,6 @@ def _tell(done: Forgotten) -> str:
     if done.freed_bytes is not None:
         text += f"; {_size(done.freed_bytes)} freed"
     return text
-
-
-def _ask(count: int) -> None:
-    if not sys.stdin.isatty():
-        raise Misuse(f"this would delete {_count(count)}, and nobody can be asked", hint="say `-y`")
-    words().write(f"delete {_count(count)}? [y/N] ")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise typer.Abort
-
-
-def _count(number: int) -> str:
-    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _size(number: float) -> str:

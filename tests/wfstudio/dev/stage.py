@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import wf
+from tests.reliability.stage import PATIENCE_SECONDS, until
 from wf.run import Run
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import load_settings
@@ -18,7 +17,7 @@ from wfstudio.core.client import Client
 from wfstudio.dev.supervisor import Supervisor
 from wfstudio.dev.wire import Order
 
-PATIENCE_SECONDS = 30.0
+__all__ = ["PATIENCE_SECONDS", "Dev", "Project", "developing", "until"]
 
 
 class Project:
@@ -99,16 +98,3 @@ async def developing(project: Project, target: str = "flow.py", *, size: int = 1
     finally:
         leave_session(session)
         await world.close()
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str) -> None:
-    """Wait until something is so; a test that waits in vain says for what."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        met = condition()
-        if isinstance(met, Awaitable):
-            met = await met
-        if met:
-            return
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        await asyncio.sleep(0.005)
