@@ -116,6 +116,7 @@ class Nursery:
         self._graves: dict[int, int] = {}  # ends that came before their `Forked` was read
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._starting: set[asyncio.Task[WorkerProcess]] = set()
         self._turn = asyncio.Lock()  # guards the warm parent: one order at a time, each with its answer
         self._forked: asyncio.Queue[int | None] = asyncio.Queue()
         self._control: socket.socket
@@ -127,7 +128,21 @@ class Nursery:
             await self._ensure_parent()
 
     async def start(self, order: Order) -> WorkerProcess:
-        """Start a worker process with an order. Raises `WorkerGone` where none can be had."""
+        """Start a worker process with an order. Raises `WorkerGone` where none can be had.
+
+        A caller that is cancelled leaves none behind: what it asked for is answered all the same, and
+        would else be taken for the answer to the next one.
+        """
+        starting = asyncio.get_running_loop().create_task(self._start(order))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            starting.add_done_callback(_kill_unwanted)
+            raise
+
+    async def _start(self, order: Order) -> WorkerProcess:
         ours, theirs = socket.socketpair()
         try:
             async with self._turn:
@@ -147,6 +162,7 @@ class Nursery:
 
     async def close(self) -> None:
         """End the warm parent; workers that are left end with it."""
+        await asyncio.gather(*self._starting, return_exceptions=True)
         if self._process is None:
             return
         self._drop_control()
@@ -211,6 +227,11 @@ class Nursery:
         self._workers.clear()
         if self._turn.locked():
             self._forked.put_nowait(None)
+
+
+def _kill_unwanted(starting: asyncio.Task[WorkerProcess]) -> None:
+    if not starting.cancelled() and starting.exception() is None:
+        starting.result().kill()
 
 
 def describe_status(status: int) -> str:

@@ -46,6 +46,29 @@ def test_a_process_that_does_not_answer_is_given_up_after_a_while_and_killed(tmp
     asyncio.run(perform())
 
 
+def test_a_start_that_is_cancelled_leaves_no_process_and_no_answer_for_the_next(tmp_path: Path) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        await nursery.open()
+        order = make_order(tmp_path)
+        for turns in range(12):  # cancelled in every place where it may wait
+            starting = asyncio.create_task(nursery.start(order))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            if not starting.cancelled():
+                starting.result().kill()
+            worker = await nursery.start(order)
+            assert worker.is_alive
+            worker.kill()
+            assert await worker.ended == "killed by SIGKILL"
+        await until(lambda: not nursery._workers, "no process is left")
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
 def test_a_warm_parent_that_died_is_replaced_and_its_children_are_gone(tmp_path: Path) -> None:
     async def perform() -> None:
         nursery = Nursery()
