@@ -15,6 +15,7 @@ from tests.wfstudio.studio import open_studio
 from wfstudio.core.client import Client
 from wfstudio.core.errors import UsageError
 from wfstudio.core.live import Feed
+from wfstudio.core.views import FindingView
 from wfstudio.server.access import Access
 from wfstudio.server.app import App, make_app
 from wfstudio.server.serving import Server, serve
@@ -50,6 +51,9 @@ class FakeDev:
 
     def status(self) -> dict[str, Any]:
         return {"deployment_id": "dep_1", "diverging": []}
+
+    def find_nondeterministic(self) -> dict[str, list[FindingView]]:
+        return {"studio.greet": [FindingView(code="NONDETERMINISM", message="it differs", run_id="wrun_1")]}
 
     async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
         if action != "keep":

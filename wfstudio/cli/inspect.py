@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import webbrowser
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -69,6 +70,7 @@ def inspect(
     ] = None,
     is_watching: Annotated[bool, typer.Option("--watch", "-w", help="Show it again whenever it changes.")] = False,
     is_url: Annotated[bool, typer.Option("--url", help="Print only where the studio shows it.")] = False,
+    is_web: Annotated[bool, typer.Option("--web", help="Open it in the browser studio.")] = False,
     is_locked: Annotated[bool, typer.Option("--locked", help="Do not decrypt: show no payload.")] = False,
     is_json: parameters.Json = False,
     is_jsonl: parameters.JsonLines = False,
@@ -90,8 +92,10 @@ def inspect(
     async def look() -> int:
         async with open_client(world) as client:
             subject = await _find_subject(client, kind, id)
-            if is_url:
-                results().print(_find_url(subject, world))
+            if is_url or is_web:
+                url = _find_url(subject, world)
+                if is_url or not webbrowser.open(url):
+                    results().print(url)
                 return 0
             question = Question(name=subject.name, runs=query, is_locked=is_locked)
             view = _View(client, subject, question, form, limit)

@@ -34,6 +34,7 @@ from wfstudio.core.bells import Bell
 from wfstudio.core.errors import NotFoundError, UsageError
 from wfstudio.core.logs import ENDS, Batches, is_in_batch, open_batch
 from wfstudio.core.reasons import Reasons
+from wfstudio.core.stats import NEWEST, StatsView, count_runs
 from wfstudio.core.steps import show_steps
 from wfstudio.core.traces import Mark, Trace, make_trace
 from wfstudio.core.values import show_arguments, show_value
@@ -396,13 +397,19 @@ class Reader:
         blob = await self.session.world.read_source(digest)
         return None if blob is None else open_source(self.session.keyring, digest, blob)
 
-    async def list_workflows(self) -> list[WorkflowView]:
-        """List what the newest deployment defines."""
+    async def list_workflows(self, *, is_counting: bool = False) -> list[WorkflowView]:
+        """List what the newest deployment defines; with statistics of their newest runs when asked."""
         newest = await self._newest_deployment()
         if newest is None:
             return []
         catalog = open_catalog(self.session.keyring, newest)
-        return [rows.show_workflow(entry, newest.deployment_id) for entry in catalog.workflows]
+        views = [rows.show_workflow(entry, newest.deployment_id) for entry in catalog.workflows]
+        if not is_counting:
+            return views
+        return [msgspec.structs.replace(view, stats=await self._count_runs(view.id)) for view in views]
+
+    async def _count_runs(self, workflow: str) -> StatsView:
+        return count_runs(await self.session.world.list_runs(RunFilter(workflow=workflow, limit=NEWEST)))
 
     async def _newest_deployment(self) -> DeploymentRow | None:
         found = await self.session.world.list_deployments()

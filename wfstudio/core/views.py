@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from wf.durations import from_instant
+from wfstudio.core.stats import StatsView
 
 
 def show_instant(at_us: int) -> str:
@@ -227,8 +228,20 @@ class ParameterView(msgspec.Struct, frozen=True, kw_only=True):
     default: str | None = None
 
 
+class FindingView(msgspec.Struct, frozen=True, kw_only=True):
+    """What `wf dev` found wrong with a workflow by replaying a run of it that had ended."""
+
+    code: str
+    message: str
+    where: str | None = None
+    run_id: str
+
+
 class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow of the newest deployment. `schema` describes the arguments by name, as one object."""
+    """A workflow of the newest deployment. `schema` describes the arguments by name, as one object.
+
+    `stats` are None where they were not asked for; `findings` are those of the code that is loaded.
+    """
 
     id: str
     name: str
@@ -241,3 +254,5 @@ class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: float | None = None
     concurrency: int | None = None
     deployment_id: str
+    stats: StatsView | None = None
+    findings: list[FindingView] = []

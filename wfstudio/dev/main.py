@@ -34,7 +34,7 @@ from wfstudio.core.server_file import (
     server_file_path,
     write_server_file,
 )
-from wfstudio.core.views import show_instant
+from wfstudio.core.views import FindingView, show_instant
 from wfstudio.dev import lines
 from wfstudio.dev.remedies import apply_remedy
 from wfstudio.dev.supervisor import Supervisor
@@ -215,6 +215,9 @@ class _DevServer:
 
     def status(self) -> dict[str, Any]:
         return self.supervisor.status()
+
+    def find_nondeterministic(self) -> dict[str, list[FindingView]]:
+        return self.supervisor.proofs.list_findings()
 
     async def reload(self) -> dict[str, Any]:
         """Load the code now, whether or not a file was saved, and say how it went."""

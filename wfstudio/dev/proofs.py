@@ -18,6 +18,7 @@ import msgspec
 from wf.events import ENDED
 from wf.session import Session
 from wf.worker.verdicts import Verdict
+from wfstudio.core.views import FindingView
 from wfstudio.dev.workers import WorkerGone
 
 A_SECOND: Final = 50
@@ -45,6 +46,21 @@ class Proofs:
         self._publish = publish
         self._seen: dict[str, None] = {}
         self._news = asyncio.Event()
+
+    def list_findings(self) -> dict[str, list[FindingView]]:
+        """Give the findings as faces show them, by workflow."""
+        return {
+            workflow: [
+                FindingView(
+                    code=verdict.trouble.code,
+                    message=verdict.trouble.message,
+                    where=verdict.trouble.where,
+                    run_id=verdict.run_id,
+                )
+            ]
+            for workflow, verdict in self.findings.items()
+            if verdict.trouble is not None
+        }
 
     async def follow(self) -> None:
         """Prove runs as they end, for ever."""

@@ -19,7 +19,11 @@ class DeploymentList(msgspec.Struct, frozen=True):
 
 
 async def list_workflows(call: Call) -> WorkflowList:
-    return WorkflowList(await call.client.list_workflows())
+    views = await call.client.list_workflows(is_counting=True)
+    if call.services.dev is not None:
+        found = call.services.dev.find_nondeterministic()
+        views = [msgspec.structs.replace(view, findings=found.get(view.id, [])) for view in views]
+    return WorkflowList(views)
 
 
 async def list_deployments(call: Call) -> DeploymentList:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from wfstudio.core.views import FindingView
+
 
 class DevFace(Protocol):
     """`wf dev`, as HTTP shows it. What it gives is JSON."""
 
     def status(self) -> dict[str, Any]:
         """Say what is loaded, how the last reload went, and which runs diverge."""
+
+    def find_nondeterministic(self) -> dict[str, list[FindingView]]:
+        """Give what was found wrong with workflows, by their ids."""
 
     async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
         """Carry out one of the remedies for a run that diverges, and say what was done."""

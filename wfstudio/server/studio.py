@@ -70,6 +70,11 @@ async def show_page(call: Call) -> Response:
     return FileResponse(page, media_type="text/html") if page.is_file() else HTMLResponse(NOT_BUILT)
 
 
+async def show_run_page(call: Call) -> Response:
+    """Give the same page: what of it is shown is the page's own business, by its URL."""
+    return await show_page(call)
+
+
 async def give_asset(call: Call) -> Response:
     folder = (WEB_UI / "assets").resolve()
     try:
@@ -155,6 +160,8 @@ async def apply_remedy(call: Call) -> Done:
 
 ROUTES = [
     Route(method="GET", path="/", handler=show_page, summary="The studio", answer="text/html", is_public=True),
+    Route(method="GET", path="/runs/{path...}", handler=show_run_page, summary="The studio, at a run",
+          answer="text/html", is_public=True),
     Route(method="GET", path="/assets/{path...}", handler=give_asset, summary="A file of the studio",
           answer="*/*", errors=(404,), is_public=True),
     Route(method="GET", path="/health", handler=say_health, summary="Say that the server runs",

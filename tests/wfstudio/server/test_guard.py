@@ -94,7 +94,7 @@ def paths(site: Site) -> list[tuple[str, str, Route]]:
     return found
 
 
-PUBLIC = {"/", "/assets/{path...}", "/health", "/api/session", "/hooks/{token...}"}
+PUBLIC = {"/", "/runs/{path...}", "/assets/{path...}", "/health", "/api/session", "/hooks/{token...}"}
 
 
 async def test_only_the_public_routes_answer_without_a_token() -> None:
