@@ -22,6 +22,7 @@ from wfstudio.dev.zygote import Exited, Forked, decode_news
 R = TypeVar("R")
 
 STDERR: Final = 2
+LAST_WORDS_SECONDS: Final = 0.5
 KILL_AFTER_SECONDS: Final = 2.0
 """How long beyond its grace a worker may take to leave before it is killed."""
 
@@ -52,6 +53,7 @@ class WorkerProcess:
         while (line := await read_line(self._reader)) is not None:
             self._reports.put_nowait(decode_report(line))
         self._reports.put_nowait(None)
+        self._writer.close()
 
     @property
     def is_busy(self) -> bool:
@@ -101,7 +103,9 @@ class WorkerProcess:
         """Note the end of the process; `status` is a wait status."""
         if not self.ended.done():
             self.ended.set_result(describe_status(status))
-        self._writer.close()
+        # Not at once: its last words may lie in the socket, unread. A process that it has forked may
+        # hold the other end open, so the end of the stream is not waited for either.
+        asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._writer.close)
 
 
 class Nursery:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.wfstudio.dev.stage import Project, until
-from wfstudio.dev.wire import Order
-from wfstudio.dev.workers import Nursery, WorkerGone, describe_status
+from wfstudio.dev.wire import NotLoaded, Order, encode_line
+from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess, describe_status
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,23 @@ def test_a_process_that_does_not_answer_is_given_up_after_a_while_and_killed(tmp
         worker.kill()
         assert await worker.ended == "killed by SIGKILL"
         await nursery.close()
+
+    asyncio.run(perform())
+
+
+def test_the_last_words_of_a_process_are_heard_although_its_end_came_first(tmp_path: Path) -> None:
+    async def perform() -> None:
+        ours, theirs = socket.socketpair()
+        theirs.sendall(encode_line(NotLoaded("load", "there is no file")))
+        theirs.close()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = WorkerProcess(4_000_000, make_order(tmp_path), reader, writer)
+        worker.bury(1 << 8)
+        assert await worker.ended == "exited with code 1"
+        assert await worker.hear(5) == NotLoaded("load", "there is no file")
+        with pytest.raises(WorkerGone, match="closed its connection"):
+            await worker.hear(5)
+        await writer.wait_closed()
 
     asyncio.run(perform())
 
