@@ -92,7 +92,7 @@ def serve(
         settings, modules = load_project(target, world)
         _check_alone(settings)
         logging.getLogger("wf").addHandler(JournalHandler(journal))
-        carry_out(_serve(journal, modules, concurrency, grace, address))
+        carry_out(_serve(journal, settings, modules, concurrency, grace, address))
     return 0
 
 
@@ -119,10 +119,15 @@ def _check_alone(settings: Settings) -> None:
 
 
 async def _serve(
-    journal: Journal, modules: list[ModuleType], concurrency: int | None, grace: str, address: _Address
+    journal: Journal,
+    settings: Settings,
+    modules: list[ModuleType],
+    concurrency: int | None,
+    grace: str,
+    address: _Address,
 ) -> None:
     async with watching_for_stop() as stop:
-        async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace) as embedded:
+        async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace, settings=settings) as embedded:
             session = embedded.session
             access = Access(address.token, allowed_hosts=address.allowed_hosts)
             app = make_app(Client(session), Feed(), access=access)

@@ -129,8 +129,11 @@ class Fleet:
         """Make what was just loaded the current deployment; give the one before, which still serves."""
         before, self.current = self.current, Served(loaded, self.order, [worker])
         stale = self.pegged.pop(loaded.deployment_id, None)  # it is the current one again
-        await self._serve(worker, self._names())
-        self._watch(self.current, worker)
+        self._watch(self.current, worker)  # first: one that dies before it serves is replaced, too
+        try:
+            await self._serve(worker, self._names())
+        except WorkerGone as gone:
+            self._note("error", {"message": f"the process with the new code does not serve yet: {gone}"})
         if stale is not None:
             self._let_go(stale)
         for _ in range(self.size - 1):

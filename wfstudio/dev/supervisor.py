@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from wf.errors import WorldError
+from wf.errors import WorkflowError
 from wf.session import Session
 from wf.worker.verdicts import Verdict
 from wf.world import RunFilter, RunRow
@@ -82,7 +82,7 @@ class Supervisor:
     async def open(self) -> None:
         """Load the code for the first time, and begin to follow changes. Code that does not load is shown."""
         await self.fleet.open()
-        await self._reload([])
+        await self._try_reload([])
         loop = asyncio.get_running_loop()
         follow = (self._follow_changes(), self._follow_runs(), self.proofs.follow())
         self._tasks = [loop.create_task(work) for work in follow]
@@ -119,7 +119,7 @@ class Supervisor:
             await self._changed.wait()
             self._changed.clear()
             files, self._changes = sorted(self._changes), set()
-            reload = asyncio.get_running_loop().create_task(self._reload(files))
+            reload = asyncio.get_running_loop().create_task(self._try_reload(files))
             again = asyncio.get_running_loop().create_task(self._changed.wait())
             try:
                 await asyncio.wait({reload, again}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,6 +130,17 @@ class Supervisor:
             finally:
                 again.cancel()
                 reload.cancel()
+
+    async def _try_reload(self, files: list[str]) -> None:
+        """Reload; what stands in the way of it (the world, the keys) is told, and the next save tries again."""
+        try:
+            await self._reload(files)
+        except WorkflowError as error:
+            self._publish("error", {"message": f"the reload could not be finished: {error}", "hint": error.hint})
+            waiting, self._waiting = self._waiting, []
+            for came in waiting:
+                if not came.done():
+                    came.set_exception(error)
 
     async def _reload(self, files: list[str]) -> Reload:
         began = time.perf_counter()
@@ -231,7 +242,7 @@ class Supervisor:
             self._look.clear()
             try:
                 await self._look_after_runs()
-            except WorldError as error:
+            except WorkflowError as error:
                 self._publish("error", {"message": f"runs in flight could not be looked after: {error}"})
 
     async def _look_after_runs(self) -> None:

@@ -419,6 +419,29 @@ def test_a_step_that_ends_its_process_every_time_fails_and_the_neighbours_do_not
     play(project, scene)
 
 
+def test_a_process_that_dies_between_loading_and_serving_is_replaced(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(dev: Dev) -> None:
+        load = dev.supervisor.fleet.load
+
+        async def load_and_kill() -> Any:
+            worker, loaded = await load()
+            os.kill(worker.pid, signal.SIGKILL)
+            await worker.ended
+            monkeypatch.undo()
+            return worker, loaded
+
+        monkeypatch.setattr(dev.supervisor.fleet, "load", load_and_kill)
+        reload = await dev.save("flow.py", CLEAN)
+        assert reload["outcome"] == "loaded"
+        run = await dev.start("main", "ada")
+        await dev.client.resume(await dev.wait_for_hook(run), "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "so long ada"]
+
+    play(project, scene)
+
+
 def test_several_workers_share_the_runs(project: Project) -> None:
     project.write(
         "flow.py",
