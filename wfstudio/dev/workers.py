@@ -122,7 +122,7 @@ class Nursery:
         self._reading: asyncio.Task[None] | None = None
         self._starting: set[asyncio.Task[WorkerProcess]] = set()
         self._turn = asyncio.Lock()  # guards the warm parent: one order at a time, each with its answer
-        self._forked: asyncio.Queue[int | None] = asyncio.Queue()
+        self._forked: asyncio.Queue[int | None]
         self._control: socket.socket
         self._writer: asyncio.StreamWriter
 
@@ -150,8 +150,7 @@ class Nursery:
         ours, theirs = socket.socketpair()
         try:
             async with self._turn:
-                await self._ensure_parent()
-                pid = await self._send_order(order, theirs)
+                pid = await self._fork(order, theirs)
         except OSError as error:
             ours.close()
             raise WorkerGone(f"no process could be started: {error}") from error
@@ -180,11 +179,34 @@ class Nursery:
             await self._reading
         self._process = None
 
+    async def _fork(self, order: Order, theirs: socket.socket) -> int:
+        """Have the warm parent start a process. One that died before it answered is replaced, once.
+
+        Its death is seen at three places in any order: here, at the end of its news, and when it is reaped.
+        """
+        await self._ensure_parent()
+        try:
+            return await self._send_order(order, theirs)
+        except OSError:
+            await self._bury_parent()
+        await self._ensure_parent()
+        return await self._send_order(order, theirs)
+
+    async def _bury_parent(self) -> None:
+        assert self._process is not None
+        assert self._reading is not None
+        self._drop_control()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        await self._reading
+        self._process = None
+
     async def _ensure_parent(self) -> None:
         if self._process is not None:
-            if self._process.returncode is None:
+            if self._process.returncode is None and self._reading is not None and not self._reading.done():
                 return
-            self._drop_control()
+            await self._bury_parent()
         ours, theirs = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -201,7 +223,8 @@ class Nursery:
         self._control = ours.dup()  # asyncio's own socket cannot send descriptors
         ours.setblocking(False)
         reader, self._writer = await asyncio.open_connection(sock=ours)
-        self._reading = asyncio.get_running_loop().create_task(self._read_news(reader))
+        self._forked = asyncio.Queue()  # of this parent: nobody takes the end of another one for its answer
+        self._reading = asyncio.get_running_loop().create_task(self._read_news(reader, self._forked))
 
     def _drop_control(self) -> None:
         self._writer.close()
@@ -214,11 +237,11 @@ class Nursery:
             raise OSError("the process that starts workers has died")
         return pid
 
-    async def _read_news(self, reader: asyncio.StreamReader) -> None:
+    async def _read_news(self, reader: asyncio.StreamReader, forked: asyncio.Queue[int | None]) -> None:
         while (line := await read_line(reader)) is not None:
             match decode_news(line):
                 case Forked(pid=pid):
-                    self._forked.put_nowait(pid)
+                    forked.put_nowait(pid)
                 case Exited(pid=pid, status=status):
                     worker = self._workers.pop(pid, None)
                     if worker is None:
@@ -229,8 +252,7 @@ class Nursery:
             worker.kill()
             worker.bury(signal.SIGKILL)
         self._workers.clear()
-        if self._turn.locked():
-            self._forked.put_nowait(None)
+        forked.put_nowait(None)
 
 
 def _kill_unwanted(starting: asyncio.Task[WorkerProcess]) -> None:

@@ -104,6 +104,24 @@ def test_a_warm_parent_that_died_is_replaced_and_its_children_are_gone(tmp_path:
     asyncio.run(perform())
 
 
+def test_a_warm_parent_that_dies_while_it_is_asked_is_replaced_and_the_order_is_carried_out(tmp_path: Path) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        await nursery.open()
+        for _ in range(5):  # nothing is awaited between its death and the order: nobody has noticed yet
+            assert nursery._process is not None
+            dead = nursery._process.pid
+            os.kill(dead, signal.SIGKILL)
+            worker = await nursery.start(make_order(tmp_path))
+            assert worker.is_alive
+            assert nursery._process.pid != dead
+        worker.kill()
+        await worker.ended
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
 def test_no_process_outlives_the_nursery(tmp_path: Path) -> None:
     async def perform() -> int:
         nursery = Nursery()
