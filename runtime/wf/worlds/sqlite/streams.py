@@ -50,7 +50,8 @@ def append_chunks(
     """Add chunks to a stream, if its tail is where the writer thinks it is."""
     if None in payloads[:-1]:
         raise WorldError(f"chunks after the end mark of stream {name!r} of run {run_id}")
-    if tx.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone() is None:
+    run = tx.execute("SELECT id FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    if run is None:
         return Appended("unknown")
     if fence is not None and tx.execute(_IS_CURRENT, (fence.run_id, fence.epoch)).fetchone() is None:
         return Appended("fenced")
@@ -63,6 +64,7 @@ def append_chunks(
     if payloads:
         rows = [(run_id, name, index, at, payload) for index, payload in enumerate(payloads, start_index)]
         tx.executemany(_ADD, rows)
+        tx.execute("INSERT INTO changes (run) VALUES (?)", run)
         tx.written += sum(len(payload) for payload in payloads if payload is not None)
         tx.ring(f"stream:{run_id}/{name}", run_id)
         tail_index += len(payloads) - (payloads[-1] is None)
