@@ -14,6 +14,7 @@ WorkflowError
 ├── WorkflowRunFailedError      the awaited run failed; its own exception is the cause
 ├── WorkflowRunCancelledError   the awaited run was cancelled
 ├── RunNotFoundError            no run has this id
+├── ImportedRunError            the run was imported: it can only be read
 ├── NotInRunError               called outside a run (also a RuntimeError)
 ├── LockTimeoutError            a lock was not granted in time (also a TimeoutError)
 ├── NondeterminismError         the code and the log disagree
@@ -234,6 +235,26 @@ class RunNotFoundError(WorkflowError):
         return f"no run has the id {shorten(self.run_id)}"
 
 
+class ImportedRunError(WorkflowError):
+    """The run ran elsewhere and was imported to be read; here nothing can be done to it.
+
+    `origin` says where it came from, as `RunRow.origin` does.
+    """
+
+    slug = "imported"
+    hint = "`wf retry` or `wf fork` makes a run of your own from it, where its code is here"
+
+    def __init__(self, run_id: str, origin: str = "") -> None:
+        super().__init__(run_id, origin)
+        self.run_id = run_id
+        self.origin = origin
+
+    def __str__(self) -> str:
+        name = self.origin.partition(":")[2]
+        source = f" from {shorten(name)}" if name else ""
+        return f"run {self.run_id} was imported{source} and can only be read"
+
+
 class NotInRunError(WorkflowError, RuntimeError):
     """The call is meaningful only inside a run."""
 
@@ -256,7 +277,8 @@ class LockTimeoutError(WorkflowError, TimeoutError):
 class NondeterminismError(WorkflowError):
     """The body made another call than the log recorded at this position.
 
-    `seq` is the event that did not fit; `recorded` and `actual` describe both calls.
+    `seq` is the event that did not fit; `recorded` and `actual` describe both calls. With `is_extension`
+    everything that the log recorded did fit, and the body only goes on where the log ends.
     """
 
     slug = "nondeterminism"
@@ -271,6 +293,7 @@ class NondeterminismError(WorkflowError):
         recorded: str = "",
         actual: str = "",
         where: str | None = None,
+        is_extension: bool = False,
     ) -> None:
         super().__init__(message)
         self.run_id = run_id
@@ -278,6 +301,7 @@ class NondeterminismError(WorkflowError):
         self.recorded = recorded
         self.actual = actual
         self.where = where
+        self.is_extension = is_extension
 
 
 class NotRegisteredError(WorkflowError):

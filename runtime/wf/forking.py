@@ -11,6 +11,7 @@ from typing import Any
 from wf.engine import fork as cuts
 from wf.errors import RunNotFoundError, WorkflowError
 from wf.events import ENDED, Event
+from wf.origin import say_unreplayable
 from wf.records import Fork, decode_meta, read_fork, seal_new_run
 from wf.run import Run
 from wf.session import Session
@@ -43,9 +44,12 @@ async def fork_run(
 async def retry_run(
     session: Session, run_id: str, *, deployment: str | None = None, concurrency: int | None = None
 ) -> Run[Any]:
-    """Try an ended run again, in a new run: completed steps keep their results, what failed runs again."""
+    """Try an ended run again, in a new run: completed steps keep their results, what failed runs again.
+
+    One that was imported need not have ended: here nothing of it goes on.
+    """
     row = await _read_row(session, run_id)
-    if row.status not in ENDED:
+    if row.status not in ENDED and row.origin is None:
         raise ForkError(f"run {run_id} has not ended", "cancel it first, or fork it from an event")
     log = await read_whole_log(session.world, row)
     return await create_fork(session, _seal(session, row, log, cuts.find_retry_cut(log), deployment, concurrency))
@@ -69,6 +73,9 @@ async def _read_row(session: Session, run_id: str) -> RunRow:
     row = await session.world.get_run(run_id)
     if row is None:
         raise RunNotFoundError(run_id)
+    reason = say_unreplayable(row.origin)
+    if reason is not None:
+        raise ForkError(f"run {run_id} cannot be forked: {reason}", "start the workflow anew")
     return row
 
 

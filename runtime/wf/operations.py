@@ -14,13 +14,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from wf import codec, events
 from wf.context import current_attempt
-from wf.errors import RunNotFoundError, WorldError
+from wf.errors import ImportedRunError, RunNotFoundError, WorldError
 from wf.ids import hash_token
 from wf.records import seal_message
 from wf.registry import Step, Workflows
 from wf.retry import RetryPolicy
 from wf.session import Session, current_session
-from wf.world import Attention, RunFilter, RunRow
+from wf.world import Attention, Message, RunFilter, RunRow, Sent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,7 +77,7 @@ async def run_attention(run_id: str) -> Attention | None:
 
 @operation
 async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) -> None:
-    """Send a `cancel` or `terminate`; to a run that has ended it is nothing.
+    """Send a `cancel` or `terminate`; to a run that has ended it is nothing. One that was imported refuses.
 
     What ends a run at once is waited for, for a moment: its worker has nothing to do but to record it.
     """
@@ -87,9 +87,7 @@ async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) ->
     data = codec.encode(reason, "reason") if reason is not None else None
     meta = {"force": True} if force else None
     message = seal_message(session.keyring, run_id, kind, session.now_us(), data, meta=meta)
-    sent = await session.world.send(run_id, message)
-    if sent.status == "unknown":
-        raise RunNotFoundError(run_id)
+    await _send(session, run_id, message)
     if kind == "cancel" and not force:
         return
 
@@ -105,10 +103,18 @@ async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) ->
 @operation
 async def wake_run(run_id: str) -> int:
     session = current_session()
-    sent = await session.world.send(run_id, seal_message(session.keyring, run_id, "wake", session.now_us()))
+    sent = await _send(session, run_id, seal_message(session.keyring, run_id, "wake", session.now_us()))
+    return sent.waits
+
+
+async def _send(session: Session, run_id: str, message: Message) -> Sent:
+    """Put a message into a run's inbox. Raises for a run that is not there to take it."""
+    sent = await session.world.send(run_id, message)
     if sent.status == "unknown":
         raise RunNotFoundError(run_id)
-    return sent.waits
+    if sent.status == "imported":
+        raise ImportedRunError(run_id, (await read_row(run_id)).origin or "")
+    return sent
 
 
 @operation

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from wf import chain, codec, events
-from wf.errors import DecryptionError, RunNotFoundError
+from wf.errors import DecryptionError, ImportedRunError, RunNotFoundError
 from wf.events import Event
 from wf.keys import Keyring, RunKey
 from wf.world import InboxMessage, Message, NewRun, RunRow, World
@@ -151,7 +151,12 @@ async def find_last(world: World, keyring: Keyring, run_id: str) -> RunRow:
 
 
 async def read_end(world: World, keyring: Keyring, row: RunRow) -> End:
-    """Read and authenticate how an ended run ended. Raises `DecryptionError`."""
+    """Read and authenticate how an ended run ended. Raises `DecryptionError`.
+
+    Raises `ImportedRunError` for one that had not ended when it was taken from where it ran.
+    """
+    if row.origin is not None and row.status not in events.ENDED:
+        raise ImportedRunError(row.run_id, row.origin)
     key = keyring.run(row.run_id)
     seq = row.result_seq or row.seq
     start = max(0, seq - 2)  # one event more, for its link

@@ -19,6 +19,7 @@ from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
 from wf.errors import (
     DecryptionError,
+    ImportedRunError,
     NondeterminismError,
     NotRegisteredError,
     RunNotFoundError,
@@ -74,7 +75,8 @@ class Run(Generic[T]):
         """Wait for the end of the run, and of those it continued as, and give the result.
 
         Raises `WorkflowRunFailedError` (its cause is the body's exception),
-        `WorkflowRunCancelledError`, the run's attention as an error, or `TimeoutError`.
+        `WorkflowRunCancelledError`, the run's attention as an error, `ImportedRunError` for a run that
+        was imported and had not ended, or `TimeoutError`.
         """
         body = running_body()
         if body is not None:
@@ -146,6 +148,8 @@ async def _wait_outside(run_id: str, seconds: float | None) -> End:
             return await read_end(session.world, session.keyring, row)
         if row.attention is not None:
             raise attention_error(row)
+        if row.origin is not None:  # it never ends here
+            raise ImportedRunError(row.run_id, row.origin)
         return None
 
     while True:
@@ -192,7 +196,7 @@ async def _wait_in_body(body: Any, run_id: str, timeout: Duration | None) -> Any
         return outcome.value
     if outcome.status == "cancelled":
         raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
-    if isinstance(outcome.value, RunNotFoundError):
+    if isinstance(outcome.value, (RunNotFoundError, ImportedRunError)):
         raise outcome.value
     cause = outcome.value if isinstance(outcome.value, BaseException) else None
     text = f"{type(cause).__name__}: {cause}" if cause is not None else ""

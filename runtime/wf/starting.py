@@ -8,7 +8,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from wf import codec
 from wf.engine.body import ContinueRun, check_attributes
-from wf.errors import NotInRunError, PayloadTooLargeError
+from wf.errors import ImportedRunError, NotInRunError, PayloadTooLargeError
 from wf.records import open_event, seal_new_run
 from wf.registry import StartOptions, Workflow, find_workflow
 from wf.run import Run, running_body
@@ -62,6 +62,8 @@ async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes
     created = await session.world.create_run(run)
     row = created.run
     if not created.is_new:
+        if row.origin is not None:
+            raise ImportedRunError(row.run_id, row.origin)
         if row.workflow != workflow.id:
             raise ValueError(f"the run id {row.run_id!r} belongs to a run of {row.workflow}, not of {workflow.id}")
         await _compare_arguments(session, row.run_id, arguments)

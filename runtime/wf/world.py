@@ -11,6 +11,8 @@ payload and holds no key: all `bytes` fields named `payload` are sealed by the c
    or, for `WorldError`, that the outcome is unknown and the call may be repeated.
 4. Messages to a run are kept in order until the append that takes them; none is lost or doubled.
 5. Doorbells are hints. Whoever misses one finds the work by asking (`claim`, `read_inbox`).
+6. A run that was imported is read, and forgotten, and nothing else: no worker claims it, it takes no
+   message, and it holds no token, lock or wait.
 
 All instants (`at`, `*_at`, `now`) are microseconds since 1970 UTC, given by the caller: a world
 has no clock of its own, except that leases expire by its monotonic clock.
@@ -49,7 +51,8 @@ class RunRow(msgspec.Struct, frozen=True):
 
     `wake_at` is the instant from which an unowned run wants a worker, or None: it waits for a
     message. `mac` authenticates (`seq`, `head`). `result_seq` is the event that ended the run.
-    `payload_bytes` sums the sizes of all payloads in its log.
+    `payload_bytes` sums the sizes of all payloads in its log. `origin` says where a run came from
+    that did not run here (see `wf.origin`); None: it is ours.
     """
 
     run_id: str
@@ -75,6 +78,7 @@ class RunRow(msgspec.Struct, frozen=True):
     result_seq: int | None
     payload_bytes: int
     attention: Attention | None
+    origin: str | None = None
 
 
 class InboxMessage(msgspec.Struct, frozen=True):
@@ -149,7 +153,8 @@ class LogRow(msgspec.Struct, frozen=True):
 class DeploymentRow(msgspec.Struct, frozen=True):
     """`manifest` maps a project file's relative path to the SHA-256 (hex) of its content.
 
-    `used_at` is when a worker last loaded it (None when put: as `created_at` says). `catalog` is a
+    `used_at` is when a worker last loaded it (None when put: as `created_at` says; 0: no worker of this
+    world ever did, the code came with a run that was imported). `catalog` is a
     sealed wf.catalog.Catalog: what the code defines, for processes that do not load it. Sources are
     sealed, too: code holds secrets more often than it should.
     """
@@ -184,12 +189,25 @@ class NewRun(msgspec.Struct, frozen=True):
     forked_from: str | None = None
 
 
+class ImportedRun(msgspec.Struct, frozen=True):
+    """A run that ran elsewhere, whole, sealed for this world. `run.origin` says where it came from.
+
+    What of `run` only a live run has (lease, `wake_at`) is not kept. `streams` maps names to chunks.
+    """
+
+    run: RunRow
+    events: list[Event]
+    streams: dict[str, list[ChunkRow]] = {}
+    logs: list[LogRow] = []
+
+
 class Message(msgspec.Struct, frozen=True):
     """A message to put into a run's inbox.
 
     Kinds a client sends: `hook_payload`, `cancel`, `terminate`, `wake`. Kinds only a world writes:
     `child_ended` (meta `{"run_id"}`), `lock_granted`, `hook_conflict` (meta `{"run_id"}`: whose
-    the token is), `child_conflict` (meta `{"run_id"}`: the id belongs to another workflow).
+    the token is), `child_conflict` (meta `{"run_id"}`: the id belongs to a run of another workflow,
+    or to one that was imported).
     `delivery_id` makes a delivery idempotent: a second message of the same id is not written.
     """
 
@@ -248,7 +266,7 @@ class ReleaseLock(msgspec.Struct, frozen=True, tag="release_lock"):
 
 
 class StartChild(msgspec.Struct, frozen=True, tag="start_child"):
-    """Create a run (or find it, if the id exists with this workflow) and watch it."""
+    """Create a run (or find it, if the id exists with this workflow and ran here) and watch it."""
 
     correlation_id: int
     run: NewRun
@@ -257,8 +275,8 @@ class StartChild(msgspec.Struct, frozen=True, tag="start_child"):
 class WatchRun(msgspec.Struct, frozen=True, tag="watch_run"):
     """Ask for a `child_ended` message when a run ends; at once if it has ended already.
 
-    A run that continued as new passes its watchers on. An unknown run gives `child_ended`, too:
-    who reads the run then finds none.
+    A run that continued as new passes its watchers on. An unknown run gives `child_ended`, too, and
+    one that was imported: who reads the run then finds none, or one that never ends here.
     """
 
     correlation_id: int
@@ -352,10 +370,11 @@ class Sent(msgspec.Struct, frozen=True):
 
     `queued`: written. `duplicate`: this delivery id was written before. `ended`: the run has
     ended, nothing written. `no_hook`: the hook asked for is gone. `unknown`: no such run.
-    `waits` counts the pending sleeps that a `wake` message ends.
+    `imported`: the run came from elsewhere, ended or not. `waits` counts the pending sleeps that a
+    `wake` message ends.
     """
 
-    status: Literal["queued", "duplicate", "ended", "no_hook", "unknown"]
+    status: Literal["queued", "duplicate", "ended", "no_hook", "unknown", "imported"]
     waits: int = 0
 
 
@@ -406,7 +425,7 @@ class Release(msgspec.Struct, frozen=True):
 
 class RunFilter(msgspec.Struct, frozen=True):
     """Newest first, and of one instant the last created. `cursor` is the run id of the last row of
-    the page before."""
+    the page before. `is_imported` None: both those that ran here and those that did not."""
 
     status: list[str] | None = None
     workflow: str | None = None
@@ -415,6 +434,7 @@ class RunFilter(msgspec.Struct, frozen=True):
     until: int | None = None
     limit: int = 100
     cursor: str | None = None
+    is_imported: bool | None = None
 
 
 Doorbell = Callable[[str], None]
@@ -433,6 +453,12 @@ class World(Protocol):
 
     async def create_run(self, run: NewRun) -> Created:
         """Create a run, or find the one that has this id, whatever its workflow and status."""
+
+    async def import_run(self, imported: ImportedRun) -> Created:
+        """Keep a run that ran elsewhere, whole or not at all; one that has its id already is left as it is.
+
+        Raises `WorldError` for one that names no origin, or whose log is not numbered from 1 to its end.
+        """
 
     async def get_run(self, run_id: str) -> RunRow | None: ...
 
@@ -486,7 +512,8 @@ class World(Protocol):
         self, run_id: str, name: str, start_index: int, at: int, payloads: Sequence[bytes | None], fence: Fence | None
     ) -> Appended:
         """Add chunks at exactly `start_index` (compare and append), so that a chunk can be sealed
-        for its place. A None closes the stream and must be last; closing twice is `written`."""
+        for its place. A None closes the stream and must be last; closing twice is `written`. To a
+        stream of an imported run nothing is added: it counts as `closed`."""
 
     async def read_chunks(self, run_id: str, name: str, start_index: int, limit: int = 256) -> list[ChunkRow]: ...
 
@@ -508,7 +535,7 @@ class World(Protocol):
         """List all deployments, the one that was used last first."""
 
     async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
-        """Peg runs that have not ended to another deployment; give the ids of those that were there.
+        """Peg runs of this world that have not ended to another deployment; give those that were there.
 
         Whoever has a run's lease keeps it; the next claim goes by the new deployment.
         """
@@ -521,7 +548,8 @@ class World(Protocol):
         """Delete runs with all that belongs to them, and give the ids of those that were deleted.
 
         A run stays that has not ended, whose lease nobody has given back yet, whose parent or a
-        watcher has yet to hear of its end, or whose history a fork has yet to copy.
+        watcher has yet to hear of its end, or whose history a fork has yet to copy. One that was
+        imported need not have ended.
         """
 
     async def delete_unused_code(self) -> int:

@@ -15,6 +15,7 @@ from wf.errors import (
     HookConflictError,
     HookDisposedError,
     HookNotFoundError,
+    ImportedRunError,
     LockTimeoutError,
     NondeterminismError,
     NotInRunError,
@@ -58,6 +59,10 @@ EXAMPLES: list[tuple[WorkflowError, str]] = [
     (WorkflowRunCancelledError("wrun_1", "no longer needed"), "run wrun_1 was cancelled: no longer needed"),
     (WorkflowRunCancelledError("wrun_1"), "run wrun_1 was cancelled"),
     (RunNotFoundError("wrun_1"), "no run has the id 'wrun_1'"),
+    (
+        ImportedRunError("wrun_1", "bundle:order.wf.zip"),
+        "run wrun_1 was imported from 'order.wf.zip' and can only be read",
+    ),
     (NotInRunError("`wf.now` was called outside a run"), "`wf.now` was called outside a run"),
     (LockTimeoutError("stock"), "the lock 'stock' was not granted in time"),
     (NondeterminismError("run wrun_1 replayed differently"), "run wrun_1 replayed differently"),

@@ -170,7 +170,9 @@ async def _check_payload(client: Client, row: RunRow) -> Check:
 
 
 async def _check_attentions(client: Client) -> AsyncIterator[Check]:
-    rows = await client.session.world.list_runs(RunFilter(status=["pending", "running"], limit=_RUNS))
+    rows = await client.session.world.list_runs(
+        RunFilter(status=["pending", "running"], limit=_RUNS, is_imported=False)
+    )
     troubled = [row for row in rows if row.attention is not None]
     for row in troubled[:_MOST_NAMED]:
         assert row.attention is not None

@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 from typing import Any
 
+from wf.origin import read_origin
 from wfstudio.cli.failures import describe_error
 from wfstudio.cli.looks import Look, lay_out
 from wfstudio.cli.moments import show_instant, show_ms
@@ -25,7 +26,7 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
     now_ms = (time.time() - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
     lines = [f"{terminal.paint(run.id, 'bold')}  {terminal.show_status(run.status)}  {printable(run.workflow)}"]
     facts: list[tuple[str, str | None]] = [
-        ("reason", run.reason if run.attention is None else None),
+        ("reason", run.reason if run.attention is None and run.origin is None else None),
         ("created", show_instant(terminal, run.created_at)),
         ("queued", show_ms(run.queued_ms)),
         ("took", show_ms(run.duration_ms)),
@@ -35,6 +36,7 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
         ("continues", run.continued_from),
         ("goes on as", run.continued_as),
         ("forked from", run.forked_from),
+        ("imported", None if run.origin is None else f"from {read_origin(run.origin).name}, read-only"),
         *_show_values(run.input, run.output if run.status == "completed" else None, run.is_locked),
     ]
     lines += _list_facts(terminal, facts)

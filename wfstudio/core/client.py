@@ -15,8 +15,8 @@ from wf import operations as ops
 from wf.catalog import Catalog, open_catalog
 from wf.durations import Duration, parse_duration
 from wf.engine.body import check_attributes
-from wf.errors import HookNotFoundError, PayloadTooLargeError, shorten
-from wf.forking import retry_run
+from wf.errors import HookNotFoundError, ImportedRunError, PayloadTooLargeError, shorten
+from wf.forking import ForkError, retry_run
 from wf.hooks import MAX_TOKEN, resume_hook
 from wf.ids import hash_token, is_run_id
 from wf.records import seal_new_run
@@ -74,6 +74,8 @@ class Client(Reader):
         )
         async with self.session.start_gate():
             created = await self.session.world.create_run(new)
+        if created.run.origin is not None:
+            raise ImportedRunError(created.run.run_id, created.run.origin)
         if created.run.workflow != entry.id:
             owner = f"the run id {shorten(created.run.run_id)} belongs to a run of {created.run.workflow}"
             raise ConflictError(f"{owner}, not of {entry.id}", "give another id, or none")
@@ -120,6 +122,10 @@ class Client(Reader):
         newest = await self._newest_deployment()
         catalog = Catalog() if newest is None else open_catalog(self.session.keyring, newest)
         entry = next((entry for entry in catalog.workflows if entry.id == row.workflow), None)
+        if row.origin is not None and (entry is None or newest is None):
+            # What came with it is somebody else's code: reading it is one thing, running it another.
+            text = f"run {run_id} was imported, and today's code has no workflow {shorten(row.workflow)}"
+            raise ForkError(text, "load the code that defines it, with `wf dev` or a worker, and try again")
         if entry is None or newest is None:  # today's code does not know it
             again = await retry_run(self.session, run_id, deployment=row.deployment_id)
         else:

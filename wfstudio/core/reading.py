@@ -21,7 +21,7 @@ from wf import events as types
 from wf import operations as ops
 from wf.catalog import WorkflowEntry, open_catalog, open_source
 from wf.durations import to_instant
-from wf.errors import DecryptionError, RunNotFoundError, WorkflowError, shorten
+from wf.errors import DecryptionError, ImportedRunError, RunNotFoundError, WorkflowError, shorten
 from wf.events import Event
 from wf.ids import is_run_id
 from wf.records import find_last, read_end
@@ -123,7 +123,8 @@ class Reader:
     async def wait_for_end(self, run_id: str, timeout: float | None = None) -> RunView:
         """Wait for the end of a run, and of those it continued as; give the last one.
 
-        `timeout` is seconds. Raises `TimeoutError`, and the run's attention as the error it stands for.
+        `timeout` is seconds. Raises `TimeoutError`, the run's attention as the error it stands for, and
+        `ImportedRunError` for one that was imported before it ended.
         """
         world, keyring = self.session.world, self.session.keyring
         async with asyncio.timeout(timeout):
@@ -134,6 +135,8 @@ class Reader:
                     if row.status not in types.ENDED and row.continued_as is None:
                         if row.attention is not None:
                             raise attention_error(row)
+                        if row.origin is not None:
+                            raise ImportedRunError(row.run_id, row.origin)
                         await bell.wait(ops.LOOK_AGAIN_SECONDS)
                         row = await find_last(world, keyring, run_id)
         return await self.get_run(row.run_id)
@@ -412,8 +415,9 @@ class Reader:
         return count_runs(await self.session.world.list_runs(RunFilter(workflow=workflow, limit=NEWEST)))
 
     async def _newest_deployment(self) -> DeploymentRow | None:
+        """Give the deployment that a worker of this world loaded last; imported code is nobody's newest."""
         found = await self.session.world.list_deployments()
-        return found[0] if found else None
+        return found[0] if found and found[0].used_at != 0 else None
 
     async def _read_deployment(self, deployment_id: str) -> DeploymentRow:
         row = await self.session.world.get_deployment(deployment_id)

@@ -11,6 +11,7 @@ from typing import Final
 
 from wf import events as types
 from wf.events import Event
+from wf.origin import read_origin
 from wf.records import decode_meta
 from wf.world import RunRow, WaitRow, World
 from wfstudio.core.views import show_instant
@@ -76,6 +77,8 @@ def say_reason(
     """
     if row.status in types.ENDED:
         return None
+    if row.origin is not None:
+        return f"imported from {read_origin(row.origin).name}, read-only"
     if row.attention is not None:
         return f"needs attention: {row.attention.message}"
     if row.status == types.PENDING:
@@ -129,7 +132,7 @@ class Reasons:
         """Say why a run rests, or None; see `say_reason`."""
         openings = Openings()
         waits: list[WaitRow] = []
-        if row.status == types.RUNNING and row.attention is None:
+        if row.status == types.RUNNING and row.attention is None and row.origin is None:
             openings = self._known.setdefault(row.run_id, openings)
             self._known.move_to_end(row.run_id)
             while len(self._known) > _KNOWN_RUNS:

@@ -58,6 +58,7 @@ def show_run(row: RunRow, reason: str | None, now_us: int) -> RunView:
         attention=None if row.attention is None else show_attention(row.attention),
         events=row.seq,
         payload_bytes=row.payload_bytes,
+        origin=row.origin,
     )
 
 
@@ -179,7 +180,7 @@ def show_deployment(row: DeploymentRow, entries: Sequence[WorkflowEntry]) -> Dep
     return DeploymentView(
         id=row.deployment_id,
         created_at=show_instant(row.created_at),
-        used_at=show_optional_instant(row.used_at),
+        used_at=show_optional_instant(row.used_at or None),
         files=row.manifest,
         workflows=[entry.id for entry in entries],
     )

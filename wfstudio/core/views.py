@@ -70,7 +70,8 @@ class AttentionView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
-    """A run. `reason` says why it rests, null where it has ended or works.
+    """A run. `reason` says why it rests, null where it has ended or works. `origin` says where it came
+    from that did not run here, and can only be read: `bundle:…`, `redacted:…`, `vercel:…`.
 
     `duration_ms` goes from its start to its end, or until now; `queued_ms` from its creation to its
     start, or until now. In lists, `input`, `output` and the texts of `error` are not read: null.
@@ -98,6 +99,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     payload_bytes: int
     is_locked: bool = False
+    origin: str | None = None
 
 
 class RunList(msgspec.Struct, frozen=True):
@@ -209,7 +211,8 @@ class LogView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A snapshot of the code. `files` maps paths to the SHA-256 (hex) of their contents."""
+    """A snapshot of the code. `files` maps paths to the SHA-256 (hex) of their contents. `used_at` is
+    null where no worker of this world ever loaded it: it came with a run that was imported."""
 
     id: str
     created_at: str

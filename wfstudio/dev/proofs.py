@@ -87,7 +87,11 @@ class Proofs:
     async def _prove_ended(self, run_ids: list[str]) -> None:
         current = self._find_current()
         rows = [await self._session.world.get_run(run_id) for run_id in run_ids]
-        ended = [row.run_id for row in rows if row and row.status in ENDED and row.deployment_id == current]
+        ended = [
+            row.run_id
+            for row in rows
+            if row and row.status in ENDED and row.deployment_id == current and row.origin is None
+        ]
         if not ended:
             return
         try:

@@ -223,7 +223,7 @@ class Supervisor:
         cursor: str | None = None
         while True:
             page: list[RunRow] = await self.session.world.list_runs(
-                RunFilter(status=IN_FLIGHT, limit=PAGE, cursor=cursor)
+                RunFilter(status=IN_FLIGHT, limit=PAGE, cursor=cursor, is_imported=False)
             )
             for row in page:
                 yield row

@@ -28,6 +28,7 @@ from wf import codec, registry
 from wf.context import current_attempt, current_body
 from wf.errors import (
     DecryptionError,
+    ImportedRunError,
     RunNotFoundError,
     StorageFull,
     WorldError,
@@ -599,7 +600,7 @@ class Worker:
         run_id = decode_meta(message.meta).get("run_id", "")
         try:
             return await read_end(self.world, self.keyring, await find_last(self.world, self.keyring, run_id))
-        except (RunNotFoundError, DecryptionError) as error:
+        except (RunNotFoundError, ImportedRunError, DecryptionError) as error:
             return End(run_id, "failed", "RUNTIME_ERROR", codec.encode(error, "error"))
 
     # -- heartbeat

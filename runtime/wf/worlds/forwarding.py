@@ -17,6 +17,7 @@ from wf.world import (
     DeploymentRow,
     Fence,
     HookRow,
+    ImportedRun,
     InboxMessage,
     LockRow,
     LogRow,
@@ -45,6 +46,9 @@ class ForwardingWorld(ABC):
 
     def create_run(self, run: NewRun) -> Coroutine[Any, Any, Created]:
         return self.call(METHOD["create_run"], run)
+
+    def import_run(self, imported: ImportedRun) -> Coroutine[Any, Any, Created]:
+        return self.call(METHOD["import_run"], imported)
 
     def get_run(self, run_id: str) -> Coroutine[Any, Any, RunRow | None]:
         return self.call(METHOD["get_run"], run_id)

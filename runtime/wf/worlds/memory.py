@@ -36,6 +36,7 @@ from wf.world import (
     EndRun,
     Fence,
     HookRow,
+    ImportedRun,
     InboxMessage,
     LockRow,
     LogRow,
@@ -169,6 +170,26 @@ class MemoryWorld:
         with self._change():
             return self._create(run)
 
+    async def import_run(self, imported: ImportedRun) -> Created:
+        events, run_id = imported.events, imported.run.run_id
+        if not imported.run.origin:
+            raise WorldError(f"the run {run_id} cannot be imported: it does not say where it came from")
+        if not events or [event.seq for event in events] != list(range(1, imported.run.seq + 1)):
+            raise WorldError(f"the run {run_id} cannot be imported: its log is not numbered from 1 to its end")
+        with self._change():
+            known = self._runs.get(run_id)
+            if known is not None:
+                return Created(False, known.row)
+            row = msgspec.structs.replace(imported.run, epoch=0, owner=None, wake_at=None)
+            run = _Run(row, len(self._runs), None, list(events))
+            run.streams = {name: list(chunks) for name, chunks in imported.streams.items() if chunks}
+            run.logs = {(log.correlation_id, log.attempt, log.index): log for log in imported.logs}
+            self._runs[run_id] = run
+            self._ring_run(run_id)
+            if run.is_ended:
+                self._ring(f"result:{run_id}", run_id)
+            return Created(True, row)
+
     async def get_run(self, run_id: str) -> RunRow | None:
         with self._look():
             run = self._runs.get(run_id)
@@ -193,6 +214,8 @@ class MemoryWorld:
             run = self._runs.get(run_id)
             if run is None:
                 return Sent("unknown")
+            if run.row.origin is not None:
+                return Sent("imported")
             if message.delivery_id is not None and message.delivery_id in self._deliveries:
                 return Sent("duplicate")
             if run.is_ended:
@@ -355,6 +378,8 @@ class MemoryWorld:
                 if writer is None or writer.row.owner is None or writer.row.epoch != fence.epoch:
                     return Appended("fenced")
             chunks = run.streams.get(name, [])
+            if run.row.origin is not None:
+                return Appended("closed", _tail(chunks))
             if chunks and chunks[-1].payload is None:
                 return Appended("written" if list(payloads) == [None] else "closed", _tail(chunks))
             if start_index != len(chunks):
@@ -393,7 +418,7 @@ class MemoryWorld:
             known = self._deployments.get(deployment.deployment_id, deployment)
             self._deployments[deployment.deployment_id] = msgspec.structs.replace(
                 known,
-                used_at=max(known.used_at or known.created_at, deployment.used_at or deployment.created_at),
+                used_at=max(_used_at(known), _used_at(deployment)),
                 catalog=deployment.catalog or known.catalog,
             )
             for digest, content in sources.items():
@@ -410,7 +435,11 @@ class MemoryWorld:
 
     async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
         with self._change():
-            pegged = [run_id for run_id in run_ids if (run := self._runs.get(run_id)) is not None and not run.is_ended]
+            pegged = [
+                run_id
+                for run_id in run_ids
+                if (run := self._runs.get(run_id)) is not None and not run.is_ended and run.row.origin is None
+            ]
             for run_id in pegged:
                 self._runs[run_id].change(deployment_id=deployment_id)
                 self._ring(f"run:{run_id}", run_id)
@@ -436,10 +465,10 @@ class MemoryWorld:
 
     def _is_deletable(self, run_id: str) -> bool:
         run = self._runs.get(run_id)
-        if run is None or not run.is_ended or run.row.owner is not None:
+        if run is None or run.row.owner is not None or not (run.is_ended or run.row.origin is not None):
             return False
         for other in self._runs.values():
-            if other.is_ended:
+            if other.is_ended or other.row.origin is not None:
                 continue
             is_parent = other.row.run_id == run.row.parent_run_id
             is_heir = other.row.forked_from == run_id and other.row.seq == 1
@@ -588,7 +617,7 @@ class MemoryWorld:
         while watched is not None and watched.row.continued_as is not None:
             run_id = watched.row.continued_as
             watched = self._runs.get(run_id)
-        if watched is None or watched.is_ended:
+        if watched is None or watched.is_ended or watched.row.origin is not None:
             self._notify(watcher, "child_ended", at, correlation_id, {"run_id": run_id})
         else:
             watched.watchers.add(_Watcher(watcher.row.run_id, correlation_id))
@@ -738,7 +767,7 @@ class MemoryWorld:
                 self._leave_queues(run, [correlation_id], at)
             case StartChild(correlation_id, new):
                 child = self._create(new).run
-                if child.workflow != new.workflow:
+                if child.workflow != new.workflow or child.origin is not None:
                     self._notify(run, "child_conflict", at, correlation_id, {"run_id": child.run_id})
                 else:
                     self._watch(run, correlation_id, child.run_id, at)
@@ -793,6 +822,10 @@ def _tail(chunks: list[ChunkRow]) -> int:
     return len(chunks) - 1 - (bool(chunks) and chunks[-1].payload is None)
 
 
+def _used_at(row: DeploymentRow) -> int:
+    return row.created_at if row.used_at is None else row.used_at
+
+
 def _wish(run: _Run) -> int:
     return run.row.wake_at or 0
 
@@ -808,6 +841,7 @@ def _matches(row: RunRow, filter: RunFilter) -> bool:
         and all(row.attributes.get(key) == value for key, value in filter.attributes.items())
         and (filter.since is None or row.created_at >= filter.since)
         and (filter.until is None or row.created_at < filter.until)
+        and (filter.is_imported is None or filter.is_imported == (row.origin is not None))
     )
 
 

@@ -227,6 +227,10 @@ class SharedWorld(ForwardingWorld):
                     first = await self.read_events(event.run_id, 0, 1)
                     if first and first[0].link == event.link:
                         return Created(True, created.run)
+            case "import_run":
+                kept: Created = result
+                if not kept.is_new and kept.run.head == arguments[0].run.head:
+                    return Created(True, kept.run)
             case "send":
                 sent: Sent = result
                 if sent.status == "duplicate" and is_own_id:

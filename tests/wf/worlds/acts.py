@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from wf.events import RUN_CREATED, STEP_COMPLETED, Event
+from wf.events import ENDED, RUN_CREATED, STEP_COMPLETED, Event
 from wf.world import (
     Append,
     Claimed,
@@ -15,10 +15,12 @@ from wf.world import (
     Effect,
     EndRun,
     Fence,
+    ImportedRun,
     Message,
     NewRun,
     Outcome,
     Release,
+    RunRow,
     WorkerHello,
     World,
 )
@@ -64,6 +66,41 @@ def hello(
     worker_id: str = "w1", *workflows: str, process: str | None = None, deployments: list[str] | None = None
 ) -> WorkerHello:
     return WorkerHello(worker_id, process or process_token(), list(workflows or (FLOW,)), "dpl_1", deployments)
+
+
+def imported_run(run_id: str, status: str = "running", *, events: int = 3, at: int = T0, **more: Any) -> ImportedRun:
+    """Make a run that ran elsewhere; `more` are other columns of its row."""
+    log = [Event(run_id, 1, RUN_CREATED, None, FLOW, None, at, None, b"arguments", link_of(run_id, 1))]
+    log += [event(run_id, seq, at=at) for seq in range(2, events + 1)]
+    columns = {
+        "run_id": run_id,
+        "workflow": FLOW,
+        "status": status,
+        "deployment_id": "dpl_1",
+        "created_at": at,
+        "started_at": at,
+        "ended_at": at + 9 if status in ENDED else None,
+        "seq": events,
+        "head": link_of(run_id, events),
+        "mac": b"mac",
+        "epoch": 7,
+        "owner": "their worker",
+        "wake_at": 1,
+        "attributes": {"tenant": "acme"},
+        "parent_run_id": None,
+        "parent_correlation_id": None,
+        "continued_from": None,
+        "continued_as": None,
+        "forked_from": None,
+        "error_code": None,
+        "result_seq": events if status in ENDED else None,
+        "payload_bytes": 20,
+        "attention": None,
+        "origin": "bundle:order.wf.zip",
+    }
+    streams = more.pop("streams", {})
+    logs = more.pop("logs", [])
+    return ImportedRun(RunRow(**{**columns, **more}), log, streams, logs)
 
 
 class Owner:

@@ -15,7 +15,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.wf.worlds.acts import T0, ManualTime, event, hello, link_of, new_run
+from tests.wf.worlds.acts import T0, ManualTime, event, hello, imported_run, link_of, new_run
 from wf.events import ENDED
 from wf.world import (
     Append,
@@ -47,7 +47,7 @@ RUNS = ["r1", "r2", "r3", "r4"]
 WORKERS = ["w1", "w2"]
 FLOWS = ["flows.a:main", "flows.b:main"]
 VERBS = (
-    "create send commit commit commit hook end claim claim release attention open close pass heartbeat chunks"
+    "create send commit commit commit hook end claim claim release attention open close pass heartbeat chunks import delete"
 ).split()
 Act = Callable[[World], Awaitable[Any]]
 
@@ -188,6 +188,14 @@ async def act(data: st.DataObject, twins: Twins, time: ManualTime) -> None:
     elif verb == "heartbeat":
         worker_id = draw(workers)
         await twins.do(lambda world: world.heartbeat(worker_id))
+    elif verb == "import":
+        status = draw(st.sampled_from(["pending", "running", *sorted(ENDED)]))
+        parent = draw(st.none() | runs)
+        imported = imported_run(draw(runs), status, at=T0 + draw(st.integers(0, 3)), parent_run_id=parent)
+        await twins.do(lambda world: world.import_run(imported))
+    elif verb == "delete":
+        run_ids = draw(st.lists(runs, max_size=2))
+        await twins.do(lambda world: world.delete_runs(run_ids))
     elif verb == "pass":
         time.pass_by(draw(st.sampled_from([0.1, 1.0, 6.0, 11.0])))
     else:

@@ -108,7 +108,7 @@ def _release_lock(tx: Transaction, run_id: str, effect: ReleaseLock, at: int) ->
 def _start_child(tx: Transaction, run_id: str, effect: StartChild, at: int) -> None:
     created = runs.create(tx, effect.run)
     child = created.run
-    if child.workflow != effect.run.workflow:
+    if child.workflow != effect.run.workflow or child.origin is not None:
         inbox.notify(tx, run_id, "child_conflict", at, effect.correlation_id, {"run_id": child.run_id})
     else:
         inbox.watch(tx, child.run_id, run_id, effect.correlation_id, at)

@@ -1,4 +1,4 @@
-"""Deletions: forgetting runs that have ended, and code that nobody runs any more."""
+"""Deletions: forgetting runs that have ended or were imported, and code that nobody runs any more."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Final
 from wf.worlds.sqlite.transaction import Transaction
 
 _IS_DELETABLE: Final = """
-SELECT 1 FROM runs WHERE run_id = ? AND ended_at IS NOT NULL AND owner IS NULL
-  AND NOT EXISTS (SELECT 1 FROM runs AS p WHERE p.run_id = runs.parent_run_id AND p.ended_at IS NULL)
+SELECT 1 FROM runs WHERE run_id = ? AND (ended_at IS NOT NULL OR origin IS NOT NULL) AND owner IS NULL
   AND NOT EXISTS (
-    SELECT 1 FROM runs AS f WHERE f.status IN ('pending', 'running') AND f.forked_from = runs.run_id AND f.seq = 1)
+    SELECT 1 FROM runs AS p WHERE p.run_id = runs.parent_run_id AND p.ended_at IS NULL AND p.origin IS NULL)
+  AND NOT EXISTS (
+    SELECT 1 FROM runs AS f WHERE f.status IN ('pending', 'running') AND f.forked_from = runs.run_id AND f.seq = 1
+      AND f.origin IS NULL)
   AND NOT EXISTS (SELECT 1 FROM inbox AS i WHERE i.kind = 'child_ended' AND i.meta ->> 'run_id' = runs.run_id)
 """
 _BELONGINGS: Final = ("events", "chunks", "logs", "deliveries", "waits", "hooks", "inbox", "refusals", "locks", "runs")

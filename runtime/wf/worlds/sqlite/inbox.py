@@ -11,7 +11,7 @@ from wf.worlds.sqlite.transaction import MESSAGE, Transaction, to_json
 ENDINGS: Final = frozenset({"cancel", "terminate"})
 
 _PUT: Final = "INSERT INTO inbox (run_id, kind, correlation_id, at, meta, payload) VALUES (?, ?, ?, ?, ?, ?)"
-_OF_RUN: Final = "SELECT owner, ended_at FROM runs WHERE run_id = ?"
+_OF_RUN: Final = "SELECT owner, ended_at, origin FROM runs WHERE run_id = ?"
 _WAKE: Final = "UPDATE runs SET wake_at = 0 WHERE run_id = ? AND owner IS NULL"
 _WAKE_ANYHOW: Final = "UPDATE runs SET wake_at = 0, barred = 0 WHERE run_id = ? AND owner IS NULL"
 _IS_TO_END: Final = "SELECT 1 FROM inbox WHERE run_id = ? AND kind IN ('cancel', 'terminate') LIMIT 1"
@@ -29,7 +29,9 @@ def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | Non
     row = tx.execute(_OF_RUN, (run_id,)).fetchone()
     if row is None:
         return Sent("unknown")
-    owner, ended_at = row
+    owner, ended_at, origin = row
+    if origin is not None:
+        return Sent("imported")
     delivery_id = message.delivery_id
     # Before "ended": who delivers twice must get the same answer, whatever the run did since.
     if (
@@ -116,13 +118,13 @@ def _id_of(message: InboxMessage) -> int:
 
 
 def watch(tx: Transaction, run_id: str, watcher_run_id: str, correlation_id: int, at: int) -> None:
-    """Tell a run when another one ends; at once if it has ended, or does not exist."""
+    """Tell a run when another one ends; at once if it has ended, does not exist, or was imported."""
     while True:
-        row = tx.execute("SELECT ended_at, continued_as FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        row = tx.execute("SELECT ended_at, continued_as, origin FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None or row[1] is None:
             break
         run_id = row[1]
-    if row is None or row[0] is not None:
+    if row is None or row[0] is not None or row[2] is not None:
         notify(tx, watcher_run_id, "child_ended", at, correlation_id, {"run_id": run_id})
     else:
         tx.execute(

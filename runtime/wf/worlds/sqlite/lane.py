@@ -86,7 +86,7 @@ class Lane:
         self._gathering = _Gathering()
         self._idle_timer: tuple[asyncio.AbstractEventLoop, asyncio.TimerHandle] | None = None
 
-    # -- the three ways to call
+    # -- the ways to call
 
     async def write(self, operation: Operation[T], on_lost: Callable[[T], None] | None = None) -> T:
         """Write at once, as a transaction of its own.
@@ -115,6 +115,12 @@ class Lane:
             gathering.loop, gathering.calls = loop, [call]
             loop.call_soon(self._flush)
         return await call.future
+
+    async def write_apart(self, operation: Operation[T]) -> T:
+        """Write much, as a transaction of its own, on the writer thread: it would hold up a loop."""
+        result = await self.on_thread(lambda: self._core.write(operation))
+        self._look_after_wal()
+        return result
 
     async def read(self, operation: Operation[T]) -> T:
         """Read a little: on the spot if the connection is free, else behind whoever has it."""

@@ -160,12 +160,13 @@ def end(tx: Transaction, run_id: str, effect: EndRun) -> None:
 
 
 def peg(tx: Transaction, run_ids: Sequence[str], deployment_id: str) -> list[str]:
-    """Peg runs that have not ended to a deployment; give those that were there."""
+    """Peg runs of this world that have not ended to a deployment; give those that were there."""
     pegged = [
         run_id
         for run_id in run_ids
         if tx.execute(
-            "UPDATE runs SET deployment_id = ? WHERE run_id = ? AND ended_at IS NULL", (deployment_id, run_id)
+            "UPDATE runs SET deployment_id = ? WHERE run_id = ? AND ended_at IS NULL AND origin IS NULL",
+            (deployment_id, run_id),
         ).rowcount
     ]
     for run_id in pegged:
@@ -191,6 +192,8 @@ def list_query(filter: RunFilter, workflows: list[str] | None) -> tuple[str, lis
         for few in _FEW:
             if set(few) >= set(filter.status):  # said literally, so that their own index is used
                 add(f"status IN {few}")
+    if filter.is_imported is not None:
+        add(f"origin IS {'NOT ' if filter.is_imported else ''}NULL")
     if workflows is not None:
         # Of several workflows each has its own order in the index, and all of them would be sorted:
         # then (`+`) the index of all runs by age is the better one.

@@ -50,12 +50,14 @@ def append_chunks(
     """Add chunks to a stream, if its tail is where the writer thinks it is."""
     if None in payloads[:-1]:
         raise WorldError(f"chunks after the end mark of stream {name!r} of run {run_id}")
-    run = tx.execute("SELECT id FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    run = tx.execute("SELECT id, origin FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if run is None:
         return Appended("unknown")
     if fence is not None and tx.execute(_IS_CURRENT, (fence.run_id, fence.epoch)).fetchone() is None:
         return Appended("fenced")
     tail_index, is_closed = tx.execute(_TAIL, (run_id, name)).fetchone() or (-1, False)
+    if run[1] is not None:
+        return Appended("closed", tail_index - bool(is_closed))
     if is_closed:
         tail_index -= 1  # the end mark is no chunk
         return Appended("written" if list(payloads) == [None] else "closed", tail_index)
@@ -64,7 +66,7 @@ def append_chunks(
     if payloads:
         rows = [(run_id, name, index, at, payload) for index, payload in enumerate(payloads, start_index)]
         tx.executemany(_ADD, rows)
-        tx.execute("INSERT INTO changes (run) VALUES (?)", run)
+        tx.execute("INSERT INTO changes (run) VALUES (?)", run[:1])
         tx.written += sum(len(payload) for payload in payloads if payload is not None)
         tx.ring(f"stream:{run_id}/{name}", run_id)
         tail_index += len(payloads) - (payloads[-1] is None)
@@ -92,7 +94,7 @@ def put_deployment(tx: Transaction, deployment: DeploymentRow, sources: dict[str
             deployment.deployment_id,
             created_at,
             to_json(deployment.manifest),
-            deployment.used_at or created_at,
+            created_at if deployment.used_at is None else deployment.used_at,
             deployment.catalog,
         ),
     )

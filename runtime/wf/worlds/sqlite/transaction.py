@@ -22,7 +22,7 @@ Lease = tuple[str, int, str]
 RUN: Final = (
     "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
     " attributes, parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code,"
-    " result_seq, payload_bytes, attention"
+    " result_seq, payload_bytes, attention, origin"
 )
 EVENT: Final = "run_id, seq, type, correlation_id, name, attempt, at, meta, payload, link"
 MESSAGE: Final = "id, run_id, kind, correlation_id, at, meta, payload"

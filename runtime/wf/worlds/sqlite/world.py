@@ -27,6 +27,7 @@ from wf.world import (
     Doorbell,
     Fence,
     HookRow,
+    ImportedRun,
     InboxMessage,
     LockRow,
     LogRow,
@@ -41,7 +42,7 @@ from wf.world import (
     WaitRow,
     WorkerHello,
 )
-from wf.worlds.sqlite import commits, deletions, hooks, inbox, locks, runs, streams
+from wf.worlds.sqlite import commits, deletions, hooks, imports, inbox, locks, runs, streams
 from wf.worlds.sqlite.core import Core
 from wf.worlds.sqlite.lane import Lane
 from wf.worlds.sqlite.reader import Reader
@@ -94,6 +95,9 @@ class SqliteWorld:
 
     async def create_run(self, run: NewRun) -> Created:
         return await self._lane.write_together(lambda tx: runs.create(tx, run))
+
+    async def import_run(self, imported: ImportedRun) -> Created:
+        return await self._lane.write_apart(lambda tx: imports.import_run(tx, imported))
 
     async def get_run(self, run_id: str) -> RunRow | None:
         return await self._lane.read(lambda tx: runs.get(tx, run_id))
@@ -198,10 +202,10 @@ class SqliteWorld:
         return await self._lane.read(lambda tx: streams.get_deployment(tx, deployment_id))
 
     async def delete_runs(self, run_ids: Sequence[str]) -> list[str]:
-        return await self._lane.write(lambda tx: deletions.delete_runs(tx, run_ids))
+        return await self._lane.write_apart(lambda tx: deletions.delete_runs(tx, run_ids))
 
     async def delete_unused_code(self) -> int:
-        return await self._lane.write(deletions.delete_unused_code)
+        return await self._lane.write_apart(deletions.delete_unused_code)
 
     async def compact(self) -> None:
         await self._lane.on_thread(self._core.compact)
