@@ -173,7 +173,8 @@ class NewRun(msgspec.Struct, frozen=True):
     """A run to create, with its first event (`run_created`, seq 1), whose link is `event.link`.
 
     `not_before` delays its first activation. `concurrency` bounds how many runs of the workflow
-    execute at once; runs over the bound wait in order of creation.
+    execute at once; runs over the bound wait in order of creation. `inbox` are messages for its first
+    owner, written with it.
     """
 
     event: Event
@@ -187,6 +188,7 @@ class NewRun(msgspec.Struct, frozen=True):
     parent_correlation_id: int | None = None
     continued_from: str | None = None
     forked_from: str | None = None
+    inbox: list[Message] = []
 
 
 class ImportedRun(msgspec.Struct, frozen=True):
@@ -509,11 +511,18 @@ class World(Protocol):
     # -- streams and logs
 
     async def append_chunks(
-        self, run_id: str, name: str, start_index: int, at: int, payloads: Sequence[bytes | None], fence: Fence | None
+        self,
+        run_id: str,
+        name: str,
+        start_index: int,
+        at: int | list[int],
+        payloads: Sequence[bytes | None],
+        fence: Fence | None,
     ) -> Appended:
         """Add chunks at exactly `start_index` (compare and append), so that a chunk can be sealed
-        for its place. A None closes the stream and must be last; closing twice is `written`. To a
-        stream of an imported run nothing is added: it counts as `closed`."""
+        for its place. `at` is the instant of all of them, or a list of one for each. A None closes
+        the stream and must be last; closing twice is `written`. To a stream of an imported run nothing
+        is added: it counts as `closed`."""
 
     async def read_chunks(self, run_id: str, name: str, start_index: int, limit: int = 256) -> list[ChunkRow]: ...
 

@@ -103,7 +103,13 @@ class ForwardingWorld(ABC):
         return self.call(METHOD["set_attention"], worker_id, run_id, epoch, attention)
 
     def append_chunks(
-        self, run_id: str, name: str, start_index: int, at: int, payloads: Sequence[bytes | None], fence: Fence | None
+        self,
+        run_id: str,
+        name: str,
+        start_index: int,
+        at: int | list[int],
+        payloads: Sequence[bytes | None],
+        fence: Fence | None,
     ) -> Coroutine[Any, Any, Appended]:
         return self.call(METHOD["append_chunks"], run_id, name, start_index, at, payloads, fence)
 

@@ -365,10 +365,19 @@ class MemoryWorld:
     # -- streams and logs
 
     async def append_chunks(
-        self, run_id: str, name: str, start_index: int, at: int, payloads: Sequence[bytes | None], fence: Fence | None
+        self,
+        run_id: str,
+        name: str,
+        start_index: int,
+        at: int | list[int],
+        payloads: Sequence[bytes | None],
+        fence: Fence | None,
     ) -> Appended:
         if None in payloads[:-1]:
             raise WorldError(f"chunks after the end mark of stream {name!r} of run {run_id}")
+        times = at if isinstance(at, list) else [at] * len(payloads)
+        if len(times) != len(payloads):
+            raise WorldError(f"{len(payloads)} chunks of stream {name!r} of run {run_id} with {len(times)} times")
         with self._change():
             run = self._runs.get(run_id)
             if run is None:
@@ -386,7 +395,8 @@ class MemoryWorld:
                 return Appended("moved", _tail(chunks))
             if payloads:
                 chunks = run.streams.setdefault(name, chunks)
-                chunks += [ChunkRow(index, at, payload) for index, payload in enumerate(payloads, start_index)]
+                added = zip(times, payloads, strict=True)
+                chunks += [ChunkRow(index, *chunk) for index, chunk in enumerate(added, start_index)]
                 self._ring(f"stream:{run_id}/{name}", run_id)
             return Appended("written", _tail(chunks))
 
@@ -544,6 +554,12 @@ class MemoryWorld:
         )
         run = _Run(row, len(self._runs), new.concurrency, [event])
         self._runs[row.run_id] = self._wanting[row.run_id] = run
+        for message in new.inbox:  # it is due in any case: nothing rings for them
+            self._last_message += 1
+            kind, number, at = message.kind, message.correlation_id, message.at
+            run.inbox.append(
+                InboxMessage(self._last_message, row.run_id, kind, number, at, message.meta, message.payload)
+            )
         # One that is to wait asks for its gate when its time has come, not before.
         if not_before > event.at or self._enters_gate(run):
             self._ring("claimable")

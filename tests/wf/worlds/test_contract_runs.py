@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.wf.worlds.acts import FLOW, SECOND, T0, claim_all, event, hello, link_of, new_run, own
 from wf.errors import WorldError
-from wf.world import EndRun, RunFilter, RunRow, SetAttributes, StartRun, World
+from wf.world import EndRun, Message, RunFilter, RunRow, SetAttributes, StartRun, World
 
 
 async def test_a_created_run_is_pending_and_holds_its_first_event(world: World) -> None:
@@ -44,6 +44,23 @@ async def test_a_created_run_is_pending_and_holds_its_first_event(world: World) 
     )
     assert await world.get_run("r1") == created.run
     assert await world.read_events("r1") == [run.event]
+
+
+async def test_a_new_run_brings_messages_for_its_first_owner(world: World) -> None:
+    first = Message("fork", T0, None, '{"a":1}', b"sealed")
+    await world.create_run(new_run("r1", inbox=[first, Message("wake", T0 + 1)]))
+    await world.create_run(new_run("r1", inbox=[Message("fork", T0)]))  # it is there already: nothing is written
+    await world.open_worker(hello())
+    inbox = (await claim_all(world))["r1"].claimed.inbox
+    told = [(m.run_id, m.kind, m.at, m.correlation_id, m.meta, m.payload) for m in inbox]
+    assert told == [("r1", "fork", T0, None, '{"a":1}', b"sealed"), ("r1", "wake", T0 + 1, None, None, None)]
+
+
+async def test_a_new_run_with_messages_waits_for_its_time_like_any_other(world: World) -> None:
+    await world.create_run(new_run("r1", inbox=[Message("fork", T0)], not_before=T0 + SECOND))
+    await world.open_worker(hello())
+    assert await claim_all(world) == {}
+    assert list(await claim_all(world, now=T0 + SECOND)) == ["r1"]
 
 
 async def test_creating_a_run_again_finds_it_whatever_its_workflow_and_status(world: World) -> None:

@@ -24,6 +24,16 @@ async def test_chunks_are_read_from_any_index(world: World) -> None:
     assert await world.read_chunks("r1", "other", 0) == []
 
 
+async def test_chunks_may_each_have_their_own_time(world: World) -> None:
+    await own(world)
+    times = [T0 + 5, T0 + 3, T0 + 9]
+    assert await world.append_chunks("r1", "default", 0, times, [b"a", b"b", None], None) == Appended("written", 1)
+    assert [chunk.at for chunk in await world.read_chunks("r1", "default", 0)] == times
+    with pytest.raises(WorldError):
+        await world.append_chunks("r1", "other", 0, [T0], [b"a", b"b"], None)
+    assert await world.read_chunks("r1", "other", 0) == []
+
+
 async def test_a_chunk_sealed_for_another_place_is_not_written(world: World) -> None:
     await own(world)
     await world.append_chunks("r1", "default", 0, T0, [b"a", b"b"], None)

@@ -59,6 +59,13 @@ def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | Non
     return Sent("queued", waits)
 
 
+def put_first(tx: Transaction, run_id: str, messages: Sequence[Message]) -> None:
+    """Put the messages of a new run into its inbox. It is due in any case, so nothing rings for them."""
+    for message in messages:
+        tx.execute(_PUT, (run_id, message.kind, message.correlation_id, message.at, message.meta, message.payload))
+        tx.written += len(message.payload or b"")
+
+
 def notify(
     tx: Transaction, run_id: str, kind: str, at: int, correlation_id: int | None, meta: dict[str, str] | None = None
 ) -> None:

@@ -79,6 +79,7 @@ def create(tx: Transaction, new: NewRun) -> Created:
         return Created(False, read_run(tx.execute(_GET_RUN, (run_id,)).fetchone()))
     tx.execute(INSERT_EVENT, msgspec.structs.astuple(event))
     tx.written += size
+    inbox.put_first(tx, run_id, new.inbox)
     # A run that is to wait does not take a place at the gate yet: it would keep others out who
     # could run meanwhile. It queues when its time has come (`leases.claim`).
     if (

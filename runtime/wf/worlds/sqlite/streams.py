@@ -43,13 +43,16 @@ def append_chunks(
     run_id: str,
     name: str,
     start_index: int,
-    at: int,
+    at: int | list[int],
     payloads: Sequence[bytes | None],
     fence: Fence | None,
 ) -> Appended:
     """Add chunks to a stream, if its tail is where the writer thinks it is."""
     if None in payloads[:-1]:
         raise WorldError(f"chunks after the end mark of stream {name!r} of run {run_id}")
+    times = at if isinstance(at, list) else [at] * len(payloads)
+    if len(times) != len(payloads):
+        raise WorldError(f"{len(payloads)} chunks of stream {name!r} of run {run_id} with {len(times)} times")
     run = tx.execute("SELECT id, origin FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if run is None:
         return Appended("unknown")
@@ -64,7 +67,8 @@ def append_chunks(
     if start_index != tail_index + 1:
         return Appended("moved", tail_index)
     if payloads:
-        rows = [(run_id, name, index, at, payload) for index, payload in enumerate(payloads, start_index)]
+        chunks = zip(times, payloads, strict=True)
+        rows = [(run_id, name, index, *chunk) for index, chunk in enumerate(chunks, start_index)]
         tx.executemany(_ADD, rows)
         tx.execute("INSERT INTO changes (run) VALUES (?)", run[:1])
         tx.written += sum(len(payload) for payload in payloads if payload is not None)

@@ -177,7 +177,13 @@ class SqliteWorld:
     # -- streams and logs
 
     async def append_chunks(
-        self, run_id: str, name: str, start_index: int, at: int, payloads: Sequence[bytes | None], fence: Fence | None
+        self,
+        run_id: str,
+        name: str,
+        start_index: int,
+        at: int | list[int],
+        payloads: Sequence[bytes | None],
+        fence: Fence | None,
     ) -> Appended:
         return await self._lane.write_together(
             lambda tx: streams.append_chunks(tx, run_id, name, start_index, at, payloads, fence)
