@@ -174,7 +174,7 @@ class NewRun(msgspec.Struct, frozen=True):
 
     `not_before` delays its first activation. `concurrency` bounds how many runs of the workflow
     execute at once; runs over the bound wait in order of creation. `inbox` are messages for its first
-    owner, written with it.
+    owner, written with it; a run that is delayed has none.
     """
 
     event: Event

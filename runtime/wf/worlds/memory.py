@@ -527,6 +527,8 @@ class MemoryWorld:
         if known is not None:
             return Created(False, known.row)
         not_before = new.not_before or 0
+        if new.inbox and not_before > event.at:
+            raise WorldError(f"the new run {event.run_id} is to wait, and brings messages that would not")
         row = RunRow(
             run_id=event.run_id,
             workflow=new.workflow,
@@ -540,7 +542,7 @@ class MemoryWorld:
             mac=new.mac,
             epoch=0,
             owner=None,
-            wake_at=max(event.at, not_before),
+            wake_at=0 if new.inbox else max(event.at, not_before),
             attributes=dict(new.attributes),
             parent_run_id=new.parent_run_id,
             parent_correlation_id=new.parent_correlation_id,

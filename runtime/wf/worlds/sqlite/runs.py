@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from wf.errors import WorldError
 from wf.events import CANCELLED, FAILED, PENDING, RUNNING, Event
 from wf.world import Created, EndRun, NewRun, RunFilter, RunRow, StartRun
 from wf.worlds.sqlite import inbox, locks
@@ -54,6 +55,10 @@ def create(tx: Transaction, new: NewRun) -> Created:
     created_at, run_id = event.at, event.run_id
     not_before = new.not_before or 0
     wake_at = max(created_at, not_before)
+    if new.inbox:
+        if not_before > created_at:
+            raise WorldError(f"the new run {run_id} is to wait, and brings messages that would not")
+        wake_at = 0  # as of whatever a message waits for
     size = 0 if event.payload is None else len(event.payload)
     is_new = tx.execute(
         _INSERT_RUN,
