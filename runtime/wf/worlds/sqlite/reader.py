@@ -18,7 +18,7 @@ from wf.errors import WorldError
 from wf.worlds.sqlite import failures
 from wf.worlds.sqlite.transaction import Row
 
-_SETTINGS = (
+SETTINGS = (
     "PRAGMA query_only = ON",
     "PRAGMA wal_autocheckpoint = 0",  # only the writer checkpoints
     "PRAGMA trusted_schema = OFF",
@@ -90,7 +90,7 @@ class Reader:
         )
         _thread_of(connection).daemon = True  # a world that nobody closed must not keep its process alive
         connection = await connection
-        for setting in _SETTINGS:
+        for setting in SETTINGS:
             await connection.execute_fetchall(setting)
         return connection
 

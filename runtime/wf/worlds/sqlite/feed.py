@@ -1,0 +1,207 @@
+"""The feed: a read-only look at a world's file, in bulk, for who keeps a copy of it.
+
+It may be opened by any process while another one owns the world: it takes no lease, opens no payload
+and writes nothing. Runs are named by `runs.id`, which orders them by their creation. The id of a run that
+was deleted may be given to another one: who keeps a copy compares run ids.
+
+    position = feed.position()             before anything is read
+    ids = feed.changed_since(remembered)   None: the feed does not reach back so far, compare all runs
+    with feed.snapshot(): ...              rows of these runs, of one moment
+
+What was committed before `position()` was asked is in what is read after it; what came since may be, too,
+and will be named again by the next `changed_since`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from wf.errors import WorldError
+from wf.worlds.sqlite import failures
+from wf.worlds.sqlite.connection import APPLICATION_ID, MIGRATIONS
+from wf.worlds.sqlite.reader import SETTINGS
+from wf.worlds.sqlite.transaction import Row
+
+BATCH: Final = 20_000
+"""Rows that are held at once while events are read."""
+
+_POSITION: Final = "SELECT ifnull(max(position), 0) FROM changes"
+_FIRST: Final = "SELECT ifnull(min(position), 0) FROM changes"
+_CHANGED: Final = "SELECT DISTINCT run FROM changes WHERE position > ? ORDER BY run"
+_COUNT: Final = "SELECT count(*) FROM changes WHERE position > ?"
+_AT: Final = "SELECT run FROM changes WHERE position = ?"
+_IDS: Final = "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?"
+_ASKED: Final = "FROM json_each(?) AS asked JOIN runs AS r ON r.id = asked.value"
+
+RUN_COLUMNS: Final = (
+    "id", "run_id", "workflow", "status", "deployment_id", "created_at", "started_at", "ended_at", "seq",
+    "attributes", "parent_run_id", "continued_from", "continued_as", "forked_from", "error_code", "result_seq",
+    "payload_bytes", "attention", "origin",
+)  # fmt: skip
+_RUNS: Final = f"SELECT {', '.join(f'r.{column}' for column in RUN_COLUMNS)} {_ASKED} ORDER BY r.id"
+EVENT_COLUMNS: Final = ("run", "seq", "type", "correlation_id", "name", "attempt", "at_us", "meta", "payload_bytes")
+_EVENTS: Final = """
+SELECT r.id, e.seq, e.type, e.correlation_id, e.name, e.attempt, e.at, e.meta, ifnull(length(e.payload), 0)
+FROM json_each(?) AS asked JOIN runs AS r ON r.id = asked.value ->> 0
+  JOIN events AS e ON e.run_id = r.run_id AND e.seq > asked.value ->> 1
+"""
+CHUNK_COLUMNS: Final = ("run", "name", "place", "at_us", "payload_bytes")
+_CHUNKS: Final = f"""
+SELECT r.id, c.name, c."index", c.at, length(c.payload) {_ASKED} JOIN chunks AS c ON c.run_id = r.run_id
+WHERE c.name NOT LIKE '$%'
+"""
+LOG_COLUMNS: Final = ("run", "correlation_id", "attempt", "place", "at_us", "payload_bytes")
+_LOGS: Final = f"""
+SELECT r.id, l.correlation_id, l.attempt, l."index", l.at, length(l.payload)
+{_ASKED} JOIN logs AS l ON l.run_id = r.run_id
+"""
+_WAITS: Final = f"SELECT r.id, w.correlation_id {_ASKED} JOIN waits AS w ON w.run_id = r.run_id"
+DEPLOYMENT_COLUMNS: Final = ("deployment_id", "created_at", "used_at", "manifest")
+_DEPLOYMENTS: Final = "SELECT deployment_id, created_at, used_at, manifest FROM deployments"
+
+_PAYLOAD: Final = (
+    "SELECT r.run_id, e.type, e.payload FROM runs AS r JOIN events AS e USING (run_id) WHERE r.id = ? AND e.seq = ?"
+)
+_CHUNK: Final = """
+SELECT r.run_id, c.payload FROM runs AS r JOIN chunks AS c USING (run_id)
+WHERE r.id = ? AND c.name = ? AND c."index" = ?
+"""
+_LOG: Final = """
+SELECT r.run_id, l.payload FROM runs AS r JOIN logs AS l USING (run_id)
+WHERE r.id = ? AND l.correlation_id = ? AND l.attempt = ? AND l."index" = ?
+"""
+
+
+class Feed:
+    """One read-only connection. May be used from any thread, from one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a world's file. Raises `WorldError` where it is none, or of another version than this one."""
+        self.path: Final = path
+        try:
+            self._connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5.0,
+            )
+        except sqlite3.Error as error:
+            raise failures.translate(error, str(path)) from error
+        try:
+            for setting in SETTINGS:
+                self._connection.execute(setting).fetchall()
+            self._check()
+        except sqlite3.Error as error:
+            self.close()
+            raise failures.translate(error, str(path)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check(self) -> None:
+        [(application,)] = self._connection.execute("PRAGMA application_id").fetchall()
+        [(version,)] = self._connection.execute("PRAGMA user_version").fetchall()
+        if application != APPLICATION_ID:
+            raise WorldError(f"{self.path} is not a world")
+        newest = MIGRATIONS[-1][0]
+        if version > newest:
+            newer = WorldError(f"the world {self.path} was written by a newer wf (schema version {version})")
+            newer.hint = "upgrade wf, or name another world"
+            raise newer
+        if version < newest:
+            older = WorldError(f"the world {self.path} was last used by an older wf (schema version {version})")
+            older.hint = "open it once with this one: `wf inspect`"
+            raise older
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all that is read in the block be of one moment. Keep it short: the WAL cannot be emptied meanwhile."""
+        self._fetch("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.rollback()
+
+    # -- what changed
+
+    def position(self) -> int:
+        """Give the position of the last change."""
+        return int(self._fetch(_POSITION)[0][0])
+
+    def count_changes(self, position: int) -> int:
+        return int(self._fetch(_COUNT, (position,))[0][0])
+
+    def changed_at(self, position: int) -> int | None:
+        """Give the run that changed there, or None: there is no such position (any more)."""
+        found = self._fetch(_AT, (position,))
+        return found[0][0] if found else None
+
+    def changed_since(self, position: int) -> list[int] | None:
+        """List the runs that changed after a position, or None where the feed does not reach back so far."""
+        if position < self._fetch(_FIRST)[0][0] - 1:
+            return None
+        return [run for (run,) in self._fetch(_CHANGED, (position,))]
+
+    def list_ids(self, after: int, limit: int) -> list[int]:
+        return [run for (run,) in self._fetch(_IDS, (after, limit))]
+
+    # -- rows, in the order of the columns named above
+
+    def read_runs(self, ids: Sequence[int]) -> list[Row]:
+        return self._fetch(_RUNS, (_encode(ids),))
+
+    def read_events(self, wanted: Sequence[tuple[int, int]]) -> Iterator[list[Row]]:
+        """Give events, in batches; `wanted` are (run, seq after which they are wanted)."""
+        try:
+            cursor = self._connection.execute(_EVENTS, (_encode(wanted),))
+            while rows := cursor.fetchmany(BATCH):
+                yield rows
+        except sqlite3.Error as error:
+            raise failures.translate(error, str(self.path)) from error
+
+    def read_chunks(self, ids: Sequence[int]) -> list[Row]:
+        return self._fetch(_CHUNKS, (_encode(ids),))
+
+    def read_logs(self, ids: Sequence[int]) -> list[Row]:
+        return self._fetch(_LOGS, (_encode(ids),))
+
+    def read_pending_waits(self, ids: Sequence[int]) -> list[Row]:
+        """Give (run, correlation id) of the waits that are pending."""
+        return self._fetch(_WAITS, (_encode(ids),))
+
+    def read_deployments(self) -> list[Row]:
+        return self._fetch(_DEPLOYMENTS)
+
+    # -- single payloads, sealed
+
+    def find_payload(self, run: int, seq: int) -> tuple[str, str, bytes | None] | None:
+        """Give an event's run id, type and sealed payload."""
+        found = self._fetch(_PAYLOAD, (run, seq))
+        return tuple(found[0]) if found else None
+
+    def find_chunk(self, run: int, name: str, place: int) -> tuple[str, bytes | None] | None:
+        found = self._fetch(_CHUNK, (run, name, place))
+        return tuple(found[0]) if found else None
+
+    def find_log(self, run: int, correlation_id: int, attempt: int, place: int) -> tuple[str, bytes] | None:
+        found = self._fetch(_LOG, (run, correlation_id, attempt, place))
+        return tuple(found[0]) if found else None
+
+    def _fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        try:
+            return self._connection.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise failures.translate(error, str(self.path)) from error
+
+
+_encode = msgspec.json.Encoder().encode

@@ -1,0 +1,351 @@
+"""The mirror: a DuckDB file beside the world, for SQL over all its runs.
+
+1. It is disposable. Whatever is wrong with it (missing, older, corrupt, of another world), it is made
+   anew from the world, and nothing is lost.
+2. A question sees all that was committed when it was asked: what the file does not have yet is read from the
+   world into memory, and the views are both together.
+3. Nobody owns it. Readers share it (a `flock` of `<mirror>.lock`), as many as there are, in as many
+   processes; it is written only while nobody reads, by whoever finds that it is far behind and free. Nobody
+   waits for a reader, since memory does instead.
+4. It holds no payload, sealed or not. Those stay in the world and are opened one by one (`payloads`).
+5. It is written in transactions that move its position, too: a writer that is killed costs what it had
+   not committed.
+
+    with History(world_path) as history:
+        history.connection.execute("SELECT count(*) FROM past.runs")
+
+A DuckDB file cannot be open for writing in one process and for reading in another; that is why it is not
+simply kept up to date by the studio, and why a command line need not ask the studio.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from wf.worlds.sqlite.feed import CHUNK_COLUMNS, DEPLOYMENT_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS, RUN_COLUMNS, Feed
+from wf.worlds.sqlite.transaction import Row
+from wfstudio.history.locks import Lock
+
+VERSION: Final = 1
+"""Of the tables and of what is in them. A mirror of another version, or of another DuckDB, is made anew."""
+
+FAR_BEHIND: Final = 2_000
+"""Changes of the world from which on the file is brought up to date before a question is answered."""
+PAGE: Final = 2_000
+"""Runs that are read at once: one snapshot of the world, one transaction of the mirror."""
+_HERE: Final = Path(__file__).parent
+_TABLES: Final = (_HERE / "tables.sql").read_text(encoding="utf-8")
+_DERIVE: Final = (_HERE / "derive.sql").read_text(encoding="utf-8")
+_COPIED: Final = ("events", "chunks", "logs")
+_DERIVED: Final = ("runs", "steps", "attempts", "hooks", "waits")
+TABLES: Final = (*_DERIVED, *_COPIED)
+
+_RUN = pa.schema(
+    [
+        ("run", pa.int64()), ("run_id", pa.string()), ("workflow", pa.string()), ("status", pa.string()),
+        ("deployment_id", pa.string()), ("created_at", pa.int64()), ("started_at", pa.int64()),
+        ("ended_at", pa.int64()), ("seq", pa.int32()), ("attributes", pa.string()), ("parent_run_id", pa.string()),
+        ("continued_from", pa.string()), ("continued_as", pa.string()), ("forked_from", pa.string()),
+        ("error_code", pa.string()), ("result_seq", pa.int32()), ("payload_bytes", pa.int64()),
+        ("attention", pa.string()), ("origin", pa.string()),
+    ]
+)  # fmt: skip
+_EVENT = pa.schema(
+    [
+        ("run", pa.int64()), ("seq", pa.int32()), ("type", pa.string()), ("correlation_id", pa.int32()),
+        ("name", pa.string()), ("attempt", pa.int32()), ("at_us", pa.int64()), ("meta", pa.string()),
+        ("payload_bytes", pa.int32()),
+    ]
+)  # fmt: skip
+_CHUNK = pa.schema(
+    [
+        ("run", pa.int64()),
+        ("name", pa.string()),
+        ("place", pa.int32()),
+        ("at_us", pa.int64()),
+        ("payload_bytes", pa.int32()),
+    ]
+)
+_LOG = pa.schema(
+    [
+        ("run", pa.int64()), ("correlation_id", pa.int32()), ("attempt", pa.int32()), ("place", pa.int32()),
+        ("at_us", pa.int64()), ("payload_bytes", pa.int32()),
+    ]
+)  # fmt: skip
+_ASKED = pa.schema([("run", pa.int64())])
+_PENDING = pa.schema([("run", pa.int64()), ("correlation_id", pa.int32())])
+_DEPLOYMENT = pa.schema(
+    [("deployment_id", pa.string()), ("created_at", pa.int64()), ("used_at", pa.int64()), ("manifest", pa.string())]
+)
+_SAID: Final = (
+    (_RUN, ("run", *RUN_COLUMNS[1:])),
+    (_EVENT, EVENT_COLUMNS),
+    (_CHUNK, CHUNK_COLUMNS),
+    (_LOG, LOG_COLUMNS),
+)
+# Rows go from the feed into the tables by place: one that lists other columns would put them into the wrong ones.
+assert all(tuple(schema.names) == columns for schema, columns in (*_SAID, (_DEPLOYMENT, DEPLOYMENT_COLUMNS)))
+
+
+def mirror_path(world_path: Path) -> Path:
+    """Give where the mirror of a world lies: beside it."""
+    return world_path.with_name(world_path.name + ".history")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a mirror's file is a copy of, and how far. `position` and `run` are a row of the world's changes."""
+
+    version: int
+    duckdb: str
+    device: int
+    inode: int
+    position: int
+    run: int | None
+
+    def fits(self, feed: Feed) -> bool:
+        """Tell whether the file can be continued from this world: it is the same one, and goes on from there."""
+        return (
+            (self.version, self.duckdb) == (VERSION, duckdb.__version__)
+            and (self.device, self.inode) == _identify(feed.path)
+            and self.position <= feed.position()
+            and (self.position == 0 or feed.changed_at(self.position) == self.run)
+        )
+
+
+class History:
+    """A world's history, as of when it was opened, behind one DuckDB connection in memory.
+
+    The tables of `tables.sql` are there in the schema `past`, and `past.deployments`; `views` makes of them
+    what users see. `connection` and `feed` may be used from any thread, from one at a time.
+    """
+
+    def __init__(self, world_path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
+        """Open it: bring the file up to date where that pays, and read the rest into memory.
+
+        Raises `WorldError` where the world cannot be read, or the mirror's place cannot be written.
+        """
+        self.path: Final = mirror_path(world_path)
+        self.feed: Final = Feed(world_path)
+        self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
+            ":memory:", config={"memory_limit": memory_limit, "threads": threads}
+        )
+        self._lock = Lock(self.path)
+        try:
+            self._overlay(self._attach())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> History:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+        self._lock.close()
+        self.feed.close()
+
+    def _attach(self) -> Place:
+        """Take part in reading the file, having brought it up to date if that was due and nobody read it."""
+        has_tried = False
+        while True:
+            self._lock.share()
+            place = _attach(self.connection, self.path)
+            fits = place is not None and place.fits(self.feed)
+            if place is not None and fits and (has_tried or not self._is_far_behind(place)):
+                return place
+            with suppress(duckdb.Error):
+                self.connection.execute("DETACH mirror")
+            # Who only lags need not wait for readers: memory holds the rest.
+            if self._lock.try_to_write() if fits else self._lock.write():
+                bring_up_to_date(self.path, self.feed)
+            has_tried = True
+
+    def _is_far_behind(self, place: Place) -> bool:
+        return self.feed.count_changes(place.position) > FAR_BEHIND
+
+    def _overlay(self, place: Place) -> None:
+        """Read what the file does not have into memory, and put both together."""
+        connection = self.connection
+        connection.execute("CREATE SCHEMA delta; CREATE SCHEMA past")
+        connection.execute(_TABLES.format(schema="delta"))
+        connection.execute("CREATE TABLE delta.changed (run BIGINT); CREATE TABLE delta.gone (run BIGINT)")
+        changed = self.feed.changed_since(place.position) or []
+        for page in _pages(changed):
+            _load(connection, self.feed, page, into="delta")
+        has_gone = connection.execute("SELECT count(*) FROM delta.gone").fetchone() != (0,)
+        for table in TABLES:
+            hidden = "changed" if table != "events" and changed else "gone" if has_gone else None
+            where = "" if hidden is None else f" WHERE run NOT IN (SELECT run FROM delta.{hidden})"
+            both = f" UNION ALL SELECT * FROM delta.{table}" if changed else ""
+            connection.execute(f"CREATE VIEW past.{table} AS SELECT * FROM mirror.{table}{where}{both}")
+        connection.register("deployments_now", _make_table(self.feed.read_deployments(), _DEPLOYMENT))
+        connection.execute("CREATE TABLE past.deployments AS SELECT * FROM deployments_now")
+        connection.unregister("deployments_now")
+
+
+# -- the file --------------------------------------------------------------------------------------
+
+
+def bring_up_to_date(path: Path, feed: Feed) -> int:
+    """Write what changed in the world into the mirror's file; give how many runs were looked at.
+
+    The caller holds the lock alone. A file that does not fit the world, or cannot be opened, is made anew.
+    """
+    with _writing(path, feed) as (connection, place):
+        position = feed.position()
+        changed = None if place is None else feed.changed_since(place.position)
+        count = 0
+        for page in _all_pages(feed) if changed is None else _pages(changed):
+            connection.execute("BEGIN")
+            _load(connection, feed, page, into="mirror")
+            connection.execute("COMMIT")
+            count += len(page)
+        _write_place(connection, feed, position)
+    return count
+
+
+def remove(path: Path) -> None:
+    """Remove a mirror's file. The caller holds the lock alone."""
+    for file in (path, path.with_name(path.name + ".wal")):
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path, feed: Feed) -> Iterator[tuple[duckdb.DuckDBPyConnection, Place | None]]:
+    """Open a file to write, with its place; with None where it is new."""
+    mask = os.umask(0o077)  # as private as the world
+    connection = duckdb.connect(":memory:")
+    try:
+        place = _attach(connection, path, is_writing=True)
+        if place is None or not place.fits(feed) or feed.changed_since(place.position) is None:
+            with suppress(duckdb.Error):
+                connection.execute("DETACH mirror")
+            remove(path)
+            place = None
+            connection.execute(f"ATTACH {_literal(path)} AS mirror")
+            connection.execute(_TABLES.format(schema="mirror"))
+        yield connection, place
+        connection.execute("CHECKPOINT mirror")
+    finally:
+        connection.close()
+        os.umask(mask)
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, is_writing: bool = False) -> Place | None:
+    """Attach a file as `mirror` and give its place; None where it is missing, half made, or cannot be opened."""
+    if not path.exists():
+        return None
+    try:
+        connection.execute(f"ATTACH {_literal(path)} AS mirror{'' if is_writing else ' (READ_ONLY)'}")
+        found = connection.execute("SELECT place FROM mirror.place").fetchall()
+        return msgspec.json.decode(found[0][0], type=Place)
+    except (duckdb.Error, IndexError, msgspec.MsgspecError):
+        return None
+
+
+def _write_place(connection: duckdb.DuckDBPyConnection, feed: Feed, position: int) -> None:
+    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), position, feed.changed_at(position))
+    connection.execute("BEGIN; CREATE OR REPLACE TABLE mirror.place (place VARCHAR)")
+    connection.execute("INSERT INTO mirror.place VALUES (?)", [msgspec.json.encode(place).decode()])
+    connection.execute("COMMIT")
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+# -- from the world into tables --------------------------------------------------------------------
+
+
+def _pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), PAGE):
+        yield ids[start : start + PAGE]
+
+
+def _all_pages(feed: Feed) -> Iterator[Sequence[int]]:
+    last = 0
+    while ids := feed.list_ids(last, PAGE):
+        yield ids
+        last = ids[-1]
+
+
+def _load(connection: duckdb.DuckDBPyConnection, feed: Feed, ids: Sequence[int], *, into: str) -> None:
+    """Read runs from the world, and of their events those that the mirror's file lacks, into the tables of a schema."""
+    _stage(connection, "asked", [(run,) for run in ids], _ASKED)
+    between = f"run BETWEEN {min(ids)} AND {max(ids)} AND run IN (SELECT run FROM asked)"  # lets it skip row groups
+    known = {
+        run: (run_id, seq)
+        for run, run_id, seq in connection.execute(
+            f"SELECT run, run_id, seq FROM mirror.runs WHERE {between}"
+        ).fetchall()
+    }
+    with feed.snapshot():
+        rows = feed.read_runs(ids)
+        found = {row[0]: row[1] for row in rows}
+        gone = [run for run, (run_id, _) in known.items() if found.get(run) != run_id]
+        for run in gone:
+            del known[run]
+        _stage(connection, "gone", [(run,) for run in gone], _ASKED)
+        _forget(connection, into, bool(known or gone))
+        for batch in feed.read_events([(run, known[run][1] if run in known else 0) for run in found]):
+            _insert(connection, f"{into}.events", batch, _EVENT)
+        _insert(connection, f"{into}.chunks", feed.read_chunks(ids), _CHUNK)
+        _insert(connection, f"{into}.logs", feed.read_logs(ids), _LOG)
+        pending = feed.read_pending_waits(ids)
+    _stage(connection, "fresh", rows, _RUN)
+    _stage(connection, "pending", pending, _PENDING)
+    whole = f"SELECT * FROM mirror.events WHERE {between}"
+    if into != "mirror":
+        whole += f" AND run NOT IN (SELECT run FROM gone) UNION ALL SELECT * FROM {into}.events WHERE {between}"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE log AS {whole}")
+    connection.execute(_DERIVE.format(schema=into))
+
+
+def _forget(connection: duckdb.DuckDBPyConnection, into: str, has_known: bool) -> None:
+    """Make room for the rows to come; in memory only note which ones of the file do not count any more."""
+    if into != "mirror":
+        connection.execute(f"INSERT INTO {into}.changed FROM asked; INSERT INTO {into}.gone FROM gone")
+    elif has_known:
+        connection.execute("DELETE FROM mirror.events WHERE run IN (SELECT run FROM gone)")
+        for table in TABLES:
+            if table != "events":
+                connection.execute(f"DELETE FROM mirror.{table} WHERE run IN (SELECT run FROM asked)")
+
+
+def _stage(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Row], schema: pa.Schema) -> None:
+    connection.register("staged", _make_table(rows, schema))
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM staged")
+    connection.unregister("staged")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Row], schema: pa.Schema) -> None:
+    if rows:
+        connection.register("staged", _make_table(rows, schema))
+        connection.execute(f"INSERT INTO {table} SELECT * FROM staged")
+        connection.unregister("staged")
+
+
+def _make_table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
+    columns: Iterable[Sequence[object]] = zip(*rows, strict=True) if rows else [()] * len(schema.names)
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _literal(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
