@@ -4,6 +4,7 @@ WorkflowError
 ├── UsageError      what was asked is not a question: a bad filter, bad JSON, an unknown option
 ├── NotFoundError   there is no such thing: a deployment, a source, a stream, a page
 ├── ConflictError   it is there already, and is another
+├── BenchError      the process that replays the user's code died, hung, or talked nonsense
 ├── AccessError     the server does not answer who asks like this
 └── InternalError   the server failed, and nobody foresaw it
 """
@@ -46,6 +47,20 @@ class ConflictError(WorkflowError):
             self.hint = hint
 
 
+class BenchError(WorkflowError):
+    """The process in which the user's code was replayed or tried did not get to an answer.
+
+    `output` is the last of what it printed.
+    """
+
+    slug = "bench"
+    hint = "look for code that exits, crashes or never waits; what it did there changed nothing"
+
+    def __init__(self, message: str, output: str | None = None) -> None:
+        super().__init__(message if output is None else f"{message}; it printed last:\n{output}")
+        self.output = output
+
+
 class AccessError(WorkflowError):
     """The request is not one that the server answers: no token, another origin, another host.
 
@@ -71,4 +86,4 @@ class InternalError(WorkflowError):
         super().__init__("the server failed; its log says how")
 
 
-__all__ = ["AccessError", "ConflictError", "InternalError", "NotFoundError", "UsageError"]
+__all__ = ["AccessError", "BenchError", "ConflictError", "InternalError", "NotFoundError", "UsageError"]

@@ -32,6 +32,7 @@ STATUSES: Final = {
     "serialization": 422,
     "fatal": 422,
     "load": 422,
+    "bench": 422,
     "decryption": 423,
     "world-busy": 503,
     "world": 503,

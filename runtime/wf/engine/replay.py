@@ -86,6 +86,7 @@ class Replay:
         self._start_body = start_body
         self._draw_token = draw_token
         self._tokens: dict[int, str] = {}
+        self._fed_seq = 0
         self._arguments: bytes | None = None
         self._deployment_id = ""
 
@@ -111,34 +112,51 @@ class Replay:
         after a delivery: what the body then calls is not in it, and is left in `commands`.
         """
         log = list(log)
+        self.expect(log)
+        for event, data in log:
+            self.feed(event, data)
+        self.finish(is_open_ended=is_open_ended)
+
+    def expect(self, log: Iterable[Opened]) -> None:
+        """Begin to replay a log, or a further part of it, which is then fed event by event.
+
+        The secrets and ids that the body drew when it was recorded are read ahead: it gets the same.
+        """
         for event, data in log:
             if event.type == events.HOOK_CREATED and data is not None and event.correlation_id is not None:
                 self._tokens[event.correlation_id] = codec.decode_arguments(data)["token"]
             elif event.type == events.CHILD_STARTED and event.name is not None and event.correlation_id is not None:
                 self._children[event.correlation_id] = _decode_meta(event.meta or "{}")["run_id"]
         self.body.is_tracing = True
-        last = 0
-        for event, data in log:
-            last = event.seq
-            if self._is_call(event):
-                self._match(event, data)
-                continue
-            if event.type == events.RUN_FORKED:  # a note, between the history and what was made of it
-                continue
+
+    def feed(self, event: Event, data: bytes | None) -> None:
+        """Match or deliver the next event of a log; raise `NondeterminismError` if it does not fit."""
+        if self._is_call(event):
+            self._match(event, data)
+        elif event.type != events.RUN_FORKED:  # a note, between the history and what was made of it
             if event.type == events.RUN_FAILED:  # a limit: what the body asked for beyond it was not recorded
                 self.commands.clear()
             surplus = self._next_recorded()
             if surplus is not None:
                 raise self._mismatch(event.seq, f"{describe_event(event)} next", describe(surplus), surplus.where)
             self.apply(event, data)
+        self._fed_seq = event.seq
+
+    def finish(self, *, is_open_ended: bool = False) -> None:
+        """End the replay: a log that ends must end with the body (law 3)."""
         if not is_open_ended:
-            surplus = self._next_recorded()
-            if surplus is not None and self.is_started:
-                raise self._mismatch(last + 1, "nothing more", describe(surplus), surplus.where)
+            self.check_end()
             self.commands.clear()
         self._tokens.clear()
         self._children.clear()
         self.body.is_tracing = False
+
+    def check_end(self) -> None:
+        """Raise `NondeterminismError` if the body has made a call that the log, as far as it was fed, lacks."""
+        surplus = self._next_recorded()
+        if surplus is not None and self.is_started:
+            seq = self._fed_seq + 1
+            raise self._mismatch(seq, "nothing more", describe(surplus), surplus.where, is_extension=True)
 
     def _is_call(self, event: Event) -> bool:
         if event.type not in events.CALLS:
@@ -157,10 +175,12 @@ class Replay:
 
     def _match(self, event: Event, data: bytes | None) -> None:
         command = self._next_recorded()
+        is_end = event.type in events.ENDS  # then a body that does not end here has only more to do
         if command is None:
             ended = self.body.is_ending
             actual = "nothing: the body has ended" if ended else "nothing: the body waits"
-            raise self._mismatch(event.seq, describe_event(event), actual, find_position(self.body.main))
+            where = find_position(self.body.main)
+            raise self._mismatch(event.seq, describe_event(event), actual, where, is_extension=is_end and not ended)
         recorded, actual = describe_event(event), describe(command)
         same = (
             command.event == event.type
@@ -168,7 +188,8 @@ class Replay:
             and command.name == event.name
         )
         if not same:
-            raise self._mismatch(event.seq, recorded, actual, command.where)
+            goes_on = is_end and command.event not in events.ENDS
+            raise self._mismatch(event.seq, recorded, actual, command.where, is_extension=goes_on)
         if command.meta != event.meta:
             raise self._mismatch(event.seq, recorded, f"{actual} with {describe_meta(command.meta)}", command.where)
         if data != command.data and not is_same_call(event.type, data, command.data):
@@ -182,7 +203,9 @@ class Replay:
         elif event.type in events.ENDS:
             self.is_ended = True
 
-    def _mismatch(self, seq: int, recorded: str, actual: str, where: str | None) -> NondeterminismError:
+    def _mismatch(
+        self, seq: int, recorded: str, actual: str, where: str | None, *, is_extension: bool = False
+    ) -> NondeterminismError:
         return NondeterminismError(
             f"run {self.run_id} replayed differently: event {seq} recorded {recorded}, the body now makes {actual}",
             run_id=self.run_id,
@@ -190,6 +213,7 @@ class Replay:
             recorded=recorded,
             actual=actual,
             where=where,
+            is_extension=is_extension,
         )
 
     def _choose_token(self, correlation_id: int) -> str:

@@ -47,17 +47,25 @@ _watch: _Watch | None = None
 
 def install() -> None:
     """Guard the running loop, or count one more worker on it."""
-    global _users, _is_hooked, _watch
+    global _users, _watch
+    forbid_io()
     with _guard:
         _users += 1
-        if not _is_hooked:
-            _is_hooked = True
-            sys.addaudithook(_audit)
-            if sys.version_info < (3, 12):  # there, starting a thread raises no audit event
-                _guard_thread_start()
         if _watch is None:
             _watch = _Watch(asyncio.get_running_loop())
             _watch.start()
+
+
+def forbid_io() -> None:
+    """Refuse I/O in bodies from now on, also where no worker is: a replay must see what the run saw."""
+    global _is_hooked
+    with _guard:
+        if _is_hooked:
+            return
+        _is_hooked = True
+        sys.addaudithook(_audit)
+        if sys.version_info < (3, 12):  # there, starting a thread raises no audit event
+            _guard_thread_start()
 
 
 def uninstall() -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from wf import codec, registry
+from wf.engine.replay import Opened, Replay
 from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError
 from wf.events import PENDING
 from wf.keys import Keyring
@@ -26,36 +27,68 @@ log = logging.getLogger("wf.worker")
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`clean`: it goes on. `diverges`: it does not, and `trouble` says where and why."""
+    """`clean`: it goes on. `diverges`: it does not, and `trouble` says where and why.
+
+    With `is_extension` everything that is recorded fits, and the code goes on where the log ends. A run in
+    flight cannot be moved to such code either: what its body asks for there was never committed.
+    """
 
     run_id: str
     workflow: str
     outcome: Literal["clean", "diverges"]
     trouble: Attention | None = None
+    is_extension: bool = False
 
 
 async def judge(world: World, keyring: Keyring, row: RunRow, limits: Limits) -> Verdict:
     """Replay one run under today's code, without any effect."""
     try:
-        await _replay(world, keyring, row, limits)
-    except (NondeterminismError, NotRegisteredError, DecryptionError) as error:
-        return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(error))
+        opened = open_log(row, keyring.run(row.run_id), await read_whole_log(world, row))
     except Exception as error:
-        log.exception("run %s cannot be replayed", row.run_id)
-        trouble = NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
-        return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(trouble))
+        return _diverges(row, error)
+    return judge_log(row, opened, limits)
+
+
+def judge_log(row: RunRow, log: list[Opened], limits: Limits) -> Verdict:
+    """Replay one run under today's code from its opened log: who has neither world nor keys can do it, too."""
+    try:
+        _replay(row, log, limits)
+    except Exception as error:
+        return _diverges(row, error)
     return Verdict(row.run_id, row.workflow, "clean")
 
 
-async def _replay(world: World, keyring: Keyring, row: RunRow, limits: Limits) -> None:
+def _diverges(row: RunRow, error: Exception) -> Verdict:
+    if not isinstance(error, (NondeterminismError, NotRegisteredError, DecryptionError)):
+        log.exception("run %s cannot be replayed", row.run_id)
+        error = NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
+    is_extension = isinstance(error, NondeterminismError) and error.is_extension
+    return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(error), is_extension)
+
+
+def _replay(row: RunRow, log: list[Opened], limits: Limits) -> None:
+    replay = begin_replay(row, log, limits)
+    if replay is None:
+        return
+    try:
+        quiet_context().run(replay.replay, log)  # a user's spans in the body were made when it ran
+    except NondeterminismError as error:
+        missing = find_missing_step(error, [event for event, _ in log])
+        if missing is None:
+            raise
+        raise missing from error
+    finally:
+        replay.close()
+
+
+def begin_replay(row: RunRow, log: list[Opened], limits: Limits) -> Replay | None:
+    """Give a run's body, to be fed with its log; None for a run that has not begun, and whose arguments fit."""
     workflow = registry.find_workflow(row.workflow)
     if workflow is None:
         raise NotRegisteredError("workflow", row.workflow, [other.id for other in registry.list_workflows()])
-    events = await read_whole_log(world, row)
-    opened = open_log(row, keyring.run(row.run_id), events)
     if row.status == PENDING or row.seq == 1:
         try:
-            args, kwargs = workflow.signature.apply(codec.decode_arguments(opened[0][1] or b"{}"))
+            args, kwargs = workflow.signature.apply(codec.decode_arguments(log[0][1] or b"{}"))
             workflow.signature.parameters.bind(*args, **kwargs)
         except TypeError as error:
             raise NondeterminismError(
@@ -66,14 +99,5 @@ async def _replay(world: World, keyring: Keyring, row: RunRow, limits: Limits) -
                 actual=f"{workflow.id}{workflow.signature.parameters}",
                 where=f"{workflow.where[0]}:{workflow.where[1]} in {workflow.__name__}",
             ) from error
-        return
-    replay = make_replay(row, workflow, events[0], payload_limit=limits.payload)
-    try:
-        quiet_context().run(replay.replay, opened)  # a user's spans in the body were made when it ran
-    except NondeterminismError as error:
-        missing = find_missing_step(error, events)
-        if missing is None:
-            raise
-        raise missing from error
-    finally:
-        replay.close()
+        return None
+    return make_replay(row, workflow, log[0][0], payload_limit=limits.payload)

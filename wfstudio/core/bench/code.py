@@ -1,0 +1,69 @@
+"""Code on the bench: today's, from the disk, or a deployment's, from its stored files."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from contextlib import chdir
+from pathlib import Path
+from types import ModuleType
+
+from wf.deployment import snapshot
+from wf.errors import WorkflowError
+from wf.loading import LoadError, load_target, use_sources
+from wf.registry import find_step, find_workflow, list_workflows
+from wfstudio.core.bench.wire import Code, Loaded, NotLoaded
+
+
+def load_code(code: Code) -> Loaded | NotLoaded:
+    """Load the code that this process is for, and say what is in it."""
+    try:
+        with chdir(code.root):
+            modules = _load_today(code.targets) if code.files is None else _load_stored(code, code.files)
+    except LoadError as error:
+        return _describe(error)
+    except WorkflowError as error:
+        return NotLoaded(str(error), error.where, error.hint)
+    except OSError as error:
+        return NotLoaded(f"the project's folder cannot be entered: {error}")
+    taken = snapshot(Path(code.root), modules)
+    return Loaded(taken.deployment_id, [workflow.id for workflow in list_workflows()])
+
+
+def _load_today(targets: list[str]) -> list[ModuleType]:
+    return [module for target in targets for module in load_target(target)]
+
+
+def _load_stored(code: Code, files: dict[str, bytes]) -> list[ModuleType]:
+    """Load a deployment by what its catalog says it defines.
+
+    Not by today's targets: they may name what was not there yet, and would then load it from the disk,
+    or leave out what was loaded as another one.
+    """
+    use_sources(Path(code.root), files)
+    modules: list[ModuleType] = []
+    for id, file in code.entries.items():
+        if find_workflow(id) is None and find_step(id) is None:
+            modules += _load_entry(code.root, id, file, files)
+    return modules or load_target(code.root)
+
+
+def _load_entry(root: str, id: str, file: str, files: dict[str, bytes]) -> list[ModuleType]:
+    """Load what defines a workflow or step: under the module name that its id has, if one does, else by its file."""
+    name, colon, _ = id.rpartition("/")[2].partition(":")
+    if colon:
+        for tail in (f"{name.replace('.', '/')}.py", f"{name.replace('.', '/')}/__init__.py"):
+            place = file if file in files else tail  # one from outside the root is kept by its module's name
+            folder = os.path.join(root, place.removesuffix(tail))
+            if place in files and (place == tail or place.endswith(f"/{tail}")) and os.path.isdir(folder):
+                with chdir(folder):
+                    return load_target(name)
+    return load_target(os.path.join(root, *file.split("/"))) if file in files else []
+
+
+def _describe(error: LoadError) -> NotLoaded:
+    cause = error.__cause__
+    text = None
+    if cause is not None:
+        text = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+    return NotLoaded(str(error), error.where, error.hint, text)
