@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
     "Runs": {
         "start": Entry("start:start", "Start a run; a worker of the world carries it out."),
         "inspect": Entry("inspect:inspect", "Show runs, steps, events, hooks and whatever else the world holds."),
+        "query": Entry("query:query", "Ask all history in SQL."),
         "hooks": Entry("hooks:hooks", "List the hooks that wait for a payload."),
         "resume": Entry("hooks:resume", "Send a payload to a hook."),
         "cancel": Entry("control:cancel", "Cancel runs."),

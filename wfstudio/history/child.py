@@ -29,7 +29,7 @@ from wfstudio.history import answers
 from wfstudio.history.errors import QueryError, QueryLimitError
 from wfstudio.history.mirror import History
 from wfstudio.history.payloads import Payloads
-from wfstudio.history.views import make_views
+from wfstudio.history.schema import make_views
 from wfstudio.history.wire import Failed, Question, decode_question, write_answer
 
 ADDRESS_SPACE: Final = 1 << 30

@@ -18,7 +18,7 @@ import pyarrow as pa
 from wf import codec
 from wf.errors import WorkflowError
 from wf.keys import Keyring
-from wf.streams import chunk_place
+from wf.records import chunk_place
 from wf.worker.logs import open_log
 from wf.worlds.sqlite.feed import Feed
 from wfstudio.core.values import show_value

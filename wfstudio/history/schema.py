@@ -1,4 +1,4 @@
-"""Views: the tables that SQL is written against, with what each column means. docs/sql.md is made of this.
+"""Schema: the tables that SQL is written against, with what each column means. docs/sql.md is made of this.
 
 1. Names are those of the JSON that every face gives, where SQL has not taken them (`at` is `recorded_at`).
 2. Instants are TIMESTAMPTZ in UTC, durations numbers named `_ms`. What has not ended has NULL for its end, and
@@ -10,9 +10,13 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import duckdb
+import msgspec
+
+if TYPE_CHECKING:
+    import duckdb  # whoever lists columns does not load it
 
 
 class Column(NamedTuple):
@@ -264,7 +268,8 @@ VIEWS: Final[tuple[View, ...]] = (
         "streams",
         "One row a stream of a run.",
         "(SELECT run, name, count(payload_bytes) AS chunks, sum(payload_bytes) AS payload_bytes,"
-        " min(at_us) AS opened_at, max(at_us) AS last_at, bool_or(payload_bytes IS NULL) AS is_closed FROM past.chunks GROUP BY run, name) AS c"
+        " min(at_us) AS opened_at, max(at_us) AS last_at, bool_or(payload_bytes IS NULL) AS is_closed"
+        " FROM past.chunks GROUP BY run, name) AS c"
         " JOIN past.runs AS r USING (run)",
         (
             _RUN_ID,
@@ -336,6 +341,41 @@ MACROS: Final[tuple[Macro, ...]] = (
     Macro("p95", "x", "quantile_cont(x, 0.95)", "The 95th percentile of a group: `p95(duration_ms)`."),
     Macro("p99", "x", "quantile_cont(x, 0.99)", "The 99th percentile of a group."),
 )
+
+
+class ColumnDoc(msgspec.Struct, frozen=True):
+    name: str
+    type: str
+    doc: str
+
+
+class TableDoc(msgspec.Struct, frozen=True):
+    name: str
+    doc: str
+    columns: list[ColumnDoc]
+
+
+class FunctionDoc(msgspec.Struct, frozen=True):
+    name: str
+    signature: str
+    doc: str
+
+
+class SchemaDoc(msgspec.Struct, frozen=True):
+    """What SQL is written against. DuckDB's own functions are there besides."""
+
+    tables: list[TableDoc]
+    functions: list[FunctionDoc]
+
+
+def show_schema(views: Sequence[View] = VIEWS) -> SchemaDoc:
+    return SchemaDoc(
+        [
+            TableDoc(view.name, view.doc, [ColumnDoc(column.name, column.type, column.doc) for column in view.columns])
+            for view in views
+        ],
+        [FunctionDoc(macro.name, f"{macro.name}({macro.parameters})", macro.doc) for macro in MACROS],
+    )
 
 
 def make_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,267 @@
+"""The prompt of `wf query`: one question after the other, with history, completion and paging.
+
+A question ends with `;` or an empty line. Words that begin with a dot are the prompt's own. Ctrl-C ends the
+query that is being answered, Ctrl-D the prompt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.lexers import PygmentsLexer
+from pygments.lexers.sql import SqlLexer
+
+from wf.errors import WorkflowError
+from wfstudio.cli.connection import settle
+from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.query import Ask, find_query, give, open_asker
+from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows
+from wfstudio.cli.query_schema import draw_names, draw_view, find_views
+from wfstudio.cli.tables import Column, draw_table
+from wfstudio.cli.terminal import Terminal, printable, printable_lines, results, words
+from wfstudio.history.asking import Asker, make_question
+from wfstudio.history.library import Library
+from wfstudio.history.schema import MACROS, VIEWS
+from wfstudio.history.wire import Rows
+
+PROMPT: Final = "wf> "
+GOES_ON: Final = "..> "
+
+_HELP: Final = """\
+  SELECT …;            ask; a question ends with ; or an empty line
+  NAME                 ask a saved query, or show a table
+  .schema [TABLE]      tables and columns
+  .queries             the saved queries
+  .save NAME           keep the last question with the project
+  .format FORMAT       table, json, jsonl, csv or markdown
+  .limit N             at most so many rows
+  .help  .quit         this text; leave (or Ctrl-D)"""
+_KEYWORDS: Final = (
+    "SELECT FROM WHERE GROUP BY ORDER LIMIT HAVING JOIN LEFT USING ON AS AND OR NOT IN IS NULL LIKE ILIKE BETWEEN CASE"
+    " WHEN THEN ELSE END DISTINCT UNION ALL WITH DESC ASC FILTER OVER PARTITION INTERVAL EXPLAIN DESCRIBE SUMMARIZE"
+    " PIVOT UNNEST"
+).split()
+_FUNCTIONS: Final = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]+$'"
+_DOTS: Final = (".schema", ".queries", ".save", ".format", ".limit", ".help", ".quit")
+
+
+async def converse(world: str | None, seconds: float, *, is_locked: bool) -> int:
+    """Ask for questions and answer them, until the end of the input."""
+    settings = settle(world)
+    path = settings.address.path
+    async with open_asker(world, keeps_warm=True) as asker:
+        prompt = Prompt(asker, Library(settings.root), seconds=seconds, is_locked=is_locked)
+        terminal = results()
+        terminal.print(terminal.paint("SQL over all history. `.help` for help, `.quit` to leave.", "dim"))
+        learning = asyncio.create_task(prompt.learn())
+        try:
+            session = make_session(prompt, None if path is None else path.with_name(f"{path.name}.queries"))
+            while True:
+                try:
+                    text = await session.prompt_async(PROMPT)
+                except KeyboardInterrupt:
+                    continue
+                except EOFError:
+                    return 0
+                if not await prompt.carry_out(text):
+                    return 0
+        finally:
+            learning.cancel()
+            await asyncio.gather(learning, return_exceptions=True)
+
+
+class Prompt:
+    """What the prompt knows, and what it does with a line."""
+
+    def __init__(self, asker: Asker, library: Library, *, seconds: float, is_locked: bool) -> None:
+        self._asker = asker
+        self.library = library
+        self.functions: list[str] = [macro.name for macro in MACROS]
+        self._ask = Ask("", seconds=seconds, is_locked=is_locked)
+        self._last: str | None = None
+
+    async def learn(self) -> None:
+        """Ask for the names of DuckDB's functions, for completion. Without them it completes the rest."""
+        question = make_question(_FUNCTIONS, is_locked=True)
+        try:
+            async for answer in self._asker.ask(question):
+                if isinstance(answer, Rows):
+                    self.functions += [name for (name,) in decode_rows(answer)]
+        except WorkflowError:
+            pass
+
+    async def carry_out(self, text: str) -> bool:
+        """Carry out what was typed; False ends the prompt."""
+        text = text.strip().rstrip(";").strip()
+        if text in (".quit", ".exit", "quit", "exit"):
+            return False
+        try:
+            if text.startswith("."):
+                self._obey(text)
+            elif text:
+                await self._answer(find_query(text, self.library))
+        except (Misuse, WorkflowError) as error:
+            explain = getattr(error, "explain", None)
+            words().print(printable_lines(explain() if callable(explain) else _explain(error)))
+        return True
+
+    def _obey(self, text: str) -> None:
+        word, _, rest = text.partition(" ")
+        rest = rest.strip()
+        terminal = results()
+        match word:
+            case ".help":
+                terminal.print(_HELP)
+            case ".schema":
+                page(terminal, draw_view(terminal, find_views(rest)[0]) if rest else draw_names(terminal))
+            case ".queries":
+                rows = [[query.name, query.origin, printable(query.doc)] for query in self.library.list()]
+                page(terminal, draw_table(terminal, _SAVED, rows))
+            case ".save" if self._last is not None:
+                terminal.print(f"saved as {self.library.save(rest, self._last)}")
+            case ".save":
+                raise Misuse("nothing was asked yet")
+            case ".format" if rest in TEXT_FORMATS:
+                self._ask = msgspec.structs.replace(self._ask, form=rest)
+            case ".format":
+                raise Misuse(f"{rest!r:.40} is no format", hint=f"one of {', '.join(TEXT_FORMATS)}")
+            case ".limit" if rest.isdigit() and int(rest):
+                self._ask = msgspec.structs.replace(self._ask, limit=int(rest))
+            case ".limit":
+                raise Misuse(f"{rest!r:.40} is no number of rows")
+            case _:
+                raise Misuse(f"there is no {word:.40}", hint="`.help` lists what there is")
+
+    async def _answer(self, sql: str) -> None:
+        self._last = sql
+        terminal, stream = results(), BytesIO()
+        asking = asyncio.ensure_future(give(self._asker, msgspec.structs.replace(self._ask, sql=sql), stream, terminal))
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, asking.cancel)
+        try:
+            done = await asking
+        except asyncio.CancelledError:
+            words().print("cancelled")
+            return
+        finally:
+            loop.remove_signal_handler(signal.SIGINT)
+        page(terminal, stream.getvalue().decode().splitlines())
+        terminal.print(
+            terminal.paint(f"{done.rows} row{'' if done.rows == 1 else 's'} in {done.elapsed_ms:.0f} ms", "dim")
+        )
+
+
+_SAVED: Final = (Column("name"), Column("from"), Column("what it asks", is_flexible=True))
+
+
+def _explain(error: Exception) -> str:
+    hint = getattr(error, "hint", None)
+    return f"{error}\n  fix: {hint}" if hint else str(error)
+
+
+def page(terminal: Terminal, lines: list[str]) -> None:
+    """Show lines: at once where they fit, else through the pager of this system."""
+    pager = os.environ.get("PAGER") or shutil.which("less")
+    if len(lines) < shutil.get_terminal_size().lines - 1 or not terminal.is_tty or not pager:
+        terminal.print(*lines)
+        return
+    text = "".join(f"{line}\n" for line in lines)
+    # -S: wide tables are moved, not folded; -R: our colours and nothing else, all of the rest is escaped.
+    environ = {**os.environ, "LESS": os.environ.get("LESS", "-SRFX"), "LESSSECURE": "1"}
+    subprocess.run(pager, shell=bool(os.environ.get("PAGER")), input=text.encode(), env=environ, check=False)
+
+
+# -- the line that is typed ------------------------------------------------------------------------
+
+
+def make_session(prompt: Prompt, history: Path | None, **settings: Any) -> PromptSession[str]:
+    """Make the session that reads lines. `history` is where they are kept, private as the world."""
+    if history is not None:
+        os.close(os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    return PromptSession(
+        history=None if history is None else FileHistory(str(history)),
+        completer=SqlCompleter(prompt),
+        complete_while_typing=True,
+        lexer=PygmentsLexer(SqlLexer),
+        multiline=True,
+        key_bindings=_bind_keys(),
+        prompt_continuation=GOES_ON,
+        **settings,
+    )
+
+
+def is_whole(text: str) -> bool:
+    """Tell whether Enter asks: a dot's word, one word, what ends with `;`, or an empty line behind it."""
+    bare = text.strip()
+    return not bare or bare.startswith(".") or bare.endswith(";") or len(bare.split()) == 1 or text.endswith("\n")
+
+
+def _bind_keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @Condition
+    def is_asking() -> bool:
+        return is_whole(get_app().current_buffer.text)
+
+    @keys.add("enter", filter=is_asking)
+    def ask(event: KeyPressEvent) -> None:
+        event.current_buffer.validate_and_handle()
+
+    return keys
+
+
+class SqlCompleter(Completer):
+    """Offers tables, columns (of the tables that are named, where any are), functions, keywords and saved queries."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._prompt = prompt
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        word = document.get_word_before_cursor(WORD=document.text.lstrip().startswith("."))
+        before = document.text_before_cursor
+        if before.lstrip().startswith("."):
+            yield from _offer(before.split(" ")[-1], self._of_dots(before))
+        elif word and (before[-1:].isalnum() or before[-1:] == "_"):
+            yield from _offer(word, self._of_sql(document.text, is_first=before.strip() == word))
+
+    def _of_dots(self, before: str) -> list[tuple[str, str]]:
+        command, space, _ = before.lstrip().partition(" ")
+        if not space:
+            return [(dot, "") for dot in _DOTS]
+        if command == ".schema":
+            return [(view.name, view.doc) for view in VIEWS]
+        return [(name, "") for name in TEXT_FORMATS] if command == ".format" else []
+
+    def _of_sql(self, text: str, *, is_first: bool) -> list[tuple[str, str]]:
+        named = {word.strip("(),;").lower() for word in text.split()}
+        used = [view for view in VIEWS if view.name in named] or list(VIEWS)
+        found = [(query.name, query.doc) for query in self._prompt.library.list()] if is_first else []
+        found += [(column.name, column.type) for view in used for column in view.columns]
+        found += [(view.name, view.doc) for view in VIEWS]
+        found += [(keyword, "") for keyword in _KEYWORDS]
+        return found + [(name + "(", "function") for name in self._prompt.functions]
+
+
+def _offer(word: str, known: Iterable[tuple[str, str]]) -> Iterable[Completion]:
+    seen: set[str] = set()
+    lower = word.lower()
+    for text, about in known:
+        if text.lower().startswith(lower) and text not in seen:
+            seen.add(text)
+            yield Completion(text, start_position=-len(word), display_meta=about)

@@ -1,0 +1,350 @@
+"""`wf query`: SQL over all history."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Final
+
+import msgspec
+import typer
+
+from wf.durations import parse_duration
+from wfstudio.cli import parameters
+from wfstudio.cli.connection import carry_out, check_world, open_client, settle
+from wfstudio.cli.misuse import Misuse, suggest
+from wfstudio.cli.query_formats import BINARY_FORMATS, CAPPED, FORMATS, decode_rows, make_writer
+from wfstudio.cli.query_schema import draw_functions, draw_view, find_views
+from wfstudio.cli.tables import Column, draw_table
+from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.history.asking import MOST_SECONDS, SECONDS, Asker, make_question
+from wfstudio.history.library import Library, is_query_name
+from wfstudio.history.schema import VIEWS, show_schema
+from wfstudio.history.wire import Done, Head, Piece, Rows
+
+SHOWN_ROWS: Final = 1000
+WATCH_SECONDS: Final = 2.0
+"""How often a watched query is asked again, while the world changes."""
+
+
+def complete_query(ctx: typer.Context, incomplete: str) -> list[str]:
+    names = [query.name for query in Library(settle(None).root).list()]
+    return [name for name in (*names, *(view.name for view in VIEWS)) if name.startswith(incomplete)]
+
+
+def query(
+    sql: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SQL|NAME",
+            help="A query, the name of a saved one, or of a table; `-` reads it from standard input.",
+            autocompletion=complete_query,
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read the query from a file.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"{', '.join(FORMATS)} (default: table).",
+            autocompletion=lambda: list(FORMATS),
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to a file.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", "-n", metavar="N", min=1, help=f"At most so many rows (default: {SHOWN_ROWS} in tables)."
+        ),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--param", "-p", metavar="NAME=VALUE", help="What `$NAME` stands for; may be repeated."),
+    ] = None,
+    is_watching: Annotated[
+        bool, typer.Option("--watch", "-w", help="Show the result again when the world changes.")
+    ] = False,
+    is_schema: Annotated[bool, typer.Option("--schema", help="List tables, columns and functions.")] = False,
+    is_list: Annotated[bool, typer.Option("--list", help="List the saved queries.")] = False,
+    save: Annotated[str | None, typer.Option("--save", metavar="NAME", help="Keep the query with the project.")] = None,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="How long the query may take.")
+    ] = f"{SECONDS:g}s",
+    is_locked: Annotated[bool, typer.Option("--locked", help="Do not decrypt: payloads are NULL.")] = False,
+    is_json: parameters.Json = False,
+    world: parameters.World = None,
+) -> int:
+    """Ask all history in SQL: runs, steps, attempts, events, hooks, waits, streams, logs, deployments.
+
+    With no query, on a terminal, it asks for one after the other.
+
+    Examples:
+
+        wf query "SELECT name, p95(duration_ms) FROM steps GROUP BY name"
+
+        wf query failures
+
+        wf query "FROM runs WHERE workflow = $w" -p w=shop:order --format csv -o runs.csv
+    """
+    form = form or ("json" if is_json else "table")
+    if form not in FORMATS:
+        raise Misuse(
+            f"--format: {form!r:.80} is no format", hint=suggest(form, FORMATS) or f"one of {', '.join(FORMATS)}"
+        )
+    if is_schema:
+        return _print_schema(sql, form)
+    settings = settle(world)
+    library = Library(settings.root)
+    if is_list:
+        return _print_library(library, form)
+    text = _read_query(sql, file, library)
+    if save is not None:
+        if text is None:
+            raise Misuse("what is to be saved?", hint='`wf query --save NAME "SELECT …"`')
+        words().print(f"saved as {library.save(save, text)}")
+        return 0
+    if text is None:
+        from wfstudio.cli.prompt import converse  # prompt_toolkit takes a while, and nobody else needs it
+
+        code: int = carry_out(converse(world, _read_seconds(timeout), is_locked=is_locked))
+        return code
+    ask = Ask(
+        text, form, output, limit or (SHOWN_ROWS if form in CAPPED else None), read_parameters(given),
+        _read_seconds(timeout), is_locked
+    )  # fmt: skip
+    if is_watching and (form != "table" or output is not None):
+        raise Misuse("--watch shows a table", hint="leave --format and --output out")
+    return carry_out(_watch(world, ask) if is_watching else _answer(world, ask))
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What to ask, and how to write the answer."""
+
+    sql: str
+    form: str = "table"
+    output: Path | None = None
+    limit: int | None = SHOWN_ROWS
+    parameters: dict[str, Any] = {}
+    seconds: float = SECONDS
+    is_locked: bool = False
+
+
+# -- what was typed --------------------------------------------------------------------------------
+
+
+def _read_query(sql: str | None, file: Path | None, library: Library) -> str | None:
+    """Give the query that is meant, or None where there is none and somebody who can be asked."""
+    if file is not None:
+        if sql is not None:
+            raise Misuse("a query and --file are two queries", hint="give one of them")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misuse(f"--file {file}: {getattr(error, 'strerror', None) or 'this is no text in UTF-8'}") from None
+    if sql == "-" or (sql is None and not sys.stdin.isatty()):
+        return sys.stdin.read()
+    return None if sql is None else find_query(sql, library)
+
+
+def find_query(text: str, library: Library) -> str:
+    """Give the SQL of a saved query or a table that is named, or the text itself."""
+    word = text.strip()
+    if not is_query_name(word):
+        return text
+    found = library.find(word)
+    if found is not None:
+        return found.sql
+    views = [view.name for view in VIEWS]
+    if word in views:
+        return f"FROM {word}"
+    known = [query.name for query in library.list()] + views
+    raise Misuse(f"there is no query {word!r:.80}", hint=suggest(word, known) or "`wf query --list` lists them")
+
+
+def read_parameters(given: list[str] | None) -> dict[str, Any]:
+    """Read `name=value`; a value that is a JSON number, `true`, `false` or `null` is one, anything else a text."""
+    found: dict[str, Any] = {}
+    for name, text in parameters.read_pairs(given, "--param").items():
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError:
+            value = text
+        found[name] = text if isinstance(value, (dict, list, str)) else value
+    return found
+
+
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text, "timeout") / 1_000_000
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Misuse(f"--timeout: {error}") from None
+    if not 0 < seconds <= MOST_SECONDS:
+        raise Misuse(f"--timeout: {text!r:.40} is not between 0 and {MOST_SECONDS:g} s")
+    return seconds
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+
+async def _answer(world: str | None, ask: Ask) -> int:
+    async with open_asker(world) as asker:
+        if ask.output is not None:
+            with _open_output(ask.output) as stream:
+                await give(asker, ask, stream, results())
+        else:
+            terminal = results()
+            if ask.form in BINARY_FORMATS and terminal.is_tty:
+                raise Misuse(f"{ask.form} is nothing for a terminal", hint="name a file: `-o FILE`")
+            await give(asker, ask, sys.stdout.buffer, terminal)
+    return 0
+
+
+@asynccontextmanager
+async def open_asker(world: str | None, *, keeps_warm: bool = False) -> AsyncIterator[Asker]:
+    """Give who asks. A process gets ready for the question while the world is opened."""
+    settings = settle(world)
+    check_world(settings)
+    asker = Asker(settings, keeps_warm=keeps_warm)
+    try:
+        await asker.warm_up()
+        async with open_client(world) as client:
+            # Opening it brings a file of an older version up to date, which who only reads cannot do.
+            await client.session.world.list_deployments()
+            yield asker
+    finally:
+        await asker.close()
+
+
+async def give(asker: Asker, ask: Ask, stream: BinaryIO, terminal: Terminal) -> Done:
+    """Ask, and write the answer to a stream; say so where it was cut short."""
+    is_binary = ask.form in BINARY_FORMATS
+    encoding = getattr(terminal.stream, "encoding", None) or "utf-8"
+    writer = None if is_binary else make_writer(
+        ask.form, lambda text: _write(stream, text.encode(encoding, "backslashreplace")), terminal
+    )  # fmt: skip
+    question = make_question(
+        ask.sql,
+        parameters=ask.parameters,
+        shape=ask.form if is_binary else "rows",
+        row_limit=ask.limit,
+        is_locked=ask.is_locked,
+    )
+    done: Done | None = None
+    async with aclosing(asker.ask(question, seconds=ask.seconds)) as answers:
+        async for answer in answers:
+            match answer:
+                case Head() if writer is not None:
+                    writer.begin(answer.columns)
+                case Rows() if writer is not None:
+                    writer.add(decode_rows(answer))
+                case Piece():
+                    _write(stream, answer.data)
+                case Done():
+                    done = answer
+    assert done is not None  # asking ends with it, or raises
+    if writer is not None:
+        writer.end()
+    stream.flush()
+    if done.is_capped:
+        words().print(f"only the first {done.rows} rows; `--limit N` gives more, `--format csv` all of them")
+    return done
+
+
+def _write(stream: BinaryIO, data: bytes) -> None:
+    stream.write(data)
+
+
+@contextmanager
+def _open_output(path: Path) -> Iterator[BinaryIO]:
+    """Write a file whole or not at all: a query that fails leaves what was there."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        # It may hold opened payloads: nobody else's to read.
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            yield stream
+        os.replace(draft, path)
+    except OSError as error:
+        raise Misuse(f"--output {path}: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+async def _watch(world: str | None, ask: Ask) -> int:
+    """Show the result in place, and again whenever the world has changed; until interrupted."""
+    from wf.worlds.sqlite.feed import Feed
+    from wfstudio.cli.screen import redraw
+
+    terminal = results()
+    if not terminal.is_tty:
+        raise Misuse("--watch needs a terminal", hint="leave it out, and ask again when you want to know")
+    path = settle(world).address.path
+    assert path is not None
+    async with open_asker(world) as asker:
+        feed = Feed(path)
+        try:
+            seen, lines = -1, [""]
+
+            async def draw() -> tuple[list[str], bool]:
+                nonlocal seen, lines
+                if (position := feed.position()) != seen:
+                    seen, lines = position, await _draw(asker, ask, terminal)
+                return lines, False
+
+            await redraw(terminal, draw, _beat())
+        finally:
+            feed.close()
+    return 0
+
+
+async def _beat() -> AsyncIterator[str]:
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        yield ""
+
+
+async def _draw(asker: Asker, ask: Ask, terminal: Terminal) -> list[str]:
+    from io import BytesIO
+
+    stream = BytesIO()
+    await give(asker, ask, stream, terminal)
+    return stream.getvalue().decode().splitlines()
+
+
+# -- what there is ---------------------------------------------------------------------------------
+
+
+def _print_schema(name: str | None, form: str) -> int:
+    """List tables and columns, of all or of one, and the functions that come with them."""
+    views = find_views(name)
+    terminal = results()
+    if form == "json":
+        terminal.print_json(show_schema(views))
+    elif form == "jsonl":
+        terminal.print_jsonl(show_schema(views).tables)
+    else:
+        for view in views:
+            terminal.print(*draw_view(terminal, view), "")
+        terminal.print(*draw_functions(terminal))
+    return 0
+
+
+def _print_library(library: Library, form: str) -> int:
+    terminal, found = results(), library.list()
+    if form == "json":
+        terminal.print_json(found)
+    elif form == "jsonl":
+        terminal.print_jsonl(found)
+    else:
+        columns = [Column("name"), Column("from"), Column("what it asks", is_flexible=True)]
+        rows = [[query.name, query.origin, printable(query.doc)] for query in found]
+        terminal.print(*draw_table(terminal, columns, rows))
+    return 0
