@@ -210,7 +210,7 @@ class Reader:
         """Give a run's events after one, and those to come, until the run has ended."""
         async with Bell(self.session.world, f"run:{run_id}") as bell:
             while True:
-                has_ended = (await self._read_row(run_id)).status in types.ENDED
+                has_ended = _is_over(await self._read_row(run_id))
                 found = await self.list_events(run_id, after_seq, is_locked=is_locked, max_bytes=max_bytes)
                 for event in found:
                     yield event
@@ -222,9 +222,11 @@ class Reader:
 
     async def read_trace(self, run_id: str) -> Trace:
         """Give the spans of a run. Opens no payload."""
-        await self._read_row(run_id)
+        row = await self._read_row(run_id)
         log = await self._read_log(run_id)
-        pending = {wait.correlation_id for wait in await self.session.world.list_waits(run_id, MAX_PAGE)}
+        pending = None  # of a run that was imported the world has no waits: its log must do
+        if row.origin is None:
+            pending = {wait.correlation_id for wait in await self.session.world.list_waits(run_id, MAX_PAGE)}
         return make_trace(log, marks=await self._read_marks(run_id), pending_waits=pending)
 
     async def list_steps(
@@ -312,7 +314,7 @@ class Reader:
         world = self.session.world
         async with Bell(world, f"stream:{run_id}/{name}", f"run:{run_id}") as bell:
             while True:
-                has_ended = (await self._read_row(run_id)).status in types.ENDED
+                has_ended = _is_over(await self._read_row(run_id))
                 found = await world.read_chunks(run_id, name, index, _CHUNK_PAGE)
                 for chunk in found:
                     if chunk.payload is None:
@@ -362,7 +364,7 @@ class Reader:
         seq, is_reached = 0, after is None
         async with Bell(self.session.world, f"run:{run_id}") as bell:
             while True:
-                has_ended = (await self._read_row(run_id)).status in types.ENDED
+                has_ended = _is_over(await self._read_row(run_id))
                 new = await self.session.world.read_events(run_id, seq, _LOG_PAGE)
                 if any(event.type in ENDS for event in new):
                     for row in Batches(await self.session.world.read_logs(run_id, _MAX_BATCHES)).of(new):
@@ -432,6 +434,11 @@ class Reader:
             return open_catalog(self.session.keyring, row).workflows
         except DecryptionError:
             return []
+
+
+def _is_over(row: RunRow) -> bool:
+    """Tell whether nothing comes any more: the run has ended, or goes on elsewhere."""
+    return row.status in types.ENDED or row.origin is not None
 
 
 def _check_limit(limit: int) -> None:

@@ -16,6 +16,8 @@ from wfstudio.core.errors import AccessError, UsageError
 STATUSES: Final = {
     "usage": 400,
     "settings": 400,
+    "query": 400,
+    "query-limit": 422,
     "run-not-found": 404,
     "hook-not-found": 404,
     "not-registered": 404,
@@ -32,6 +34,7 @@ STATUSES: Final = {
     "serialization": 422,
     "fatal": 422,
     "load": 422,
+    "bundle": 422,
     "bench": 422,
     "decryption": 423,
     "world-busy": 503,

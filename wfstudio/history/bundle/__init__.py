@@ -1,0 +1,1 @@
+"""Bundles: one file that carries runs from one world to another. docs/bundle.md specifies the format."""
