@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -159,9 +160,13 @@ def enc(text: str) -> str:
 
 
 @asynccontextmanager
-async def open_site(**options: Any) -> AsyncIterator[Site]:
-    async with open_studio() as client:
-        yield Site(client, **options)
+async def open_site(kind: str = "memory", folder: Path | None = None, **options: Any) -> AsyncIterator[Site]:
+    async with open_studio(kind, folder) as client:
+        site = Site(client, **options)
+        try:
+            yield site
+        finally:
+            await site.app.end_queries()
 
 
 # -- over sockets -------------------------------------------------------------------------------

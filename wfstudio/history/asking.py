@@ -139,6 +139,24 @@ class Asker:
             await self.warm_up()
 
 
+class LazyAsker:
+    """The asker of a server, made at the first question: a world in memory has none, and needs none until then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._asker: Asker | None = None
+
+    def get(self) -> Asker:
+        """Give it. Raises `UsageError` for a world that is no file."""
+        if self._asker is None:
+            self._asker = Asker(self._settings, keeps_warm=True)
+        return self._asker
+
+    async def close(self) -> None:
+        if self._asker is not None:
+            await self._asker.close()
+
+
 async def _start() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
@@ -205,4 +223,4 @@ def make_question(sql: str, **settings: object) -> Question:
     return msgspec.convert({"world": "", "root": "", "sql": sql, **settings}, Question)
 
 
-__all__ = ["AT_ONCE", "MOST_SECONDS", "SECONDS", "Asker", "make_question"]
+__all__ = ["AT_ONCE", "MOST_SECONDS", "SECONDS", "Asker", "LazyAsker", "make_question"]

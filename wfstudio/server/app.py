@@ -8,7 +8,8 @@ from starlette.types import Receive, Scope, Send
 
 from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
-from wfstudio.server import code, hooks, openapi, runs, studio
+from wfstudio.history.asking import LazyAsker
+from wfstudio.server import code, hooks, openapi, query, runs, studio
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -37,15 +38,26 @@ class App:
     def close(self) -> None:
         self.services.closing.close()
 
+    async def end_queries(self) -> None:
+        """End the queries that are being answered, and the process that waits for the next one."""
+        await self.services.asker.close()
+
 
 def list_routes(*, has_dev: bool) -> list[Route]:
     """List all routes: the whole of what the server answers."""
-    routes = [*studio.ROUTES, *runs.ROUTES, *code.ROUTES, *hooks.ROUTES, *(studio.DEV_ROUTES if has_dev else ())]
+    routes = [
+        *studio.ROUTES,
+        *runs.ROUTES,
+        *code.ROUTES,
+        *hooks.ROUTES,
+        *query.ROUTES,
+        *(studio.DEV_ROUTES if has_dev else ()),
+    ]
     return [*routes, openapi.make_route(routes)]
 
 
 def make_app(client: Client, feed: Feed, *, access: Access, dev: DevFace | None = None) -> App:
     """Make the app that serves a world. The routes of `wf dev` are there only with `dev`."""
-    services = Services(client, feed, access, Closing(), dev)
+    services = Services(client, feed, access, Closing(), dev, LazyAsker(client.session.settings))
     body_limit = client.session.settings.limits.payload + BODY_MARGIN
     return App(services, list_routes(has_dev=dev is not None), body_limit=body_limit)

@@ -107,6 +107,7 @@ def _responses(route: Route) -> dict[str, Any]:
         content["application/json"] = {"schema": _ref(route.answer)}
     elif route.answer is not None:
         content[route.answer] = {}
+    content.update({media: {} for media in route.other_answers})
     if route.streams != "never":
         content[_EVENTS] = {}
     if content:

@@ -19,6 +19,7 @@ from wf.errors import WorkflowError
 from wfstudio.core.client import Client
 from wfstudio.core.errors import InternalError, UsageError
 from wfstudio.core.live import Feed
+from wfstudio.history.asking import LazyAsker
 from wfstudio.server.access import Access
 from wfstudio.server.answers import HttpError, JsonResponse, answer_error
 from wfstudio.server.dev_face import DevFace
@@ -41,6 +42,7 @@ class Services(msgspec.Struct, frozen=True):
     access: Access
     closing: Closing
     dev: DevFace | None
+    asker: LazyAsker
 
 
 class Call:
@@ -118,6 +120,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     query: Any = None
     body: Any = None
     answer: Any = None
+    other_answers: tuple[str, ...] = ()
     status: int = 200
     streams: Literal["never", "if asked", "always"] = "never"
     errors: tuple[int, ...] = ()

@@ -107,7 +107,7 @@ async def serve(
         forwarding.cancel()
         app.close()
         server.should_exit = True
-        await asyncio.shield(asyncio.gather(serving, forwarding, return_exceptions=True))
+        await asyncio.shield(asyncio.gather(serving, forwarding, app.end_queries(), return_exceptions=True))
 
 
 def bind(host: str, port: int, *, is_strict_port: bool = False) -> list[socket.socket]:

@@ -1,0 +1,190 @@
+"""SQL over HTTP: questions, their answers as they come, and the queries that a project keeps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from wf.errors import WorkflowError
+from wfstudio.core.errors import NotFoundError
+from wfstudio.history.asking import Asker, make_question
+from wfstudio.history.library import Library, SavedQuery
+from wfstudio.history.schema import SchemaDoc, show_schema
+from wfstudio.history.wire import Answer, Column, Done, Head, Piece, Rows
+from wfstudio.server.answers import ErrorBody, show_error
+from wfstudio.server.questions import EmptyBody
+from wfstudio.server.routing import Call, Route
+
+ROWS: Final = 10_000
+MOST_ROWS: Final = 100_000
+JSON_BYTES: Final = 8 << 20
+ARROW_BYTES: Final = 64 << 20
+SECONDS: Final = 10.0
+MOST_SECONDS: Final = 300.0
+ARROW: Final = "application/vnd.apache.arrow.stream"
+
+_Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
+
+
+class QueryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A query that reads. `parameters` go for `$name`; with an `id` it can be cancelled."""
+
+    sql: Annotated[str, Meta(max_length=1_000_000)]
+    parameters: dict[str, str | int | float | bool | None] = {}
+    limit: Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows at most.")] = ROWS
+    timeout_seconds: Annotated[float, Meta(gt=0, le=MOST_SECONDS)] = SECONDS
+    locked: Annotated[bool, Meta(description="Do not open payloads: they are null.")] = False
+    id: _Id | None = None
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """How it went: what a `QueryResult` has besides its rows."""
+
+    row_count: int | None
+    is_capped: bool | None
+    elapsed_ms: float | None
+    error: ErrorBody | None = None
+
+
+class QueryResult(msgspec.Struct, frozen=True):
+    """`rows` hold the values in order of `columns`. `is_capped`: there were more. `error`: it failed under way."""
+
+    columns: list[Column]
+    rows: list[list[Any]]
+    row_count: int | None = None
+    is_capped: bool | None = None
+    elapsed_ms: float | None = None
+    error: ErrorBody | None = None
+
+
+class SavedQueries(msgspec.Struct, frozen=True):
+    items: list[SavedQuery]
+
+
+class SaveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`replace` allows it to take the place of one of this name."""
+
+    name: str
+    sql: str
+    replace: bool = False
+
+
+async def ask(call: Call) -> Response:
+    """Answer as rows come. What is wrong with the query shows before the first one, and has its own status."""
+    body = await call.read_body(QueryBody)
+    is_arrow = ARROW in call.request.headers.get("accept", "").lower()
+    question = make_question(
+        body.sql,
+        parameters=body.parameters,
+        shape="arrow" if is_arrow else "rows",
+        row_limit=body.limit,
+        byte_limit=ARROW_BYTES if is_arrow else JSON_BYTES,
+        is_locked=body.locked,
+    )
+    answers = _asker(call).ask(question, seconds=body.timeout_seconds, id=body.id)
+    try:
+        head = await anext(answers)
+    except BaseException:
+        await answers.aclose()
+        raise
+    assert isinstance(head, Head)
+    return _AnswerStream(answers, _write_arrow(answers) if is_arrow else _write_json(head, answers), is_arrow)
+
+
+class _AnswerStream(StreamingResponse):
+    """A response that ends its query when the client goes."""
+
+    def __init__(
+        self, answers: AsyncGenerator[Answer, None], content: AsyncGenerator[bytes, None], is_arrow: bool
+    ) -> None:
+        super().__init__(content, media_type=ARROW if is_arrow else "application/json")
+        self._answers = answers
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._content.aclose()
+            await self._answers.aclose()
+
+
+async def _write_json(head: Head, answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[bytes, None]:
+    """Write a `QueryResult` piece by piece."""
+    yield b'{"columns":' + _encode(head.columns) + b',"rows":['
+    lead, end = b"", b"}"
+    async with aclosing(answers):
+        try:
+            async for answer in answers:
+                if isinstance(answer, Rows):
+                    yield lead + answer.data[1:-1]
+                    lead = b","
+                elif isinstance(answer, Done):
+                    end = b"," + _encode(_Facts(answer.rows, answer.is_capped, answer.elapsed_ms))[1:]
+        except WorkflowError as error:  # the head is sent already
+            end = b"," + _encode(_Facts(None, None, None, show_error(error)))[1:]
+    yield b"]" + end
+
+
+async def _write_arrow(answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[bytes, None]:
+    """Pass an Arrow stream on; one that ends without its end mark was cut short by an error."""
+    async with aclosing(answers):
+        try:
+            async for answer in answers:
+                if isinstance(answer, Piece):
+                    yield answer.data
+        except WorkflowError:
+            return
+
+
+async def cancel(call: Call) -> Response:
+    await call.read_body(EmptyBody)
+    if not _asker(call).cancel(call.params["id"]):
+        raise NotFoundError(f"no query with the id {call.params['id']!r:.80} is being answered")
+    return Response(status_code=204)
+
+
+async def give_schema(call: Call) -> SchemaDoc:
+    return show_schema()
+
+
+async def list_saved(call: Call) -> SavedQueries:
+    return SavedQueries(_library(call).list())
+
+
+async def save(call: Call) -> SavedQuery:
+    body = await call.read_body(SaveBody)
+    library = _library(call)
+    library.save(body.name, body.sql, is_replacing=body.replace)
+    found = library.find(body.name)
+    assert found is not None
+    return found
+
+
+def _asker(call: Call) -> Asker:
+    return call.services.asker.get()
+
+
+def _library(call: Call) -> Library:
+    return Library(call.client.session.settings.root)
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+ROUTES = [
+    Route(method="POST", path="/api/query", handler=ask, summary="Ask all history in SQL", body=QueryBody,
+          answer=QueryResult, other_answers=(ARROW,), errors=(409,)),
+    Route(method="POST", path="/api/query/{id}/cancel", handler=cancel, summary="End a query that is being answered",
+          body=EmptyBody, status=204, errors=(404,)),
+    Route(method="GET", path="/api/query/schema", handler=give_schema, summary="List the tables of SQL",
+          answer=SchemaDoc),
+    Route(method="GET", path="/api/queries", handler=list_saved, summary="List the saved queries", answer=SavedQueries),
+    Route(method="POST", path="/api/queries", handler=save, summary="Keep a query with the project", body=SaveBody,
+          answer=SavedQuery, status=201, errors=(409,)),
+]  # fmt: skip
