@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ EVENTS_PER_RUN: Final = 2 * STEPS + 3
 _RUN: Final = """
 INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, result_seq,
   payload_bytes)
-VALUES (?, ?, 'completed', 'd1', ?, ?, ?, ?, x'00', x'00', ?, ?)
+VALUES (?, ?, 'completed', 'd1', ?, ?, ?, ?, ?, x'00', ?, ?)
 """
 
 
@@ -38,7 +39,7 @@ def write_world(path: Path, keyring: Keyring, runs: int, *, first: int = 0, is_n
             log = _make_log(number, keyring)
             size = sum(len(event.payload or b"") for event in log)
             at = log[0].at
-            row = (log[0].run_id, log[0].name, at, at + 1_000, log[-1].at, len(log), len(log), size)
+            row = (log[0].run_id, log[0].name, at, at + 1_000, log[-1].at, len(log), log[-1].link, len(log), size)
             file.execute(_RUN, row)
             file.executemany(
                 INSERT_EVENT, [tuple(getattr(event, field) for field in Event.__struct_fields__) for event in log]
@@ -60,7 +61,7 @@ def _make_log(number: int, keyring: Keyring) -> list[Event]:
         at += 1_000 + (number * 7 + len(log) * 13) % 900
         seq = len(log) + 1
         payload = key.seal(seq, type, codec.pack(codec.encode(value))) if is_sealed else None
-        log.append(Event(run_id, seq, type, id, name, attempt, at, meta, payload, b"\0" * 32))
+        log.append(Event(run_id, seq, type, id, name, attempt, at, meta, payload, os.urandom(32)))
 
     add(types.RUN_CREATED, f"shop.flows:order_{number % 5}", meta=encode_meta({"deployment_id": "d1"}),
         value={"number": number}, is_sealed=True)  # fmt: skip

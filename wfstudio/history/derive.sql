@@ -6,6 +6,9 @@
 --      `pending`  (run, correlation_id) of the waits that are still pending (temporary)
 -- Out: rows in {schema}.steps, attempts, hooks, waits, runs.
 
+-- Unlike greatest(0, x), which takes NULL for 0.
+CREATE OR REPLACE TEMP MACRO not_negative(x) AS CASE WHEN x < 0 THEN 0 ELSE x END;
+
 -- A fork's inherited history lies before its creation: it is moved up to it, so that the days between are nobody's.
 CREATE OR REPLACE TEMP TABLE line AS
 WITH gaps AS (
@@ -54,10 +57,10 @@ SELECT s.run, s.correlation_id, s.number, s.name,
   END AS status,
   s.at_us AS started_at,
   coalesce(e.at_us, s.next_at, r.at_us) AS ended_at,
-  greatest(0, coalesce(e.at_us + e.shift, s.next_line, r.at_us) - (s.at_us + s.shift)) AS duration_us,
+  not_negative(coalesce(e.at_us + e.shift, s.next_line, r.at_us) - (s.at_us + s.shift)) AS duration_us,
   CASE
     WHEN s.place = 1 THEN CASE WHEN s.was_queued THEN s.at_us + s.shift - s.called ELSE 0 END
-    WHEN before.type = 'step_retrying' THEN greatest(0, s.at_us + s.shift - greatest(
+    WHEN before.type = 'step_retrying' THEN not_negative(s.at_us + s.shift - greatest(
       (before.meta ->> 'due_at')::BIGINT + s.shift, before.at_us + before.shift))
     ELSE 0
   END AS queued_us,
@@ -95,10 +98,10 @@ SELECT c.run, c.correlation_id, c.name,
     ELSE 'running'
   END AS status,
   c.at_us AS created_at, t.started_at, coalesce(e.at_us, r.at_us) AS ended_at,
-  greatest(0, coalesce(e.at_us + e.shift, r.at_us) - (c.at_us + c.shift)) AS duration_us,
+  not_negative(coalesce(e.at_us + e.shift, r.at_us) - (c.at_us + c.shift)) AS duration_us,
   CASE
     WHEN t.attempts IS NOT NULL THEN t.queued_us
-    WHEN coalesce(e.at_us, r.at_us) IS NOT NULL THEN greatest(0, coalesce(e.at_us + e.shift, r.at_us) - (c.at_us + c.shift))
+    WHEN coalesce(e.at_us, r.at_us) IS NOT NULL THEN not_negative(coalesce(e.at_us + e.shift, r.at_us) - (c.at_us + c.shift))
   END AS queued_us,
   coalesce(t.attempts, 0) AS attempts,
   CASE WHEN e.type = 'step_completed' THEN NULL ELSE coalesce(e.meta ->> 'error_type', y.meta ->> 'error_type') END AS error_type,
@@ -125,7 +128,7 @@ SELECT c.run, c.correlation_id, coalesce(c.name, 'hook') AS name,
     ELSE 'waiting'
   END AS status,
   c.at_us AS created_at, h.received_at, coalesce(e.at_us, r.at_us) AS ended_at, coalesce(h.payloads, 0) AS payloads,
-  greatest(0, coalesce(h.received_at, e.at_us, r.at_us) - c.at_us) AS waited_us, c.seq AS created_seq, h.received_seq
+  not_negative(coalesce(h.received_at, e.at_us, r.at_us) - c.at_us) AS waited_us, c.seq AS created_seq, h.received_seq
 FROM line AS c
   LEFT JOIN received AS h ON h.run = c.run AND h.correlation_id = c.correlation_id
   LEFT JOIN ends AS e ON e.run = c.run AND e.correlation_id = c.correlation_id

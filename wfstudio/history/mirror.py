@@ -40,6 +40,8 @@ VERSION: Final = 1
 
 FAR_BEHIND: Final = 2_000
 """Changes of the world from which on the file is brought up to date before a question is answered."""
+HEADS: Final = 64
+"""Changes whose runs the mirror remembers the world by."""
 PAGE: Final = 2_000
 """Runs that are read at once: one snapshot of the world, one transaction of the mirror."""
 _HERE: Final = Path(__file__).parent
@@ -102,23 +104,35 @@ def mirror_path(world_path: Path) -> Path:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What a mirror's file is a copy of, and how far. `position` and `run` are a row of the world's changes."""
+    """What a mirror's file is a copy of, and how far: up to `position` of the world's changes.
+
+    `heads` are (run, run id, seq, link) of the runs that changed last. A link is like no other, so a world that
+    was put back to an older state, and went on from there, does not have them.
+    """
 
     version: int
     duckdb: str
     device: int
     inode: int
     position: int
-    run: int | None
+    heads: list[tuple[int, str, int, str]]
 
-    def fits(self, feed: Feed) -> bool:
-        """Tell whether the file can be continued from this world: it is the same one, and goes on from there."""
-        return (
-            (self.version, self.duckdb) == (VERSION, duckdb.__version__)
-            and (self.device, self.inode) == _identify(feed.path)
-            and self.position <= feed.position()
-            and (self.position == 0 or feed.changed_at(self.position) == self.run)
-        )
+    def find_changed(self, feed: Feed) -> list[int] | None:
+        """List the runs that changed since; None where the file cannot be continued from this world."""
+        if (self.version, self.duckdb) != (VERSION, duckdb.__version__):
+            return None
+        if (self.device, self.inode) != _identify(feed.path) or self.position > feed.position():
+            return None
+        changed = feed.changed_since(self.position)
+        if changed is None:
+            return None
+        runs = set(changed)
+        for run, run_id, seq, link in self.heads:
+            found = feed.find_link(run_id, seq)
+            # One that is not there was deleted since, which is a change, or it never was in this world.
+            if run not in runs if found is None else found.hex() != link:
+                return None
+        return changed
 
 
 class History:
@@ -158,32 +172,31 @@ class History:
         self._lock.close()
         self.feed.close()
 
-    def _attach(self) -> Place:
-        """Take part in reading the file, having brought it up to date if that was due and nobody read it."""
+    def _attach(self) -> list[int]:
+        """Take part in reading the file, brought up to date if that was due and nobody read it; give what it lacks."""
         has_tried = False
         while True:
             self._lock.share()
             place = _attach(self.connection, self.path)
-            fits = place is not None and place.fits(self.feed)
-            if place is not None and fits and (has_tried or not self._is_far_behind(place)):
-                return place
+            changed = None if place is None else place.find_changed(self.feed)
+            if place is not None and changed is not None and (has_tried or not self._is_far_behind(place)):
+                return changed
             with suppress(duckdb.Error):
                 self.connection.execute("DETACH mirror")
-            # Who only lags need not wait for readers: memory holds the rest.
-            if self._lock.try_to_write() if fits else self._lock.write():
+            # Where it only lags nobody need wait for readers: memory holds the rest.
+            if self._lock.try_to_write() if changed is not None else self._lock.write():
                 bring_up_to_date(self.path, self.feed)
             has_tried = True
 
     def _is_far_behind(self, place: Place) -> bool:
         return self.feed.count_changes(place.position) > FAR_BEHIND
 
-    def _overlay(self, place: Place) -> None:
-        """Read what the file does not have into memory, and put both together."""
+    def _overlay(self, changed: list[int]) -> None:
+        """Read these runs, which the file does not have as they are now, into memory, and put both together."""
         connection = self.connection
         connection.execute("CREATE SCHEMA delta; CREATE SCHEMA past")
         connection.execute(_TABLES.format(schema="delta"))
         connection.execute("CREATE TABLE delta.changed (run BIGINT); CREATE TABLE delta.gone (run BIGINT)")
-        changed = self.feed.changed_since(place.position) or []
         for page in _pages(changed):
             _load(connection, self.feed, page, into="delta")
         has_gone = connection.execute("SELECT count(*) FROM delta.gone").fetchone() != (0,)
@@ -205,9 +218,8 @@ def bring_up_to_date(path: Path, feed: Feed) -> int:
 
     The caller holds the lock alone. A file that does not fit the world, or cannot be opened, is made anew.
     """
-    with _writing(path, feed) as (connection, place):
-        position = feed.position()
-        changed = None if place is None else feed.changed_since(place.position)
+    position = feed.position()  # before anything is read: what comes later will be named again
+    with _writing(path, feed) as (connection, changed):
         count = 0
         for page in _all_pages(feed) if changed is None else _pages(changed):
             connection.execute("BEGIN")
@@ -225,20 +237,20 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def _writing(path: Path, feed: Feed) -> Iterator[tuple[duckdb.DuckDBPyConnection, Place | None]]:
-    """Open a file to write, with its place; with None where it is new."""
+def _writing(path: Path, feed: Feed) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[int] | None]]:
+    """Open a file to write, with the runs that changed since it was; with None where it is new."""
     mask = os.umask(0o077)  # as private as the world
     connection = duckdb.connect(":memory:")
     try:
         place = _attach(connection, path, is_writing=True)
-        if place is None or not place.fits(feed) or feed.changed_since(place.position) is None:
+        changed = None if place is None else place.find_changed(feed)
+        if changed is None:
             with suppress(duckdb.Error):
                 connection.execute("DETACH mirror")
             remove(path)
-            place = None
             connection.execute(f"ATTACH {_literal(path)} AS mirror")
             connection.execute(_TABLES.format(schema="mirror"))
-        yield connection, place
+        yield connection, changed
         connection.execute("CHECKPOINT mirror")
     finally:
         connection.close()
@@ -258,7 +270,8 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, is_writing: bo
 
 
 def _write_place(connection: duckdb.DuckDBPyConnection, feed: Feed, position: int) -> None:
-    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), position, feed.changed_at(position))
+    heads = [(run, run_id, seq, link.hex()) for run, run_id, seq, link in feed.list_heads(HEADS)]
+    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), position, heads)
     connection.execute("BEGIN; CREATE OR REPLACE TABLE mirror.place (place VARCHAR)")
     connection.execute("INSERT INTO mirror.place VALUES (?)", [msgspec.json.encode(place).decode()])
     connection.execute("COMMIT")

@@ -35,7 +35,11 @@ _POSITION: Final = "SELECT ifnull(max(position), 0) FROM changes"
 _FIRST: Final = "SELECT ifnull(min(position), 0) FROM changes"
 _CHANGED: Final = "SELECT DISTINCT run FROM changes WHERE position > ? ORDER BY run"
 _COUNT: Final = "SELECT count(*) FROM changes WHERE position > ?"
-_AT: Final = "SELECT run FROM changes WHERE position = ?"
+_LAST: Final = """
+SELECT r.id, r.run_id, r.seq, r.head FROM (SELECT DISTINCT run FROM (SELECT run FROM changes ORDER BY position DESC LIMIT ?)) AS c
+  JOIN runs AS r ON r.id = c.run
+"""
+_LINK: Final = "SELECT link FROM events WHERE run_id = ? AND seq = ?"
 _IDS: Final = "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?"
 _ASKED: Final = "FROM json_each(?) AS asked JOIN runs AS r ON r.id = asked.value"
 
@@ -141,9 +145,12 @@ class Feed:
     def count_changes(self, position: int) -> int:
         return int(self._fetch(_COUNT, (position,))[0][0])
 
-    def changed_at(self, position: int) -> int | None:
-        """Give the run that changed there, or None: there is no such position (any more)."""
-        found = self._fetch(_AT, (position,))
+    def list_heads(self, limit: int) -> list[tuple[int, str, int, bytes]]:
+        """Give (run, run id, seq, link) of the last events of runs that changed lately: no other history has them."""
+        return [(run, run_id, seq, head) for run, run_id, seq, head in self._fetch(_LAST, (limit,))]
+
+    def find_link(self, run_id: str, seq: int) -> bytes | None:
+        found = self._fetch(_LINK, (run_id, seq))
         return found[0][0] if found else None
 
     def changed_since(self, position: int) -> list[int] | None:
