@@ -136,7 +136,7 @@ def find_hint(message: str) -> str | None:
         return "a query sees the history and nothing else: no files, no network, no settings"
     if 'syntax error at or near "at"' in message:
         return "`at` is a word of SQL: the column is called `recorded_at`"
-    if "Values were not provided for the following prepared statement parameters" in message:
+    if "Values were not provided for the following" in message:
         return "give a value for each `$name`: `--param name=value`"
     return None
 

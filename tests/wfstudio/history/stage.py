@@ -56,11 +56,13 @@ class WorldFile:
         if known is None:
             size = sum(len(event.payload or b"") for event in log)
             row = (run_id, log[0].name, status, "dep_1", log[0].at, started, ended_at, seq, log[-1].link,
-                   columns.get("attributes"), columns.get("forked_from"), columns.get("error_code"), result_seq, size)  # fmt: skip
+                   columns.get("attributes"), columns.get("forked_from"), columns.get("error_code"), result_seq,
+                   size)  # fmt: skip
             self.sqlite.execute(_RUN, row)
         else:
             self.sqlite.execute(
-                "UPDATE runs SET status = ?, started_at = ?, ended_at = ?, result_seq = ?, seq = ?, head = ? WHERE run_id = ?",
+                "UPDATE runs SET status = ?, started_at = ?, ended_at = ?, result_seq = ?, seq = ?, head = ?"
+                " WHERE run_id = ?",
                 (status, started, ended_at, result_seq, seq, log[-1].link, run_id),
             )
         new = log[0 if known is None else known[0] :]

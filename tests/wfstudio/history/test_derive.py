@@ -89,8 +89,9 @@ def test_steps_are_those_of_the_trace(history: History, logs: list[RandomLog]) -
             )  # fmt: skip
     found = fetch(
         history,
-        "SELECT r.run_id, correlation_id, name, s.status, s.created_at, s.started_at, s.ended_at, duration_us, queued_us,"
-        " attempts, s.error_type FROM past.steps AS s JOIN past.runs AS r USING (run) ORDER BY r.run_id, correlation_id",
+        "SELECT r.run_id, correlation_id, name, s.status, s.created_at, s.started_at, s.ended_at, duration_us,"
+        " queued_us, attempts, s.error_type FROM past.steps AS s JOIN past.runs AS r USING (run)"
+        " ORDER BY r.run_id, correlation_id",
     )
     assert len(found) > COUNT
     for one, other in zip(found, sorted(expected), strict=True):

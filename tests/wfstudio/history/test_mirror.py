@@ -88,7 +88,10 @@ def test_a_run_that_goes_on_is_there_once_as_it_is_now(world: WorldFile) -> None
     log.add(types.RUN_STARTED)
     log.add(types.STEP_CREATED, 1, name="shop:a", attempt=1)
     world.write(log.events)
-    query = "SELECT r.status, s.status, s.attempts FROM past.steps AS s JOIN past.runs AS r USING (run) WHERE run_id = 'wrun_live'"
+    query = (
+        "SELECT r.status, s.status, s.attempts FROM past.steps AS s JOIN past.runs AS r USING (run)"
+        " WHERE run_id = 'wrun_live'"
+    )
     assert ask(world, query) == [("running", "running", 1)]
     log.add(types.STEP_RETRYING, 1, attempt=1, due_at=BEGAN, error_type="shop.Broke")
     log.add(types.STEP_STARTED, 1, attempt=2)

@@ -36,7 +36,8 @@ _FIRST: Final = "SELECT ifnull(min(position), 0) FROM changes"
 _CHANGED: Final = "SELECT DISTINCT run FROM changes WHERE position > ? ORDER BY run"
 _COUNT: Final = "SELECT count(*) FROM changes WHERE position > ?"
 _LAST: Final = """
-SELECT r.id, r.run_id, r.seq, r.head FROM (SELECT DISTINCT run FROM (SELECT run FROM changes ORDER BY position DESC LIMIT ?)) AS c
+SELECT r.id, r.run_id, r.seq, r.head
+FROM (SELECT DISTINCT run FROM (SELECT run FROM changes ORDER BY position DESC LIMIT ?)) AS c
   JOIN runs AS r ON r.id = c.run
 """
 _LINK: Final = "SELECT link FROM events WHERE run_id = ? AND seq = ?"
