@@ -17,8 +17,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pydantic
+from msgspec import Raw
 
 import wf
+from wf import codec
+from wf.forking import create_fork, read_source, seal_fork
+from wf.records import Answer as Edited
 
 
 class Color(Enum):
@@ -293,6 +297,75 @@ async def slow_sleeper():
     await wf.sleep("1h")
 
 
+@wf.workflow
+async def branching(names_itself=True):
+    """Hooks of every kind, a stream, a step that goes on and one that has ended, and then a wait."""
+    drawn, given, gone = wf.hook(), Answer.wait(token="door" if names_itself else "gate"), wf.hook()
+    gone.dispose()
+    await pour(wf.get_writable(), "before")
+    endless_one = asyncio.create_task(endless())
+    me = wf.get_workflow_metadata().run_id if names_itself else "a run"
+    first = await echo(f"{me} {drawn.token} {gone.token}")
+    await echo("edited")
+    await wf.set_attributes(stage="late")
+    await pour(wf.get_writable(), "after")
+    return [first, await given, await endless_one]
+
+
+@wf.step
+async def pour(stream, value):
+    await wf.set_attributes(poured=value)
+    await stream.write(value)
+
+
+async def forks():
+    """Runs that share a history: beside the first and in its place, with edits, forks of forks, one afresh."""
+    async with wf.worker() as worker:
+        session = wf.session.current_session()
+        run = await wf.start(branching.with_options(id="the-origin-of-all-forks"))
+
+        async def log_of(run_id):
+            return await worker.world.read_events(run_id)
+
+        async def until_poured(run_id, count):
+            while sum(e.type == "step_completed" for e in await log_of(run_id)) < count:
+                await asyncio.sleep(0.002)
+
+        async def fork(origin, name, cut, **more):
+            source = await read_source(session, origin)
+            new = seal_fork(session, source, cut, run_id=name, **more)
+            return (await create_fork(session, new)).run_id
+
+        await until_poured(run.run_id, 4)
+        log = await log_of(run.run_id)
+        ends = [event for event in log if event.type == "step_completed"]
+        endless_call = next(e for e in log if e.type == "step_created" and e.name == "program:endless")
+        edits = [
+            Edited(ends[2].correlation_id, "step_failed", "program:echo", Raw(codec.encode(KeyError("made up"))),
+                   error_type="builtins.KeyError"),
+        ]  # fmt: skip
+        await fork(run.run_id, "failed-by-an-edit", ends[2].seq, answers=edits)
+        edits = [
+            Edited(ends[2].correlation_id, "step_completed", "program:echo", Raw(b'"made up"')),
+            Edited(endless_call.correlation_id, "step_completed", "program:endless", Raw(b'"it ended"')),
+        ]
+        await fork(run.run_id, "beside-with-edits", ends[2].seq, answers=edits)
+        await until_poured("beside-with-edits", 5)
+        await fork("beside-with-edits", "fork-of-a-fork", ends[2].seq + 1)
+        await until_poured("fork-of-a-fork", 4)
+        await wf.start(branching.with_options(id="small"), False)
+        await until_poured("small", 4)
+        await fork("small", "tiny", ends[2].seq)
+        await until_poured("tiny", 4)
+        await fork("tiny", "fork-of-a-short-one", ends[2].seq + 1)
+        await until_poured("fork-of-a-short-one", 4)
+        await fork(run.run_id, "afresh", 1, arguments=b"{}")
+        await until_hook("door~afresh")
+        await run.terminate()
+        await fork(run.run_id, "in-its-place", ends[2].seq, is_beside=False)
+        await until_poured("in-its-place", 4)
+
+
 async def second():
     async with wf.worker():
         await wf.get_run("open").return_value()
@@ -300,4 +373,4 @@ async def second():
 
 
 wf.configure(limits={"events": 300})
-asyncio.run(first() if sys.argv[1] == "first" else second())
+asyncio.run({"first": first, "second": second, "forks": forks}[sys.argv[1]]())

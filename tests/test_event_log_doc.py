@@ -410,6 +410,155 @@ def derived_id(now: int, run_id: str, what: str) -> str:
     return "wrun_" + "".join(alphabet[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
+# -- forks --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A world with runs that share a history."""
+    folder = tmp_path_factory.mktemp("forks")
+    run_program(folder, "forks", OLD_KEY.hex())
+    world = World(folder / "world.db", [OLD_KEY])
+    yield world
+    world.close()
+
+
+FORKS = [
+    "failed-by-an-edit", "beside-with-edits", "fork-of-a-fork", "tiny", "fork-of-a-short-one", "in-its-place",
+]  # fmt: skip
+HANDLES = ('{"$stream":["', '{"$run":"')
+Opened = tuple[Event, str | None]
+
+
+def open_text(world: World, event: Event) -> str | None:
+    if event.payload is None:
+        return None
+    return json.dumps(world.open_event(event), separators=(",", ":"), ensure_ascii=False)
+
+
+def copy_by_the_page(world: World, fork_id: str) -> list[Opened]:
+    """Derive what a fork inherits from the other run's log, as *A fork* says; drawn tokens are the fork's own."""
+    own, fork = world.log(fork_id), meta_of(world.log(fork_id)[0])["fork"]
+    log = world.log(fork["run_id"])
+    was_beside = meta_of(log[0]).get("fork", {}).get("beside", False)
+    shared = [event for event in log[1 : fork["seq"]] if event.type != "run_forked"]
+    ended = {event.correlation_id for event in shared if event.type in ("step_completed", "step_failed")}
+    gone = {event.correlation_id for event in shared if event.type in ("hook_disposed", "hook_conflict")}
+    drawn: list[tuple[str, str]] = []
+    copy: list[Opened] = []
+    for event in shared:
+        if event.type.startswith("step_") and event.correlation_id not in ended:
+            if event.type != "step_created":
+                continue
+            event = event._replace(attempt=0)
+        text = open_text(world, event)
+        if event.type == "hook_created" and fork.get("beside"):
+            hook = world.open_event(event)
+            if not meta_of(event).get("generated"):
+                given = hook["token"].removesuffix(f"~{fork['run_id']}") if was_beside else hook["token"]
+                text = json.dumps({**hook, "token": f"{given}~{fork_id}"}, separators=(",", ":"))
+            elif event.correlation_id not in gone:
+                new = next(e for e in own if e.type == event.type and e.correlation_id == event.correlation_id)
+                drawn.append((hook["token"], world.open_event(new)["token"]))
+        if text is not None:
+            if len(fork["run_id"]) >= 16:
+                text = text.replace(fork["run_id"], fork_id)
+            for handle in HANDLES:
+                text = text.replace(f'{handle}{fork["run_id"]}"', f'{handle}{fork_id}"')
+            for old, new_token in drawn:
+                text = text.replace(old, new_token)
+        copy.append((event, text))
+    assert all(old != new_token and len(old) == len(new_token) for old, new_token in drawn)
+    return copy
+
+
+def strip(event: Event, text: str | None) -> tuple[Any, ...]:
+    return (event.type, event.correlation_id, event.name, event.attempt, event.at, event.meta, text)
+
+
+def test_a_forks_log_is_whole_like_any_other(forks: World) -> None:
+    assert len(forks.run_ids()) == 9
+    for run_id in forks.run_ids():
+        forks.verify(run_id)
+    for event in forks.all_events():
+        row = describe(event)
+        assert row.required <= set(meta_of(event)) <= row.allowed, event
+    assert {event.type for event in forks.all_events()} >= {"run_forked"}
+
+
+@pytest.mark.parametrize("fork_id", FORKS)
+def test_a_fork_begins_with_the_copy_that_the_page_describes(forks: World, fork_id: str) -> None:
+    log = forks.log(fork_id)
+    fork = meta_of(log[0])["fork"]
+    assert (log[1].type, log[1].name, meta_of(log[1])) == ("run_forked", fork["run_id"], {"seq": fork["seq"]})
+    expected = copy_by_the_page(forks, fork_id)
+    copied = [(event, open_text(forks, event)) for event in log[2 : 2 + len(expected)]]
+    if fork.get("edits"):
+        edited = copied.pop()[0]
+        before = expected.pop()[0]
+        assert (edited.correlation_id, edited.name, edited.attempt, edited.at) == (
+            before.correlation_id, before.name, before.attempt, before.at,
+        )  # fmt: skip
+        assert (edited.correlation_id, edited.name) == (fork["edits"][0]["id"], fork["edits"][0]["name"])
+    assert [strip(*event) for event in copied] == [strip(*event) for event in expected]
+    assert len(copied) > 10
+
+
+def test_seeds_cuts_and_edits_are_in_a_forks_first_event(forks: World) -> None:
+    origin = "the-origin-of-all-forks"
+    found = {run_id: meta_of(forks.log(run_id)[0]).get("fork") for run_id in forks.run_ids()}
+    assert [found.pop(origin), found.pop("small")] == [None, None]
+    of_small = {"tiny", "fork-of-a-short-one"}
+    assert {run_id for run_id, fork in found.items() if fork["seed_id"] == "small"} == of_small
+    assert {fork["seed_id"] for run_id, fork in found.items() if run_id not in of_small} == {origin}
+    assert [run_id for run_id, fork in found.items() if "beside" not in fork] == ["in-its-place"]
+    assert found["failed-by-an-edit"]["edits"] == [{"what": "error", "id": 7, "name": "program:echo"}]
+    assert found["beside-with-edits"]["edits"] == [
+        {"what": "output", "id": 7, "name": "program:echo"},
+        {"what": "output", "id": 6, "name": "program:endless"},
+    ]
+    assert (found["afresh"]["seq"], found["afresh"]["edits"]) == (1, [{"what": "input"}])
+    assert [event.type for event in forks.log("afresh")[:2]] == ["run_created", "run_forked"]
+
+
+def test_edits_are_delivered_where_the_page_says(forks: World) -> None:
+    failed = next(event for event in forks.log("failed-by-an-edit") if event.type == "step_failed")
+    assert meta_of(failed) == {"error_type": "builtins.KeyError"}
+    assert forks.open_event(failed)["$exception"]["args"] == ["made up"]
+    log = forks.log("beside-with-edits")
+    answered = [event for event in log if event.name == "program:endless"]
+    assert [(event.type, event.attempt) for event in answered] == [
+        ("step_created", 0), ("step_started", 1), ("step_completed", 1),
+    ]  # fmt: skip
+    assert forks.open_event(answered[-1]) == "it ended"
+    cut = next(event.seq for event in log if event.correlation_id == 7 and event.type == "step_completed")
+    between = [event.type for event in log[cut : answered[1].seq - 1]]
+    assert between == ["attributes_set", "step_created"], "the calls that the edited answer led to"
+
+
+def test_hooks_of_a_fork_are_found_by_the_tokens_in_its_log(forks: World) -> None:
+    for run_id in forks.run_ids():
+        rows = {n: (h, s) for n, h, s in forks.rows(
+            "SELECT correlation_id, token_hash, seq FROM hooks WHERE run_id = ?", run_id)}  # fmt: skip
+        for event in forks.log(run_id):
+            if event.type == "hook_created" and event.correlation_id in rows:
+                token = forks.open_event(event)["token"]
+                assert rows[event.correlation_id] == (sha256(token.encode()), event.seq)
+
+
+def test_chunks_up_to_the_cut_are_a_forks_own(forks: World) -> None:
+    query = 'SELECT "index", at, payload FROM chunks WHERE run_id = ? AND name = ? ORDER BY 1'
+    for run_id in FORKS:
+        origin = meta_of(forks.log(run_id)[0])["fork"]["seed_id"]
+        (_, first_at, _), (_, second_at, _) = forks.rows(query, origin, "default")
+        chunks = forks.rows(query, run_id, "default")
+        assert chunks[0][1] == first_at
+        assert all(at > second_at for _, at, _ in chunks[1:])
+        values = [forks.open(run_id, f"stream:default:{i}", "chunk", payload) for i, _, payload in chunks]
+        assert values == ["before", "after"][: len(values)]
+        assert len(values) == (1 if run_id == "failed-by-an-edit" else 2)
+
+
 # -- values -------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,12 @@ def give_types(func: Callable[..., Any], recorded: Mapping[str, Any]) -> dict[st
     return typed
 
 
+def give_result_type(func: Callable[..., Any], value: Any) -> Any:
+    """Give a JSON value as what a function says that it returns. Raises `ValidationError`."""
+    hint = _read_hints(inspect.unwrap(func)).get("return")
+    return value if hint is None else check(value, hint[0])
+
+
 def _check(name: str, value: Any, hint: tuple[Any]) -> Any:
     try:
         return check(value, hint[0])

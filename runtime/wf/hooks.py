@@ -46,7 +46,7 @@ class HookEvent(Generic[T]):
 
     @property
     def token(self) -> str:
-        return self._state.token
+        return self._state.given
 
     def __repr__(self) -> str:
         return f"<hook {self._state.correlation_id} of run {self._body.run_id}>"

@@ -6,8 +6,8 @@ rows and back, besides the log's tail in the worker.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from wf.keys import Keyring, RunKey
 from wf.world import InboxMessage, Message, NewRun, RunRow, World
 
 INBOX = "inbox"
+FORK = "fork"
 _STATUS = {
     events.RUN_COMPLETED: events.COMPLETED,
     events.RUN_FAILED: events.FAILED,
@@ -33,12 +34,44 @@ def decode_meta(meta: str | None) -> dict[str, Any]:
     return msgspec.json.decode(meta) if meta else {}
 
 
-class Fork(msgspec.Struct, frozen=True):
-    """Where a forked run's history comes from: `run_id`'s log up to `seq`. `seed_id` fixes its randomness."""
+class Edit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a fork's history has otherwise than the log that it comes from, in clear: never a value.
+
+    `id` and `name` are those of the call, for `output` and `error` (of a step or a child) and `payload`
+    (of a hook); an `input` is the run's own.
+    """
+
+    what: Literal["input", "output", "error", "payload"]
+    id: int | None = None
+    name: str | None = None
+
+
+class Fork(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a forked run's history comes from: `run_id`'s log up to `seq`. `seed_id` fixes its randomness.
+
+    One that `is_beside` the other run, rather than in its place, gives its hooks tokens of their own.
+    """
 
     run_id: str
     seq: int
     seed_id: str
+    is_beside: bool = msgspec.field(default=False, name="beside")
+    edits: list[Edit] = []
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a fork answers a call in place of who answered it, or is yet to. `type` is that of the event.
+
+    `data` is encoded; one that `is_plain` is JSON from who has no classes, which the call's code gives
+    its type. Of an exception `error_type` is the class, as `module.qualname`.
+    """
+
+    id: int
+    type: str
+    name: str
+    data: msgspec.Raw
+    is_plain: bool = False
+    error_type: str | None = None
 
 
 def seal_new_run(
@@ -56,11 +89,13 @@ def seal_new_run(
     parent_correlation_id: int | None = None,
     continued_from: str | None = None,
     fork: Fork | None = None,
+    answers: Sequence[Answer] = (),
     is_plain: bool = False,
 ) -> NewRun:
     """Make a run's first event, `run_created`, and what the world needs to keep of it.
 
-    `is_plain`: the arguments are JSON values, which the body's process gives their types.
+    `is_plain`: the arguments are JSON values, which the body's process gives their types. `answers` are a
+    fork's, and wait sealed in its inbox for its first owner.
     """
     key = keyring.run(run_id)
     not_before = at + delay_us if delay_us else None
@@ -89,6 +124,7 @@ def seal_new_run(
         parent_correlation_id=parent_correlation_id,
         continued_from=continued_from,
         forked_from=None if fork is None else fork.run_id,
+        inbox=[seal_message(keyring, run_id, FORK, at, msgspec.json.encode(answers))] if answers else [],
     )
 
 
@@ -96,6 +132,20 @@ def read_fork(created: Event) -> Fork | None:
     """Give what a run's first event says of the run that it was forked from."""
     found = decode_meta(created.meta).get("fork")
     return None if found is None else msgspec.convert(found, Fork)
+
+
+def read_answers(key: RunKey, fork: Fork, inbox: Sequence[InboxMessage]) -> tuple[Answer, ...]:
+    """Open what a fork's calls are to be answered with; `inbox` is what its first owner finds.
+
+    Raises `DecryptionError` where it is not what the fork's first event says that was edited.
+    """
+    answers: tuple[Answer, ...] = ()
+    for message in inbox:
+        if message.kind == FORK:
+            answers = msgspec.json.decode(open_message(key, message) or b"[]", type=tuple[Answer, ...])
+    if [(answer.id, answer.name) for answer in answers] != [(e.id, e.name) for e in fork.edits if e.id is not None]:
+        raise DecryptionError(key.run_id, 1, FORK, "the answers that the fork was made with are not there")
+    return answers
 
 
 def seal_message(
@@ -112,6 +162,11 @@ def seal_message(
     """Make a message for a run's inbox; `data` is encoded and gets packed and sealed."""
     payload = keyring.run(run_id).seal(INBOX, kind, codec.pack(data)) if data is not None else None
     return Message(kind, at, correlation_id, encode_meta(meta) if meta else None, payload, delivery_id)
+
+
+def chunk_place(name: str, index: int) -> str:
+    """Name the place that a stream's chunk is sealed for."""
+    return f"stream:{name}:{index}"
 
 
 def open_message(key: RunKey, message: InboxMessage) -> bytes | None:

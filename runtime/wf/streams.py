@@ -19,6 +19,7 @@ from wf import codec
 from wf import operations as ops
 from wf.context import current_attempt, current_body
 from wf.errors import NotInRunError, PayloadTooLargeError, RunNotFoundError, WorkflowError
+from wf.records import chunk_place as chunk_place
 from wf.session import current_session
 
 DEFAULT = "default"
@@ -133,10 +134,6 @@ class Writable:
 codec.register_tag("stream", Writable, lambda w: [w.run_id, w.name], lambda data: Writable(data[0], data[1]))
 
 
-def chunk_place(name: str, index: int) -> str:
-    return f"stream:{name}:{index}"
-
-
 def get_writable(type: Any = None, namespace: str | None = None) -> Writable:
     """Give the run's stream: in a step a writer, in a workflow body a handle to pass on.
 
@@ -168,7 +165,8 @@ async def _read_some(run_id: str, name: str, index: int, limit: int) -> tuple[li
         values.append(codec.decode(data))
     if values:
         return values, False
-    if (await ops.read_row(run_id)).status == "cancelled":
+    run = await ops.read_row(run_id)
+    if run.status == "cancelled" or run.origin is not None:
         return [], True
     return None
 

@@ -368,6 +368,7 @@ def replay_recorded(history: History) -> None:
         known = [known.id for known in registry.list_workflows()]
         raise NotRegisteredError("workflow", history.workflow, known)
 
+    fork = decode_meta(history.events[0].meta).get("fork")
     replay = Replay(
         run_id=history.run_id,
         workflow_id=history.workflow,
@@ -375,6 +376,7 @@ def replay_recorded(history: History) -> None:
         draw_token=new_token,
         payload_limit=1 << 62,
         seed_id=history.seed_id,
+        is_beside=bool(fork and fork.get("beside")),
     )
     try:
         replay.replay([_reopen(history.run_id, event) for event in history.events])

@@ -79,7 +79,7 @@ def webhook(token: str | None = None, respond_with: Response | Literal["manual"]
     state = body.create_hook(
         "webhook", token=token, kind="webhook", metadata={"respond_with": respond_with}, schema=None
     )
-    return HookEvent(body, state, None, url=webhook_url(body, state.token))
+    return HookEvent(body, state, None, url=webhook_url(body, state.given))
 
 
 def webhook_url(body: Any, token: str) -> str:

@@ -22,6 +22,7 @@ from wf import codec, ids
 from wf.context import WorkflowInfo, current_body
 from wf.durations import MAX_DURATION_US
 from wf.engine import commands
+from wf.engine.fork import own_token
 from wf.engine.loop import BodyFuture, BodyLoop, BodyTimer
 from wf.errors import FatalError, HookDisposedError, PayloadTooLargeError, WorkflowRunCancelledError
 
@@ -77,13 +78,17 @@ class WaitState:
 
 
 class HookState:
-    """A registered hook: payloads that nobody awaited yet, and the awaits that nothing answered yet."""
+    """A registered hook: payloads that nobody awaited yet, and the awaits that nothing answered yet.
 
-    __slots__ = ("conflict", "correlation_id", "is_disposed", "kind", "payloads", "token", "waiters")
+    `token` is what resumers have; `given` what the body knows, which in a fork is another (engine/fork.py, law 4).
+    """
 
-    def __init__(self, correlation_id: int, token: str, kind: str) -> None:
+    __slots__ = ("conflict", "correlation_id", "given", "is_disposed", "kind", "payloads", "token", "waiters")
+
+    def __init__(self, correlation_id: int, token: str, given: str, kind: str) -> None:
         self.correlation_id = correlation_id
         self.token = token
+        self.given = given
         self.payloads: deque[bytes] = deque()
         self.waiters: list[BodyFuture] = []
         self.conflict: BaseException | None = None
@@ -125,7 +130,8 @@ class Body:
 
     `seed_id` is the run id that fixes the body's randomness (a fork keeps its origin's).
     `draw_token` gives a hook's secret token for a correlation id, drawn now or read from the log;
-    `find_child` the id of a child that the log has started (of a fork, by the run it comes from).
+    `find_child` the id of a child that the log has started (of a fork, by the run it comes from). A fork
+    that `is_beside` its origin gives its hooks tokens of their own.
     """
 
     def __init__(
@@ -136,8 +142,10 @@ class Body:
         draw_token: Callable[[int], str],
         find_child: Callable[[int], str | None],
         payload_limit: int,
+        is_beside: bool = False,
     ) -> None:
         self.run_id = run_id
+        self.is_beside = is_beside
         self.seed = int.from_bytes(hashlib.sha256(seed_id.encode()).digest()[:7], "big")
         self.loop = BodyLoop(self.seed, self._start_timer, self._drop_wait)
         self.commands: deque[commands.Command] = deque()
@@ -252,15 +260,21 @@ class Body:
     def create_hook(self, name: str, *, token: str | None, kind: str, metadata: Any, schema: Any) -> HookState:
         """Register a hook now; whoever owns its token already arrives as a conflict."""
         number = self._next_id()
-        own = self._draw_token(number) if token is None else token
+        given = self._draw_token(number) if token is None else token
+        own = given if token is None or not self.is_beside else own_token(given, self.run_id)
         record = {"token": own, "metadata": metadata, "schema": schema}
         data = codec.encode_arguments(record)
         meta = None if token is not None else '{"generated":true}'
         self._issue(commands.CreateHook(number, name, meta, data, token=own, kind=kind))
         self._calls = number
-        state = HookState(number, own, kind)
+        state = HookState(number, own, given, kind)
         self.hooks[number] = state
         return state
+
+    def find_token(self, given: str) -> str:
+        """Give the token that a hook of this body has in the world, by the one that it was given here."""
+        hooks = self.hooks.values() if self.is_beside else ()
+        return next((hook.token for hook in hooks if hook.given == given and not hook.is_disposed), given)
 
     async def next_payload(self, hook: HookState) -> bytes:
         """Give the next payload of a hook, encoded; kept ones first, each once."""
@@ -269,7 +283,7 @@ class Body:
         if hook.payloads:
             return hook.payloads.popleft()
         if hook.is_disposed:
-            raise HookDisposedError(hook.token)
+            raise HookDisposedError(hook.given)
         future = self.loop.create_future()
         hook.waiters.append(future)
         try:
@@ -289,7 +303,7 @@ class Body:
         waiters, hook.waiters = hook.waiters, []
         for future in waiters:
             if not future.done():
-                future.set_exception(HookDisposedError(hook.token))
+                future.set_exception(HookDisposedError(hook.given))
 
     def request_lock(self, name: str, limit: int) -> LockState:
         number = self._next_id()

@@ -67,6 +67,7 @@ class Replay:
         draw_token: Callable[[], str],
         payload_limit: int,
         seed_id: str | None = None,
+        is_beside: bool = False,
     ) -> None:
         self.run_id = run_id
         self.workflow_id = workflow_id
@@ -77,6 +78,7 @@ class Replay:
             draw_token=self._choose_token,
             find_child=self._children.get,
             payload_limit=payload_limit,
+            is_beside=is_beside,
         )
         self.commands = self.body.commands
         self.is_started = False
@@ -87,6 +89,7 @@ class Replay:
         self._draw_token = draw_token
         self._tokens: dict[int, str] = {}
         self._fed_seq = 0
+        self.made_at: str | None = None  # where the body made the call that was matched last
         self._arguments: bytes | None = None
         self._deployment_id = ""
 
@@ -196,6 +199,7 @@ class Replay:
             changed = describe_change(data, command.data)
             raise self._mismatch(event.seq, recorded, f"{actual} with {changed}", command.where)
         self.commands.popleft()
+        self.made_at = command.where
         if event.type == events.STEP_CREATED:
             state = self.body.steps[command.correlation_id or 0]
             if event.attempt:
@@ -337,11 +341,11 @@ class Replay:
             return
         self.body.loop.now_us = event.at
         owner = _decode_meta(event.meta or "{}").get("run_id", "")
-        hook.conflict = HookConflictError(hook.token, owner)
+        hook.conflict = HookConflictError(hook.given, owner)
         waiters, hook.waiters = hook.waiters, []
         for waiter in waiters:
             if not waiter.done():
-                waiter.set_exception(HookConflictError(hook.token, owner))
+                waiter.set_exception(HookConflictError(hook.given, owner))
         self._run()
 
     def _on_lock_acquired(self, event: Event, data: bytes | None) -> None:

@@ -10,11 +10,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from wf import events, registry
-from wf.engine.fork import take_history
-from wf.engine.replay import Opened
-from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError, RunNotFoundError
-from wf.records import Fork, decode_meta, encode_meta, open_message, read_fork
+from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError
+from wf.records import decode_meta, encode_meta, open_message, read_fork
 from wf.worker.attention import describe_trouble, explain, find_missing_step
+from wf.worker.inheritance import inherit
 from wf.worker.live import LiveRun
 from wf.worker.opening import open_log, read_whole_log
 from wf.worker.tail import LogTail
@@ -58,7 +57,7 @@ async def _open(worker: Worker, claimed: Claimed, run: LiveRun) -> Exception | N
         opened = open_log(row, run.tail.key, log_events)
         fork = read_fork(log_events[0]) if row.forked_from and row.seq == 1 else None
         if fork is not None:
-            run.inherit(opened[0], await _read_history(worker, fork), fork)
+            await inherit(run, opened[0], fork, claimed)
         else:
             run.recover(opened)
         if not run.replay.is_started:
@@ -71,17 +70,6 @@ async def _open(worker: Worker, claimed: Claimed, run: LiveRun) -> Exception | N
         log.exception("run %s could not be taken up", row.run_id)
         return NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
     return None
-
-
-async def _read_history(worker: Worker, fork: Fork) -> list[Opened]:
-    """Read and verify the part of another run's log that a fork goes on from."""
-    row = await worker.world.get_run(fork.run_id)
-    if row is None:
-        raise RunNotFoundError(fork.run_id)
-    opened = open_log(row, worker.keyring.run(fork.run_id), await read_whole_log(worker.world, row))
-    payloads = {event.seq: data for event, data in opened}
-    history = take_history([event for event, _ in opened], fork.seq)
-    return [(event, payloads[event.seq]) for event in history]
 
 
 async def _end_without_body(worker: Worker, claimed: Claimed) -> None:

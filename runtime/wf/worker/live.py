@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from wf import codec, events, ids
 from wf.engine import commands
 from wf.engine.body import StepState
-from wf.engine.fork import swap_id
 from wf.engine.replay import Opened
 from wf.errors import DecryptionError, FatalError, StepError
-from wf.records import End, Fork, decode_meta, encode_meta, open_message, seal_new_run
+from wf.records import End, decode_meta, encode_meta, open_message, seal_new_run
 from wf.registry import Workflow
+from wf.worker.inheritance import find_deadline, take_up_the_world
 from wf.worker.opening import make_replay
 from wf.worker.tail import LogTail
 from wf.world import (
@@ -61,8 +61,8 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answers", "attempts", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost", "max_events", "queued",
-        "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
+        "answered", "answers", "attempts", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost",
+        "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any], created: events.Event) -> None:
@@ -71,6 +71,7 @@ class LiveRun:
         self.run_id = row.run_id
         self.workflow = workflow
         self.tail = LogTail(row, worker.keyring.run(row.run_id))
+        self.answered: frozenset[int] = frozenset()  # calls whose answer this run brought: nobody else is asked
         self.attempts: dict[int, Any] = {}
         self.starts: list[StepState] = []  # attempts that their commit will start; each has its slot
         self.answers: list[Callable[[], None]] = []
@@ -91,24 +92,6 @@ class LiveRun:
 
     # -- taking over
 
-    def inherit(self, created: Opened, history: list[Opened], fork: Fork) -> None:
-        """Begin as a fork: the history becomes this run's own, in its first append.
-
-        `history` is what `engine.fork.take_history` gave of the other run's log, with its payloads.
-        """
-        self._touch()
-        at = self.worker.clock.now_us()
-        note = self.tail.add(at, events.RUN_FORKED, None, fork.run_id, None, encode_meta({"seq": fork.seq}))
-        log = [created, (note, None)]
-        self.tail.at = 0  # the history is older, and keeps its times: a body's `now()` is among them
-        for event, data in history:
-            data = swap_id(data, fork.run_id, self.run_id)
-            own = self.tail.add(event.at, event.type, event.correlation_id, event.name, event.attempt, event.meta, data)
-            log.append((own, data))
-            if event.type == events.RUN_STARTED:
-                self.tail.add_effect(StartRun(at))
-        self.recover(log, is_inherited=True)
-
     def recover(self, log: list[Opened], *, is_inherited: bool = False) -> None:
         """Bring the body to where the log ends, and take up what was under way.
 
@@ -118,18 +101,18 @@ class LiveRun:
         self.replay.replay(log, is_open_ended=is_inherited)
         self.tail.at = max(self.tail.at, log[-1][0].at) if log else 0
         if not self.replay.is_started or self.replay.is_ended:
-            self._process_commands()
+            self.process_commands()
             return
         body = self.replay.body
         fresh = {command.correlation_id for command in self.replay.commands}
         if is_inherited:
-            self._take_up_the_world(log, fresh)
+            take_up_the_world(self, log, fresh)
         for number, wait in body.waits.items():
             if number not in fresh:
                 self.worker.add_timer(wait.due_at, self, number)
         if self.workflow.timeout_us is not None and not self.replay.timed_out:
-            self.worker.add_timer(self._find_deadline(log), self, 0)
-        for number in sorted(body.steps.keys() - fresh):
+            self.worker.add_timer(find_deadline(self.workflow.timeout_us, log), self, 0)
+        for number in sorted(body.steps.keys() - fresh - self.answered):
             state = body.steps[number]
             if state.due_at is not None:
                 self.worker.add_timer(state.due_at, self, number)
@@ -137,33 +120,7 @@ class LiveRun:
                 self._attempt_was_lost(state)
             elif state.step.concurrency is None:
                 self._want_slot(state)
-        self._process_commands()
-
-    def _find_deadline(self, log: list[Opened]) -> int:
-        """When the run's own timeout is over; a fork's counts from the fork."""
-        begun = [event.at for event, _ in log if event.type in (events.RUN_STARTED, events.RUN_FORKED)]
-        return max(begun) + (self.workflow.timeout_us or 0)
-
-    def _take_up_the_world(self, log: list[Opened], fresh: set[int | None]) -> None:
-        """Tell the world what an inherited body waits for: of its history it knows nothing yet."""
-        body, tail = self.replay.body, self.tail
-        if self.workflow.timeout_us is not None:
-            tail.add_effect(PutWait(0, "run", self._find_deadline(log)))
-        for number, wait in body.waits.items():
-            if number not in fresh:
-                tail.add_effect(PutWait(number, wait.kind, wait.due_at))
-        for event, _ in log:
-            hook = body.hooks.get(event.correlation_id or 0) if event.type == events.HOOK_CREATED else None
-            if hook is not None and not hook.is_disposed and hook.conflict is None:
-                tail.add_effect(PutHook(hook.correlation_id, ids.hash_token(hook.token), event.seq, hook.kind))
-        for number, child in body.children.items():
-            if number not in fresh and not child.future.done():
-                tail.add_effect(WatchRun(number, child.run_id))
-        for number, state in body.steps.items():
-            if number not in fresh and state.step.concurrency is not None:
-                tail.add_effect(RequestLock(number, STEP_LOCK + state.step.id, state.step.concurrency))
-        if body.attributes:
-            tail.add_effect(SetAttributes(dict(body.attributes)))
+        self.process_commands()
 
     def _attempt_was_lost(self, state: StepState) -> None:
         """An attempt began in a process that is gone: it counts, and the next begins at once."""
@@ -177,18 +134,18 @@ class LiveRun:
     def start(self) -> None:
         """Run the body for the first time."""
         url = self.worker.page_url(self.run_id)  # recorded: a replay may run behind another port
-        event = self._add(events.RUN_STARTED, meta=encode_meta({"url": url}) if url else None)
+        event = self.add_event(events.RUN_STARTED, meta=encode_meta({"url": url}) if url else None)
         self.tail.add_effect(StartRun(event.at))
         if self.workflow.timeout_us is not None:
             due_at = event.at + self.workflow.timeout_us
             self.tail.add_effect(PutWait(0, "run", due_at))
             self.worker.add_timer(due_at, self, 0)
         self.replay.apply(event, None)
-        self._process_commands()
+        self.process_commands()
 
     # -- appending
 
-    def _add(
+    def add_event(
         self,
         type_: str,
         correlation_id: int | None = None,
@@ -202,7 +159,7 @@ class LiveRun:
             self.worker.mark_dirty(self)
         return self.tail.add(self.worker.clock.now_us(), type_, correlation_id, name, attempt, meta, data)
 
-    def _touch(self) -> None:
+    def touch(self) -> None:
         """Have the tail committed although no event was added."""
         if not self.is_dirty:
             self.is_dirty = True
@@ -216,7 +173,7 @@ class LiveRun:
         self.starts, self.answers = [], []
         return self.tail.take(), starts, answers
 
-    def _process_commands(self) -> None:
+    def process_commands(self) -> None:
         queue = self.replay.commands
         while queue:
             self._process(queue.popleft())
@@ -247,7 +204,7 @@ class LiveRun:
                 self.worker.add_timer(command.due_at, self, number)
             case commands.DropWait():
                 tail.add_effect(DropWait(number))
-                self._touch()
+                self.touch()
             case commands.CancelStep():
                 self._cancel_step(number, command.message)
             case commands.CreateHook():
@@ -282,7 +239,9 @@ class LiveRun:
                 self._finish(self._record(command), "cancelled", command.data)
 
     def _record(self, command: commands.Command) -> events.Event:
-        return self._add(command.event or "", command.correlation_id, command.name, None, command.meta, command.data)
+        return self.add_event(
+            command.event or "", command.correlation_id, command.name, None, command.meta, command.data
+        )
 
     def _finish(
         self,
@@ -304,7 +263,7 @@ class LiveRun:
 
     def end_by_force(self, type_: str, meta: dict[str, Any], data: bytes | None) -> None:
         """End the run from outside its body: no clean-up runs, and no replay expects the call."""
-        event = self._add(type_, None, None, None, encode_meta({**meta, "forced": True}), data)
+        event = self.add_event(type_, None, None, None, encode_meta({**meta, "forced": True}), data)
         self.replay.apply(event, data)
         self.replay.commands.clear()
         for attempt in list(self.attempts.values()):
@@ -354,17 +313,26 @@ class LiveRun:
         state = self.replay.body.steps[number]
         step = state.step
         attempt = 0
-        if step.concurrency is None and self.worker.take_slot(step):
+        is_asked = number not in self.answered
+        if is_asked and step.concurrency is None and self.worker.take_slot(step):
             attempt = 1
             self.starts.append(state)
-        event = self._add(events.STEP_CREATED, number, command.name, attempt, None, command.data)
+        event = self.add_event(events.STEP_CREATED, number, command.name, attempt, None, command.data)
         if attempt:
             state.attempt = 1
             state.started_at = state.attempt_started_at = event.at
+        elif not is_asked:
+            return
         elif step.concurrency is not None:
-            self.tail.add_effect(RequestLock(number, STEP_LOCK + step.id, step.concurrency))
+            self.request_turn(state)
         else:
             self.worker.queue_for_slot(self, number)
+
+    def request_turn(self, state: StepState) -> None:
+        """Queue for the limit of a step that has one: how many of its attempts may run in the whole world."""
+        if state.step.concurrency is not None:
+            lock = STEP_LOCK + state.step.id
+            self.tail.add_effect(RequestLock(state.correlation_id, lock, state.step.concurrency))
 
     def _want_slot(self, state: StepState) -> None:
         if self.worker.take_slot(state.step):
@@ -382,7 +350,7 @@ class LiveRun:
         if state is None or self.is_ended or self.is_lost:
             return False
         was_waiting = state.due_at is not None
-        event = self._add(events.STEP_STARTED, number, state.name, state.attempt + 1)
+        event = self.add_event(events.STEP_STARTED, number, state.name, state.attempt + 1)
         self.replay.apply(event, None)
         if was_waiting:
             self.tail.add_effect(DropWait(number))
@@ -396,13 +364,13 @@ class LiveRun:
         state = self.replay.body.steps.get(number)
         if state is None:
             return
-        event = self._add(events.STEP_COMPLETED, number, state.name, attempt, None, data)
+        event = self.add_event(events.STEP_COMPLETED, number, state.name, attempt, None, data)
         self._end_attempt(state, log)
         if self.is_ended:
             self.replay.body.steps.pop(number, None)
         else:
             self.replay.apply(event, data)
-            self._process_commands()
+            self.process_commands()
 
     def attempt_failed(
         self, number: int, attempt: int, error: BaseException, log: list[PutLog], *, is_final: bool
@@ -420,7 +388,7 @@ class LiveRun:
             self._fail_step(state, error)
             return
         meta = encode_meta({"due_at": due_at, "error_type": codec.public_type_name(type(error))})
-        event = self._add(events.STEP_RETRYING, number, state.name, attempt, meta, codec.encode(error, "error"))
+        event = self.add_event(events.STEP_RETRYING, number, state.name, attempt, meta, codec.encode(error, "error"))
         self.replay.apply(event, None)
         self.tail.add_effect(PutWait(number, "retry", due_at))
         self.worker.add_timer(due_at, self, number)
@@ -435,12 +403,12 @@ class LiveRun:
         number = state.correlation_id
         data = codec.encode(error, "error")
         meta = encode_meta({"error_type": codec.public_type_name(type(error))})
-        event = self._add(events.STEP_FAILED, number, state.name, state.attempt, meta, data)
+        event = self.add_event(events.STEP_FAILED, number, state.name, state.attempt, meta, data)
         if self.is_ended:
             self.replay.body.steps.pop(number, None)
         else:
             self.replay.apply(event, data)
-            self._process_commands()
+            self.process_commands()
 
     def _cancel_step(self, number: int, message: str | None) -> None:
         attempt = self.attempts.get(number)
@@ -477,26 +445,30 @@ class LiveRun:
         if state is not None and state.due_at == due_at:
             if state.step.concurrency is not None:
                 self.tail.add_effect(DropWait(number))
-                self.tail.add_effect(RequestLock(number, STEP_LOCK + state.step.id, state.step.concurrency))
-                self._touch()
+                self.request_turn(state)
+                self.touch()
             else:
                 self._want_slot(state)
 
     def _complete_wait(self, number: int) -> None:
-        event = self._add(events.WAIT_COMPLETED, number)
+        event = self.add_event(events.WAIT_COMPLETED, number)
         self.tail.add_effect(DropWait(number))
         self.replay.apply(event, None)
-        self._process_commands()
+        self.process_commands()
 
     # -- messages
+
+    def take_message(self, message: InboxMessage) -> None:
+        """Delete a message from the inbox with the next append, which holds what became of it."""
+        self.inbox_high = message.id
+        self.tail.take_message(message.id)
+        self.touch()
 
     def receive(self, message: InboxMessage, child: End | None = None) -> None:
         """Turn a message into events. `child` is how the run ended that a `child_ended` is about."""
         if self.is_lost or message.id <= self.inbox_high:
             return
-        self.inbox_high = message.id
-        self.tail.take_message(message.id)
-        self._touch()
+        self.take_message(message)
         if self.is_ended:
             return
         meta = decode_meta(message.meta)
@@ -515,11 +487,11 @@ class LiveRun:
             case "lock_granted":
                 self._receive_grant(number)
             case "hook_conflict":
-                event = self._add(
+                event = self.add_event(
                     events.HOOK_CONFLICT, number, None, None, encode_meta({"run_id": meta.get("run_id", "")})
                 )
                 self.replay.apply(event, None)
-                self._process_commands()
+                self.process_commands()
             case "child_ended" | "child_conflict":
                 self._receive_child(number, child, meta)
 
@@ -535,25 +507,25 @@ class LiveRun:
         except DecryptionError as error:
             self.worker.report(f"a payload for hook {number} of run {self.run_id} was dropped: {error}")
             return
-        event = self._add(events.HOOK_RECEIVED, number, None, None, message.meta, data)
+        event = self.add_event(events.HOOK_RECEIVED, number, None, None, message.meta, data)
         self.replay.apply(event, data)
-        self._process_commands()
+        self.process_commands()
 
     def _receive_cancel(self, message: InboxMessage, meta: dict[str, Any]) -> None:
         data = self._open(message)
         if not self.replay.is_started or self.replay.is_cancelling or meta.get("force"):
             self.end_by_force(events.RUN_CANCELLED, {}, data)
             return
-        event = self._add(events.CANCEL_REQUESTED, None, None, None, None, data)
+        event = self.add_event(events.CANCEL_REQUESTED, None, None, None, None, data)
         self.replay.apply(event, data)
-        self._process_commands()
+        self.process_commands()
 
     def _receive_grant(self, number: int) -> None:
         body = self.replay.body
         if number in body.locks:
-            event = self._add(events.LOCK_ACQUIRED, number, body.locks[number].name)
+            event = self.add_event(events.LOCK_ACQUIRED, number, body.locks[number].name)
             self.replay.apply(event, None)
-            self._process_commands()
+            self.process_commands()
             return
         state = body.steps.get(number)
         if state is not None and state.step.concurrency is not None:
@@ -570,9 +542,9 @@ class LiveRun:
             text = f"the run id {other} belongs to a run of another workflow"
             child = End(other, "failed", "USER_ERROR", codec.encode(ValueError(text), "error"))
         meta_text = encode_meta({"run_id": child.run_id, "status": child.status, "code": child.code})
-        event = self._add(events.CHILD_COMPLETED, number, known.workflow, None, meta_text, child.data)
+        event = self.add_event(events.CHILD_COMPLETED, number, known.workflow, None, meta_text, child.data)
         self.replay.apply(event, child.data)
-        self._process_commands()
+        self.process_commands()
 
     # -- attributes from steps
 
@@ -581,7 +553,7 @@ class LiveRun:
         if self.is_lost or self.is_ended:
             answer()
             return
-        event = self._add(events.ATTRIBUTES_SET, None, step_name, None, encode_meta({"set": changes}))
+        event = self.add_event(events.ATTRIBUTES_SET, None, step_name, None, encode_meta({"set": changes}))
         self.replay.apply(event, None)
         self.tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
         self.answers.append(answer)

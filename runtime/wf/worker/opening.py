@@ -55,6 +55,7 @@ def make_replay(row: RunRow, workflow: Workflow[..., Any], created: Event, *, pa
         draw_token=ids.new_token,
         payload_limit=payload_limit,
         seed_id=None if fork is None else fork.seed_id,
+        is_beside=fork is not None and fork.is_beside,
     )
 
 
