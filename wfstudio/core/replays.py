@@ -14,52 +14,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Final
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
 
 import msgspec
 
-from wf.catalog import open_catalog
-from wf.deployment import read_deployment
-from wf.errors import DecryptionError, RunNotFoundError, shorten
-from wf.ids import is_run_id
-from wf.origin import say_unreplayable
+from wf.errors import DecryptionError, RunNotFoundError
+from wf.loading import LoadError
 from wf.session import Session
 from wf.worker.attention import describe_trouble
-from wf.worker.opening import open_log, read_whole_log
 from wf.world import RunFilter, RunRow
-from wfstudio.core.bench import wire
-from wfstudio.core.bench.process import Bench, Launch, open_bench, spawn
-from wfstudio.core.bench.views import ReplayList, ReplayOutcome, ReplayView
-from wfstudio.core.errors import BenchError, NotFoundError, UsageError
+from wfstudio.core.bench.process import Launch, spawn, spawn_in_terminal
+from wfstudio.core.bench.views import MomentView, ReplayList, ReplayOutcome, ReplayView, StepReplayView
+from wfstudio.core.bench.wire import Debug, Debugger, Judge, Judged, Travelled
+from wfstudio.core.bench.workbench import LoadedBench, Workbench
+from wfstudio.core.errors import BenchError, ConflictError, UsageError
+from wfstudio.core.step_replays import TIMEOUT_SECONDS, replay_step
+from wfstudio.core.time_travel import TimeTravel, read_seq
 
-LOAD_SECONDS: Final = 60.0
 JUDGE_SECONDS: Final = 10.0
-BENCHES_AT_ONCE: Final = 2
-LARGEST_LOG: Final = 512 * 1024 * 1024
-"""Bytes of payloads of a run that is still handed to a bench, all at once."""
-
 OPEN: Final = ("pending", "running")
 _PAGE: Final = 1_000
 _MOST_CHOSEN: Final = 10_000
-
-
-class CodeError(Exception):
-    """Internal: the code does not load; `report` says why, in the bench's words."""
-
-    def __init__(self, report: wire.NotLoaded) -> None:
-        super().__init__(report.message)
-        self.report = report
-
-
-class Loaded(msgspec.Struct):
-    """A bench with code in it."""
-
-    bench: Bench
-    deployment_id: str
 
 
 class Replays:
@@ -68,18 +45,70 @@ class Replays:
 
     def __init__(self, session: Session, *, targets: Sequence[str] = (), launch: Launch = spawn) -> None:
         self.session = session
-        self._root = os.path.abspath(session.settings.root)
-        self._targets = list(targets) or list(session.settings.modules) or ["."]
-        self._launch = launch
-        self._gate = asyncio.Semaphore(BENCHES_AT_ONCE)
+        self.workbench = Workbench(session, targets=targets, launch=launch)
+        self._time_travel = TimeTravel(self.workbench)
 
     async def close(self) -> None:
         """End what is kept warm."""
+        await self._time_travel.close()
 
-    # -- runs
+    async def look(self, run_id: str, seq: int | str, *, deployment: str | None = "own") -> MomentView:
+        """Show a run right after an event: see `TimeTravel.look`."""
+        return await self._time_travel.look(run_id, seq, deployment=deployment)
+
+    async def replay_step(
+        self,
+        run_id: str,
+        step: str,
+        *,
+        attempt: int | None = None,
+        edited: Mapping[str, Any] | None = None,
+        deployment: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> StepReplayView:
+        """Carry out a recorded step once more, beside its run, and compare: see `step_replays.replay_step`."""
+        view = await replay_step(
+            self.workbench,
+            run_id,
+            step,
+            attempt=attempt,
+            edited=edited,
+            deployment=deployment,
+            timeout_seconds=timeout_seconds,
+        )
+        assert view is not None  # there is no debugger that could be quit
+        return view
+
+    # -- debuggers, in the terminal of this process
+
+    async def debug_step(
+        self, run_id: str, step: str, debugger: Debugger, *, deployment: str | None = None, **how: Any
+    ) -> StepReplayView | None:
+        """Carry out a step in a debugger, stopped at its first line; None: it was quit."""
+        return await replay_step(self.workbench, run_id, step, deployment=deployment, debugger=debugger, **how)
+
+    async def debug_run(
+        self, run_id: str, seq: int | str, debugger: Debugger, *, deployment: str | None = None
+    ) -> bool:
+        """Replay a run in a debugger, stopped where its body goes on at an event. False: it was quit."""
+        row = await self.workbench.read_row(run_id)
+        place = read_seq(row, seq)
+        log = await self.workbench.open_log(row)
+        code = await self.workbench.choose_code(row, deployment)
+        async with self.workbench.loaded(code, spawn_in_terminal) as loaded:
+            try:
+                await loaded.bench.ask(Debug(row, log, place, debugger), Travelled, None)
+            except BenchError:
+                if loaded.bench.has_left:
+                    return False
+                raise
+        return True
+
+    # -- verdicts
 
     async def replay_run(self, run_id: str, *, deployment: str | None = None) -> ReplayView:
         """Replay a run, and give the verdict. Raises `RunNotFoundError`, `NotFoundError` for a deployment."""
+        await self.workbench.read_row(run_id)
         async with aclosing(self.replay_runs([run_id], deployment=deployment)) as views:
             async for view in views:
                 return view
@@ -91,9 +120,9 @@ class Replays:
         """Replay runs one after the other, and give their verdicts. One that is gone meanwhile is left out."""
         groups: dict[str | None, list[RunRow]] = {}
         for run_id in run_ids:
-            row = await self._read_row(run_id, is_needed=len(run_ids) == 1)
+            row = await self.session.world.get_run(run_id)
             if row is not None:
-                groups.setdefault(await self._choose_code(row, deployment), []).append(row)
+                groups.setdefault(await self.workbench.choose_code(row, deployment), []).append(row)
         for code, rows in groups.items():
             async with aclosing(self._judge(rows, code)) as views:
                 async for view in views:
@@ -125,12 +154,6 @@ class Replays:
                 break
         return found
 
-    async def _read_row(self, run_id: str, *, is_needed: bool = True) -> RunRow | None:
-        row = await self.session.world.get_run(run_id) if is_run_id(run_id) else None
-        if row is None and is_needed:
-            raise RunNotFoundError(run_id)
-        return row
-
     # -- judging
 
     async def _judge(self, rows: list[RunRow], code: str | None) -> AsyncGenerator[ReplayView, None]:
@@ -138,37 +161,35 @@ class Replays:
         left = list(rows)
         while left:
             try:
-                async with self._loaded(code) as loaded:
+                async with self.workbench.loaded(code) as loaded:
                     while left:
                         view, is_lost = await self._judge_one(loaded, left.pop(0))
                         yield view
                         if is_lost:
                             break
-            except CodeError as error:
-                report = error.report
-                where = self._shorten(report.where)
-                facts = {"code": "LOAD", "message": report.message, "where": where, "hint": report.hint}
+            except LoadError as error:
+                facts = {"code": "LOAD", "message": error.message, "where": error.where, "hint": error.hint}
                 for row in left:
                     yield _view(row, "cannot_load", None, **facts)
                 return
 
-    async def _judge_one(self, loaded: Loaded, row: RunRow) -> tuple[ReplayView, bool]:
+    async def _judge_one(self, loaded: LoadedBench, row: RunRow) -> tuple[ReplayView, bool]:
         """Judge a run; also tell whether the bench is lost over it."""
         name = loaded.deployment_id
         try:
-            log = await self._open_log(row)
-        except UsageError as error:
+            log = await self.workbench.open_log(row)
+        except ConflictError as error:
             return _view(row, "cannot_load", name, code="IMPORTED", message=error.message, hint=error.hint), False
         except DecryptionError as error:
             trouble = describe_trouble(error)
             return _view(row, "cannot_load", name, code=trouble.code, message=trouble.message, seq=trouble.seq), False
         try:
-            judged = await loaded.bench.ask(wire.Judge(row, log), wire.Judged, JUDGE_SECONDS)
+            judged = await loaded.bench.ask(Judge(row, log), Judged, JUDGE_SECONDS)
         except BenchError as error:
             return _view(row, "cannot_load", name, code="BENCH", message=error.message, hint=error.hint), True
         return self._show(row, name, judged), False
 
-    def _show(self, row: RunRow, deployment_id: str, judged: wire.Judged) -> ReplayView:
+    def _show(self, row: RunRow, deployment_id: str, judged: Judged) -> ReplayView:
         verdict = judged.verdict
         trouble = verdict.trouble
         if trouble is None:
@@ -181,77 +202,10 @@ class Replays:
             seq=trouble.seq,
             recorded=trouble.recorded,
             actual=trouble.actual,
-            where=self._shorten(trouble.where),
+            where=self.workbench.shorten(trouble.where),
             code=trouble.code,
             message=trouble.message,
         )
-
-    def _shorten(self, where: str | None) -> str | None:
-        """Give `file:line in function` with the file relative to the project, where it is in it."""
-        return None if where is None else where.removeprefix(os.path.join(self._root, ""))
-
-    async def _open_log(self, row: RunRow) -> wire.Log:
-        """Read, verify and open a run's log. Raises `UsageError` for one that cannot be replayed."""
-        reason = say_unreplayable(row.origin)
-        if reason is not None:
-            raise UsageError(f"run {row.run_id} cannot be replayed: {reason}")
-        if row.payload_bytes > LARGEST_LOG:
-            raise UsageError(f"run {row.run_id} cannot be replayed here: its payloads are {row.payload_bytes} bytes")
-        log = await read_whole_log(self.session.world, row)
-        key = self.session.keyring.run(row.run_id)
-        opened = await asyncio.to_thread(open_log, row, key, log)  # 30 ms for 10 000 events
-        return [(msgspec.structs.replace(event, payload=None), data) for event, data in opened]
-
-    # -- code
-
-    async def _choose_code(self, row: RunRow, deployment: str | None) -> str | None:
-        """Give the id of the deployment that is meant, None for the code on the disk."""
-        if deployment == "own":
-            return row.deployment_id
-        if deployment == "latest":
-            found = await self.session.world.list_deployments()
-            if not found:
-                raise NotFoundError("no code is kept in this world", "`wf dev` and `wf worker` keep what they load")
-            return found[0].deployment_id
-        return deployment
-
-    async def _describe_code(self, deployment_id: str | None) -> wire.Code:
-        """Say what a bench is to load."""
-        limits = self.session.settings.limits
-        if deployment_id is None:
-            return wire.Code(self._root, self._targets, limits)
-        row = await self.session.world.get_deployment(deployment_id)
-        files = await read_deployment(self.session, deployment_id)
-        if row is None or files is None:
-            what = "is not kept whole" if row is not None else "is not kept"
-            text = f"the code of the deployment {shorten(deployment_id)} {what}"
-            raise NotFoundError(text, "`wf inspect deployments` lists what there is")
-        catalog = open_catalog(self.session.keyring, row)
-        entries = {entry.id: entry.file for entry in catalog.workflows}
-        entries |= {entry.id: entry.file for entry in catalog.steps}
-        return wire.Code(self._root, [], limits, files, entries)
-
-    @asynccontextmanager
-    async def _loaded(self, deployment_id: str | None) -> AsyncIterator[Loaded]:
-        """Have a bench with some code for the time of a block. Raises `CodeError`."""
-        code = await self._describe_code(deployment_id)
-        async with self._gate:
-            bench = await open_bench(self._launch)
-            try:
-                yield await _load(bench, code, deployment_id)
-            finally:
-                await bench.close()
-
-
-async def _load(bench: Bench, code: wire.Code, deployment_id: str | None) -> Loaded:
-    """Have a bench load its code. Raises `CodeError`, also where the code makes the process die."""
-    try:
-        answer = await bench.ask(code, wire.Loaded | wire.NotLoaded, LOAD_SECONDS)  # type: ignore[arg-type]
-    except BenchError as error:
-        raise CodeError(wire.NotLoaded(error.message, hint="look at what runs when the modules are imported")) from None
-    if isinstance(answer, wire.NotLoaded):
-        raise CodeError(answer)
-    return Loaded(bench, deployment_id or answer.deployment_id)
 
 
 def list_verdicts(items: Sequence[ReplayView]) -> ReplayList:

@@ -66,16 +66,21 @@ class AttemptLog:
             return
         self._lines.append(LogLine(time.time_ns() // 1000, source, line))
 
-    def take(self, attempt: Attempt) -> list[PutLog]:
-        """Give all lines as one sealed batch, or none if nothing was printed."""
+    def finish(self) -> list[LogLine]:
+        """Give all lines, with what was printed last and no newline ended; the last one tells what was not kept."""
         for source, rest in list(self._open.items()):
             self.add(source, rest)
         self._open.clear()
-        lines = self._lines
-        if not lines:
-            return []
+        lines = self._lines or []
         if self._dropped:
             lines.append(LogLine(lines[-1].at, "stderr", f"… {self._dropped} more lines were not kept"))
+        return lines
+
+    def take(self, attempt: Attempt) -> list[PutLog]:
+        """Give all lines as one sealed batch, or none if nothing was printed."""
+        lines = self.finish()
+        if not lines:
+            return []
         number, count = attempt.number, attempt.attempt
         data = msgspec.json.encode([[line.at, line.source, printable(line.text)] for line in lines])
         payload = attempt.live.tail.key.seal(f"log:{number}:{count}:0", "log", codec.pack(data))

@@ -7,22 +7,24 @@ a copy of the process (`posts`) is as good as the process.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
+import gc
 import os
 import signal
 import socket
 import sys
-from typing import Final
+from typing import assert_never
 
 from wf import registry
+from wf.errors import NondeterminismError, NotRegisteredError
 from wf.settings import Limits, configure
 from wf.worker import guard
 from wf.worker.verdicts import judge_log
 from wfstudio.core.bench import wire
+from wfstudio.core.bench.attempts import try_step
 from wfstudio.core.bench.code import load_code
-
-_PR_SET_PDEATHSIG: Final = 1
+from wfstudio.core.bench.copies import die_with_parent
+from wfstudio.core.bench.posts import Posts
 
 
 def run_bench(control: socket.socket) -> int:
@@ -31,32 +33,73 @@ def run_bench(control: socket.socket) -> int:
     faulthandler.enable()
     configure(world="memory://")  # what the user's code does to a world by itself, it does to nobody's
     guard.forbid_io()
-    bench = _Bench()
-    with contextlib.suppress(ConnectionError):
+    bench = _Bench(control)
+    try:
         while (data := wire.read_message(control)) is not None:
-            answer = bench.answer(wire.decode_question(data))
-            control.sendall(wire.encode_message(answer))
+            control.sendall(wire.encode_message(bench.answer(wire.decode_question(data))))
+    except ConnectionError:
+        pass  # who asked is gone
+    finally:
+        bench.close()
     return 0
 
 
 class _Bench:
-    def __init__(self) -> None:
-        self._limits = Limits()
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._code: wire.Code | None = None
+        self._posts: Posts | None = None
 
-    def answer(self, question: wire.Question) -> wire.Answer:
+    def answer(self, question: wire.Question) -> wire.Answer | bytes:
+        """Give the answer, or one that is encoded already."""
+        if isinstance(question, wire.Code):
+            self._code = question
+            loaded = load_code(question)
+            gc.freeze()  # copies share the pages of what is loaded
+            return loaded
+        assert self._code is not None, "code comes first"
         match question:
-            case wire.Code():
-                self._limits = question.limits
-                return load_code(question)
             case wire.Judge(run=run, log=log):
                 is_missing = registry.find_workflow(run.workflow) is None
-                return wire.Judged(judge_log(run, log, self._limits), is_missing)
+                return wire.Judged(judge_log(run, log, self._code.limits), is_missing)
+            case wire.Travel(run=run, log=log):
+                self._posts = Posts(run, self._code.root, self._code.limits, self._control)
+                return self._travel(self._posts, log)
+            case wire.GoOn(log=log):
+                assert self._posts is not None
+                return self._travel(self._posts, log)
+            case wire.Look(seq=seq):
+                assert self._posts is not None
+                return self._posts.look(seq)
+            case wire.TryStep():
+                return _prepare(question.debugger) or try_step(question, self._code.limits)
+            case wire.Debug():
+                return _prepare(question.debugger) or _debug(question, self._code.limits)
+        assert_never(question)
+
+    def _travel(self, posts: Posts, log: wire.Log) -> wire.Answer:
+        try:
+            return wire.Travelled(posts.travel(log))
+        except (NotRegisteredError, NondeterminismError) as error:  # no such workflow, or with other parameters
+            return wire.Refused("conflict", f"this code cannot replay the run: {error}", error.hint)
+
+    def close(self) -> None:
+        if self._posts is not None:
+            self._posts.close()
 
 
-def die_with_parent() -> None:
-    """Have the system kill this process when its parent dies; where it cannot, the end of the stream tells."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _prepare(debugger: wire.Debugger | None) -> wire.Refused | None:
+    if debugger is None:
+        return None
+    from wfstudio.core.bench import debugging  # pdb is heavy, and hardly ever wanted
+
+    return debugging.prepare(debugger)
+
+
+def _debug(question: wire.Debug, limits: Limits) -> wire.Answer:
+    from wfstudio.core.bench import debugging
+
+    return debugging.debug_run(question, limits)
 
 
 def main(argv: list[str]) -> int:

@@ -27,7 +27,7 @@ def load_code(code: Code) -> Loaded | NotLoaded:
     except OSError as error:
         return NotLoaded(f"the project's folder cannot be entered: {error}")
     taken = snapshot(Path(code.root), modules)
-    return Loaded(taken.deployment_id, [workflow.id for workflow in list_workflows()])
+    return Loaded(taken.deployment_id, [workflow.id for workflow in list_workflows()], list(taken.manifest))
 
 
 def _load_today(targets: list[str]) -> list[ModuleType]:

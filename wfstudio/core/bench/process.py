@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from wfstudio.core.bench import wire
-from wfstudio.core.errors import BenchError, NotFoundError, UsageError
+from wfstudio.core.errors import BenchError, ConflictError, NotFoundError, UsageError
 
 A = TypeVar("A")
 
@@ -126,8 +126,16 @@ class Bench:
     def is_alive(self) -> bool:
         return not self._started.ended.done()
 
-    async def ask(self, question: Any, answer: type[A], seconds: float) -> A:
-        """Ask, and give the answer. Raises `BenchError`, and what the question itself was refused with."""
+    @property
+    def has_left(self) -> bool:
+        """It ended by itself, with nothing wrong: whoever had its terminal quit."""
+        return self._started.ended.done() and self._started.ended.result() == "ended"
+
+    async def ask(self, question: Any, answer: type[A], seconds: float | None) -> A:
+        """Ask, and give the answer; `seconds` None waits for ever.
+
+        Raises `BenchError`, and what the question itself was refused with.
+        """
         async with self._turn:
             try:
                 async with asyncio.timeout(seconds):
@@ -217,6 +225,6 @@ async def open_bench(launch: Launch = spawn) -> Bench:
 
 
 def _refusal(refused: wire.Refused) -> Exception:
-    if refused.kind == "not-found":
-        return NotFoundError(refused.message, refused.hint)
-    return UsageError(refused.message, refused.hint)
+    kinds = {"usage": UsageError, "not-found": NotFoundError, "conflict": ConflictError}
+    error = kinds.get(refused.kind)
+    return BenchError(refused.message) if error is None else error(refused.message, refused.hint)

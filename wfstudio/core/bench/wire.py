@@ -11,15 +11,20 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wf.context import StepInfo, WorkflowInfo
 from wf.events import Event
 from wf.settings import Limits
+from wf.worker.logs import LogLine
 from wf.worker.verdicts import Verdict
 from wf.world import RunRow
+from wfstudio.core.bench.views import EffectView, MomentView
 
 LONGEST: Final = 1 << 30
 """Bytes of a question or an answer. A run's log may be 2 GB by the limits; one this long is not looked into."""
 
 LENGTH: Final = 4
+
+Debugger = Literal["pdb", "debugpy"]
 
 Log = list[tuple[Event, bytes | None]]
 """A log with its payloads opened; the events' own, which are sealed, are left out."""
@@ -50,14 +55,59 @@ class Judge(msgspec.Struct, frozen=True, tag="judge"):
     log: Log
 
 
+class Travel(msgspec.Struct, frozen=True, tag="travel"):
+    """Replay this run, and keep states of it to look at. Asked once of a process."""
+
+    run: RunRow
+    log: Log
+
+
+class GoOn(msgspec.Struct, frozen=True, tag="go_on"):
+    """The run went on meanwhile: what its log has more."""
+
+    log: Log
+
+
+class Look(msgspec.Struct, frozen=True, tag="look"):
+    """Say how the run was right after an event."""
+
+    seq: int
+
+
+class TryStep(msgspec.Struct, frozen=True, tag="try_step"):
+    """Carry out a step once more: with its recorded `arguments` (encoded), those that are `edited` (JSON) replaced.
+
+    `attributes` are the run's. A `debugger` stops in the step's first line, and then there is no time limit.
+    """
+
+    correlation_id: int
+    info: StepInfo
+    workflow_info: WorkflowInfo
+    arguments: bytes
+    edited: dict[str, Any]
+    attributes: dict[str, str]
+    timeout_seconds: float
+    debugger: Debugger | None = None
+
+
+class Debug(msgspec.Struct, frozen=True, tag="debug"):
+    """Replay this run, and stop in a debugger where the body goes on after the event `seq`."""
+
+    run: RunRow
+    log: Log
+    seq: int
+    debugger: Debugger
+
+
 # -- answers ----------------------------------------------------------------------------------------
 
 
 class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
-    """`deployment_id` names the content of what was loaded, wherever it came from."""
+    """`deployment_id` names the content of what was loaded, `files` are the project's own among it."""
 
     deployment_id: str
     workflows: list[str]
+    files: list[str] = []
 
 
 class NotLoaded(msgspec.Struct, frozen=True, tag="not_loaded"):
@@ -76,16 +126,36 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     is_missing: bool = False
 
 
+class Travelled(msgspec.Struct, frozen=True, tag="travelled"):
+    """How far the code follows the log."""
+
+    reached_seq: int
+
+
+class Seen(msgspec.Struct, frozen=True, tag="seen"):
+    moment: MomentView
+
+
+class Tried(msgspec.Struct, frozen=True, tag="tried"):
+    """`data` is the encoded result, or exception; of an attempt that took too long there is none."""
+
+    outcome: Literal["returned", "raised", "timed_out"]
+    data: bytes
+    took_ms: float
+    lines: list[LogLine]
+    effects: list[EffectView]
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The question has no answer."""
 
-    kind: Literal["usage", "not-found"]
+    kind: Literal["usage", "not-found", "conflict", "bench"]
     message: str
     hint: str | None = None
 
 
-Question = Code | Judge
-Answer = Loaded | NotLoaded | Judged | Refused
+Question = Code | Judge | Travel | GoOn | Look | TryStep | Debug
+Answer = Loaded | NotLoaded | Judged | Travelled | Seen | Tried | Refused
 
 decode_question: Final = msgspec.msgpack.Decoder(Question).decode
 decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
@@ -93,8 +163,13 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def encode_message(message: Any) -> bytes:
-    data = _encode(message)
+    """Give a message as it goes over the wire; bytes are one that is encoded already."""
+    data = message if isinstance(message, bytes) else _encode(message)
     return len(data).to_bytes(LENGTH, "big") + data
+
+
+def encode_answer(answer: Answer) -> bytes:
+    return _encode(answer)
 
 
 def read_message(stream: socket.socket) -> bytes | None:
