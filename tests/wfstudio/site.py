@@ -16,6 +16,7 @@ from tests.wfstudio.studio import open_studio
 from wfstudio.core.client import Client
 from wfstudio.core.errors import UsageError
 from wfstudio.core.live import Feed
+from wfstudio.core.replays import Replays
 from wfstudio.core.views import FindingView
 from wfstudio.server.access import Access
 from wfstudio.server.app import App, make_app
@@ -76,7 +77,8 @@ class Site:
         self.now = 0.0
         self.access = Access(TOKEN, port=PORT, allowed_hosts=list(allowed_hosts), monotonic=lambda: self.now)
         self.dev = FakeDev()
-        self.app: App = make_app(client, self.feed, access=self.access, dev=self.dev)
+        replays = Replays(client.session, targets=["tests/wfstudio/flows.py"])
+        self.app: App = make_app(client, self.feed, access=self.access, dev=self.dev, replays=replays)
 
     async def ask(
         self,
@@ -167,6 +169,7 @@ async def open_site(kind: str = "memory", folder: Path | None = None, **options:
             yield site
         finally:
             await site.app.end_queries()
+            await site.app.end_replays()
 
 
 # -- over sockets -------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from wfstudio.cli.worker import (
 )
 from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
+from wfstudio.core.replays import Replays
 from wfstudio.core.server_file import ServerFile, remove_server_file, server_file_path, write_server_file
 from wfstudio.core.views import show_instant
 from wfstudio.server.access import Access, is_loopback
@@ -92,7 +93,8 @@ def serve(
         settings, modules = load_project(target, world)
         _check_alone(settings)
         logging.getLogger("wf").addHandler(JournalHandler(journal))
-        carry_out(_serve(journal, settings, modules, concurrency, grace, address))
+        targets = [] if target is None else [os.path.abspath(target) if os.path.exists(target) else target]
+        carry_out(_serve(journal, settings, modules, concurrency, grace, address, targets))
     return 0
 
 
@@ -125,12 +127,14 @@ async def _serve(
     concurrency: int | None,
     grace: str,
     address: _Address,
+    targets: list[str],
 ) -> None:
     async with watching_for_stop() as stop:
         async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace, settings=settings) as embedded:
             session = embedded.session
             access = Access(address.token, allowed_hosts=address.allowed_hosts)
-            app = make_app(Client(session), Feed(), access=access)
+            replays = Replays(session, targets=targets)
+            app = make_app(Client(session), Feed(), access=access, replays=replays)
             port = session.settings.port if address.port is None else address.port
             async with serve_app(app, access, address.host, port, is_strict_port=True) as server:
                 path = server_file_path(session.settings)

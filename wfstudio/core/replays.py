@@ -7,7 +7,7 @@
     await replays.close()
 
 1. Nothing is written and no step runs: the code runs in a bench, which has neither world nor keys.
-2. `deployment` None is the project's code as it is on the disk now; `latest` the newest one that is kept,
+2. `deployment` `today`, or None, is the project's code as it is on the disk now; `latest` the newest one that is kept,
    `own` the one that the run is pegged to, else the id of one.
 3. A run's verdict is about the log as it was read. One that went on meanwhile may differ by now.
 """

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import msgspec
 from wf.deployment import read_deployment
 from wf.session import Session
 from wf.worker.verdicts import Verdict
+from wfstudio.core.bench.process import Started
 from wfstudio.dev.wire import Failed, HandOver, Judge, Judged, Loaded, NotLoaded, Order, Ping, Pong, Serve, Serving
 from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess
 
@@ -92,6 +94,10 @@ class Fleet:
         ]
         await asyncio.gather(*(worker.leave(grace_seconds) for worker in everyone if worker.is_alive))
         await self._nursery.close()
+
+    async def start_bench(self, control: socket.socket, output: int) -> Started:
+        """Start a bench from the warm parent, in a few milliseconds."""
+        return await self._nursery.start_bench(control, output)
 
     def kill(self) -> None:
         """Have everything end now."""

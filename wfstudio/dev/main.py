@@ -27,6 +27,7 @@ from wfstudio import __version__
 from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.options import DevOptions
+from wfstudio.core.replays import Replays
 from wfstudio.core.server_file import (
     ServerFile,
     read_server_file,
@@ -118,7 +119,8 @@ class _DevServer:
             publish=self._publish,
             prints_to_stderr=options.is_json,  # every line of our output is JSON then
         )
-        app = make_app(client, self.feed, access=access, dev=self)
+        replays = Replays(self.session, targets=targets, launch=self.supervisor.fleet.start_bench)
+        app = make_app(client, self.feed, access=access, dev=self, replays=replays)
         port = options.port if options.port is not None else settings.port
         async with (
             serve(app, access, options.host, port, is_strict_port=options.is_strict_port) as server,
@@ -141,6 +143,7 @@ class _DevServer:
             finally:
                 opening.cancel()
                 await asyncio.gather(opening, return_exceptions=True)
+                await replays.close()  # its processes come from the supervisor's parent
                 await self.supervisor.close(0 if self._is_forced else GRACE_SECONDS)
                 self._stopping.set()
                 await asyncio.gather(watching, return_exceptions=True)

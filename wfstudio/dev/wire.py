@@ -16,7 +16,7 @@ from wf.worker.verdicts import Verdict
 LONGEST_LINE: Final = 64 << 20  # verdicts on thousands of runs, or a traceback, in one line
 
 
-class Order(msgspec.Struct, frozen=True):
+class Order(msgspec.Struct, frozen=True, tag="work"):
     """What a new worker process is to load and where it works.
 
     `targets` are paths relative to `root`, or module names. `pegged_to` names a deployment whose stored
@@ -30,6 +30,11 @@ class Order(msgspec.Struct, frozen=True):
     concurrency: int
     url: str | None = None
     pegged_to: str | None = None
+
+
+class BenchOrder(msgspec.Struct, frozen=True, tag="bench"):
+    """Be a bench (`wfstudio.core.bench`). What it is to do it hears over its socket; what it prints goes to the
+    descriptor that comes with that."""
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):

@@ -15,8 +15,9 @@ import socket
 import sys
 from typing import Any, Final, TypeVar
 
+from wfstudio.core.bench.process import Started, describe_end
 from wfstudio.dev import wire
-from wfstudio.dev.wire import LONGEST_LINE, Order, Report, decode_report, encode_line, read_line
+from wfstudio.dev.wire import LONGEST_LINE, BenchOrder, Order, Report, decode_report, encode_line, read_line
 from wfstudio.dev.zygote import Exited, Forked, decode_news
 
 R = TypeVar("R")
@@ -108,6 +109,23 @@ class WorkerProcess:
         asyncio.get_running_loop().call_later(LAST_WORDS_SECONDS, self._writer.close)
 
 
+class ForkedBench:
+    """A bench's process, from here: whoever asks it holds its line."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def kill(self) -> None:
+        if not self.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def bury(self, status: int) -> None:
+        if not self.ended.done():
+            self.ended.set_result(describe_end(os.waitstatus_to_exitcode(status)))
+
+
 class Nursery:
     """The warm parent and the workers that came from it. It is started anew if it ever dies.
 
@@ -116,7 +134,7 @@ class Nursery:
 
     def __init__(self, *, prints_to_stderr: bool = False) -> None:
         self._prints_to_stderr = prints_to_stderr
-        self._workers: dict[int, WorkerProcess] = {}
+        self._workers: dict[int, WorkerProcess | ForkedBench] = {}
         self._graves: dict[int, int] = {}  # ends that came before their `Forked` was read
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -150,7 +168,7 @@ class Nursery:
         ours, theirs = socket.socketpair()
         try:
             async with self._turn:
-                pid = await self._fork(order, theirs)
+                pid = await self._fork(order, [theirs.fileno()])
         except OSError as error:
             ours.close()
             raise WorkerGone(f"no process could be started: {error}") from error
@@ -162,6 +180,15 @@ class Nursery:
         if pid in self._graves:
             worker.bury(self._graves.pop(pid))
         return worker
+
+    async def start_bench(self, control: socket.socket, output: int) -> Started:
+        """Start a bench: see `wfstudio.core.bench.process.Launch`. Raises `OSError` where none can be had."""
+        async with self._turn:
+            pid = await self._fork(BenchOrder(), [control.fileno(), output])
+        bench = self._workers[pid] = ForkedBench(pid)
+        if pid in self._graves:
+            bench.bury(self._graves.pop(pid))
+        return Started(pid, bench.ended, bench.kill)
 
     async def close(self) -> None:
         """End the warm parent; workers that are left end with it."""
@@ -179,18 +206,18 @@ class Nursery:
             await self._reading
         self._process = None
 
-    async def _fork(self, order: Order, theirs: socket.socket) -> int:
+    async def _fork(self, order: Order | BenchOrder, descriptors: list[int]) -> int:
         """Have the warm parent start a process. One that died before it answered is replaced, once.
 
         Its death is seen at three places in any order: here, at the end of its news, and when it is reaped.
         """
         await self._ensure_parent()
         try:
-            return await self._send_order(order, theirs)
+            return await self._send_order(order, descriptors)
         except OSError:
             await self._bury_parent()
         await self._ensure_parent()
-        return await self._send_order(order, theirs)
+        return await self._send_order(order, descriptors)
 
     async def _bury_parent(self) -> None:
         assert self._process is not None
@@ -230,8 +257,8 @@ class Nursery:
         self._writer.close()
         self._control.close()
 
-    async def _send_order(self, order: Order, theirs: socket.socket) -> int:
-        socket.send_fds(self._control, [encode_line(order)], [theirs.fileno()])
+    async def _send_order(self, order: Order | BenchOrder, descriptors: list[int]) -> int:
+        socket.send_fds(self._control, [encode_line(order)], descriptors)
         pid = await self._forked.get()
         if pid is None:
             raise OSError("the process that starts workers has died")

@@ -1,8 +1,8 @@
 """The warm parent: a process that has imported `wf` and forks a worker process in a few milliseconds.
 
 1. One thread, no event loop, no open world: what is forked is in a known state.
-2. It forks on request (`Order`, with the child's end of a socket pair as ancillary data), answers with
-   the pid, and tells of every child's end with its wait status.
+2. It forks on request (`Order` or `BenchOrder`, with the child's end of a socket pair as ancillary data),
+   answers with the pid, and tells of every child's end with its wait status.
 3. When the studio is gone it ends, and its children, asked by the system, end with it.
 
 The user's code is never imported here: what a module does on import must not outlive a reload.
@@ -23,8 +23,9 @@ from typing import Final
 
 import msgspec
 
+from wfstudio.core.bench.child import run_bench
 from wfstudio.dev import child
-from wfstudio.dev.wire import Order, encode_line
+from wfstudio.dev.wire import BenchOrder, Order, encode_line
 
 PIECE: Final = 1 << 16
 PARTING_SECONDS: Final = 4.0
@@ -44,7 +45,7 @@ class Exited(msgspec.Struct, frozen=True, tag="exited"):
 
 
 decode_news = msgspec.json.Decoder(Forked | Exited).decode
-_decode_order = msgspec.json.Decoder(Order).decode
+_decode_order = msgspec.json.Decoder(Order | BenchOrder).decode
 
 
 def run_zygote(control: socket.socket) -> int:
@@ -63,23 +64,23 @@ def run_zygote(control: socket.socket) -> int:
                 os.read(wakeup, 4096)
             _tell_ended(control)
         if control.fileno() in ready:
-            line, descriptor = _read_order(control)
-            if descriptor is None:
+            line, descriptors = _read_order(control)
+            if not descriptors:
                 _see_off()
                 return 0
-            _fork(control, _decode_order(line), descriptor, (wakeup, pipe))
+            _fork(control, _decode_order(line), descriptors, (wakeup, pipe))
 
 
-def _read_order(control: socket.socket) -> tuple[bytes, int | None]:
-    """Give an order's line and the socket that came with it; none at the end of the stream."""
+def _read_order(control: socket.socket) -> tuple[bytes, list[int]]:
+    """Give an order's line and the descriptors that came with it; none at the end of the stream."""
     line, found = b"", list[int]()
     while not line.endswith(b"\n"):
-        piece, descriptors, _, _ = socket.recv_fds(control, PIECE, 1)
+        piece, descriptors, _, _ = socket.recv_fds(control, PIECE, 2)
         if not piece:
-            return b"", None
+            return b"", []
         line += piece
         found += descriptors
-    return line, found[0]
+    return line, found
 
 
 def _see_off() -> None:
@@ -94,10 +95,11 @@ def _see_off() -> None:
             time.sleep(0.02)
 
 
-def _fork(control: socket.socket, order: Order, descriptor: int, own: tuple[int, ...]) -> None:
+def _fork(control: socket.socket, order: Order | BenchOrder, descriptors: list[int], own: tuple[int, ...]) -> None:
     pid = os.fork()
     if pid:
-        os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
         control.sendall(encode_line(Forked(pid)))
         return
     status = 1
@@ -108,7 +110,13 @@ def _fork(control: socket.socket, order: Order, descriptor: int, own: tuple[int,
         control.close()
         for number in own:
             os.close(number)
-        status = child.run_child(socket.socket(fileno=descriptor), order)
+        if isinstance(order, Order):
+            status = child.run_child(socket.socket(fileno=descriptors[0]), order)
+        else:
+            for standard in (1, 2):
+                os.dup2(descriptors[1], standard)
+            os.close(descriptors[1])
+            status = run_bench(socket.socket(fileno=descriptors[0]))
     except SystemExit as error:
         status = error.code if isinstance(error.code, int) else 1
     except BaseException:

@@ -8,8 +8,9 @@ from starlette.types import Receive, Scope, Send
 
 from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
+from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
-from wfstudio.server import code, hooks, openapi, query, runs, studio
+from wfstudio.server import code, hooks, openapi, query, replays, runs, studio
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -38,6 +39,10 @@ class App:
     def close(self) -> None:
         self.services.closing.close()
 
+    async def end_replays(self) -> None:
+        """End the processes that time travel keeps."""
+        await self.services.replays.close()
+
     async def end_queries(self) -> None:
         """End the queries that are being answered, and the process that waits for the next one."""
         await self.services.asker.close()
@@ -51,13 +56,20 @@ def list_routes(*, has_dev: bool) -> list[Route]:
         *code.ROUTES,
         *hooks.ROUTES,
         *query.ROUTES,
+        *replays.ROUTES,
         *(studio.DEV_ROUTES if has_dev else ()),
     ]
     return [*routes, openapi.make_route(routes)]
 
 
-def make_app(client: Client, feed: Feed, *, access: Access, dev: DevFace | None = None) -> App:
-    """Make the app that serves a world. The routes of `wf dev` are there only with `dev`."""
-    services = Services(client, feed, access, Closing(), dev, LazyAsker(client.session.settings))
+def make_app(
+    client: Client, feed: Feed, *, access: Access, dev: DevFace | None = None, replays: Replays | None = None
+) -> App:
+    """Make the app that serves a world. The routes of `wf dev` are there only with `dev`.
+
+    `replays` knows what today's code is, and how processes for it are had; by default the project's settings say.
+    """
+    asker = LazyAsker(client.session.settings)
+    services = Services(client, feed, access, Closing(), dev, asker, replays or Replays(client.session))
     body_limit = client.session.settings.limits.payload + BODY_MARGIN
     return App(services, list_routes(has_dev=dev is not None), body_limit=body_limit)

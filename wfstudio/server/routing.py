@@ -19,6 +19,7 @@ from wf.errors import WorkflowError
 from wfstudio.core.client import Client
 from wfstudio.core.errors import InternalError, UsageError
 from wfstudio.core.live import Feed
+from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
 from wfstudio.server.access import Access
 from wfstudio.server.answers import HttpError, JsonResponse, answer_error
@@ -43,6 +44,7 @@ class Services(msgspec.Struct, frozen=True):
     closing: Closing
     dev: DevFace | None
     asker: LazyAsker
+    replays: Replays
 
 
 class Call:

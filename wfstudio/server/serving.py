@@ -107,7 +107,8 @@ async def serve(
         forwarding.cancel()
         app.close()
         server.should_exit = True
-        await asyncio.shield(asyncio.gather(serving, forwarding, app.end_queries(), return_exceptions=True))
+        endings = (app.end_queries(), app.end_replays())
+        await asyncio.shield(asyncio.gather(serving, forwarding, *endings, return_exceptions=True))
 
 
 def bind(host: str, port: int, *, is_strict_port: bool = False) -> list[socket.socket]:

@@ -145,7 +145,7 @@ async def test_a_deployment_is_loaded_as_it_was_whatever_todays_targets_are(tmp_
         (tmp_path / "shop" / "flow.py").unlink()
         (tmp_path / "shop" / "__init__.py").unlink()
         (tmp_path / "shop").rmdir()
-        found.replays._targets[:] = ["broken.py"]
+        found.replays.workbench.targets[:] = ["broken.py"]
         view = await judged(found, run_id, deployment="own")
         assert (view.outcome, view.workflow) == ("clean", "shop.flow:pay")
 

@@ -1,6 +1,6 @@
 """The workbench: what is put on a bench, and how benches are had.
 
-Code is chosen by a word: None is the project's code as it is on the disk now, `latest` the newest
+Code is chosen by a word: `today`, or None, is the project's code as it is on the disk now, `latest` the newest
 deployment that is kept, `own` the one that a run is pegged to, anything else the id of one.
 """
 
@@ -27,8 +27,9 @@ from wfstudio.core.bench import wire
 from wfstudio.core.bench.process import Bench, Launch, open_bench, spawn
 from wfstudio.core.errors import BenchError, ConflictError, NotFoundError
 
+TODAY: Final = "today"
 LOAD_SECONDS: Final = 60.0
-BENCHES_AT_ONCE: Final = 2
+BENCHES_AT_ONCE: Final = 4
 """Processes that judge or try at the same time; who comes meanwhile waits. Kept ones (time travel) are beside them."""
 
 LARGEST_LOG: Final = 512 * 1024 * 1024
@@ -78,6 +79,8 @@ class Workbench:
 
     async def choose_code(self, row: RunRow, deployment: str | None) -> str | None:
         """Give the id of the deployment that a word means for a run, None for the code on the disk."""
+        if deployment in (None, TODAY):
+            return None
         if deployment == "own":
             return row.deployment_id
         if deployment == "latest":
