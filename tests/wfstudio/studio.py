@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from tests.wfstudio import flows
 from wf.catalog import Catalog, make_catalog, seal_catalog, seal_source
+from wf.deployment import deployment_id
 from wf.embedding import EmbeddedWorker
 from wf.keys import Keyring
 from wf.session import Session
@@ -24,9 +25,9 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 WORLDS = ["memory", "sqlite"]
-DEPLOYMENT = "dep_" + "0" * 24
 SOURCE = b"import wf\n"
 DIGEST = sha256(SOURCE).hexdigest()
+DEPLOYMENT = deployment_id({"flows.py": DIGEST})
 
 
 @asynccontextmanager
@@ -40,15 +41,15 @@ async def open_studio(kind: str = "memory", folder: Path | None = None) -> Async
         yield Client(embedded.session)
 
 
-async def keep_code(session: Session, deployment_id: str = DEPLOYMENT, *, leaves_out: str = "") -> None:
+async def keep_code(session: Session, name: str = DEPLOYMENT, *, leaves_out: str = "") -> None:
     """Store the catalog of `flows`, as a worker that loaded it would."""
     entries = [
         entry
         for entry in make_catalog(ROOT).workflows
         if entry.file == "tests/wfstudio/flows.py" and entry.id != leaves_out
     ]
-    catalog = seal_catalog(session.keyring, deployment_id, Catalog(entries))
-    row = DeploymentRow(deployment_id, session.now_us(), {"flows.py": DIGEST}, catalog=catalog)
+    catalog = seal_catalog(session.keyring, name, Catalog(entries))
+    row = DeploymentRow(name, session.now_us(), {"flows.py": DIGEST}, catalog=catalog)
     await session.world.put_deployment(row, {DIGEST: seal_source(session.keyring, DIGEST, SOURCE)})
 
 

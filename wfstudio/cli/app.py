@@ -45,8 +45,11 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "cancel": Entry("control:cancel", "Cancel runs."),
         "wake": Entry("control:wake", "End the pending sleeps of runs."),
         "retry": Entry("control:retry", "Try failed runs again, from where they failed."),
+        "replay": Entry("replay:replay", "Replay runs against today's code, or look at one as it was."),
         "logs": Entry("tail:logs", "Show what the steps of a run printed."),
         "stream": Entry("tail:stream", "Show what a run writes to a stream."),
+        "export": Entry("transfer:export_runs", "Write runs into a file that another project can read."),
+        "import": Entry("transfer:import_runs", "Take runs in that ran elsewhere, to look at them."),
     },
     "Operate": {
         "worker": Entry("worker:worker", "Run the project's workflows until told to stop."),

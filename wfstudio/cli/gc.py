@@ -10,10 +10,9 @@ from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, open_client
 from wfstudio.cli.consent import ask, count_runs
 from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.sizes import show_size
 from wfstudio.cli.terminal import results, words
 from wfstudio.core.retention import Forgotten, Keep, find_old, forget, parse_keep
-
-_UNITS = ("B", "KB", "MB", "GB")
 
 
 def gc(
@@ -70,13 +69,6 @@ def _tell(done: Forgotten) -> str:
     if done.deployments:
         text += f", and {done.deployments} deployment{'' if done.deployments == 1 else 's'}"
     if done.freed_bytes is not None:
-        text += f"; {_size(done.freed_bytes)} freed"
+        text += f"; {show_size(done.freed_bytes)} freed"
     return text
 
-
-def _size(number: float) -> str:
-    for unit in _UNITS:
-        if number < 1000 or unit == _UNITS[-1]:
-            break
-        number /= 1000
-    return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

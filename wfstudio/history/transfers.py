@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -23,7 +24,10 @@ from wf.session import Session
 from wf.world import DeploymentRow, RunFilter
 from wfstudio.core.views import RunQuery
 from wfstudio.history.bundle.reading import Bundle
+from wfstudio.history.log_rules import LogError, check_run
 from wfstudio.history.portable import PortableRun, seal_run, tell_state
+from wfstudio.history.vercel.mapping import Untranslatable, map_run
+from wfstudio.history.vercel.reading import DataDirectory, Tell
 
 PAGE = 1_000
 
@@ -148,6 +152,42 @@ async def import_run(session: Session, run: PortableRun, source: str, *, is_dry:
         outcome = "imported" if (await session.world.import_run(sealed)).is_new else "present"
     status = tell_state(run.events).status
     return ImportedView(id=run.run_id, workflow=run.workflow, status=status, events=len(run.events), outcome=outcome)
+
+
+async def import_folder(session: Session, folder: Path, *, is_dry: bool = False) -> ImportView:
+    """Take in the runs of a `.workflow-data` folder, oldest first. Raises `NotFoundError` for one that has none.
+
+    What cannot be read is told as a problem, and the rest is taken in.
+    """
+    problems: list[ProblemView] = []
+
+    def tell(where: str, message: str) -> None:
+        problems.append(ProblemView(where=where, message=message))
+
+    folder = folder.resolve()
+    directory = await asyncio.to_thread(DataDirectory, folder, tell)
+    source = f"{folder.parent.name}/{folder.name}"
+    items = []
+    for name in sorted(directory.runs):
+        run = await asyncio.to_thread(_map_run, directory, name, tell)
+        if run is not None:
+            items.append(await import_run(session, run, source, is_dry=is_dry))
+    return ImportView(source=source, kind="vercel", items=items, problems=problems)
+
+
+def _map_run(directory: DataDirectory, name: str, tell: Tell) -> PortableRun | None:
+    where = directory.runs[name].as_posix()
+    try:
+        mapped = map_run(directory, name)
+        if mapped is None:
+            return None
+        check_run(mapped.run)
+    except (Untranslatable, LogError) as error:
+        tell(where, f"the run cannot be taken in: {error}")
+        return None
+    for problem in mapped.problems:
+        tell(where, problem)
+    return mapped.run
 
 
 async def _import_code(session: Session, bundle: Bundle) -> int:

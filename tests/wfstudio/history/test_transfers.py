@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.wfstudio.history.worlds import CODE, bundle_of, ids, look_at, open_source, open_target, without
-from tests.wfstudio.studio import DIGEST, SOURCE, flows, rest, run
+from tests.wfstudio.history.worlds import bundle_of, ids, look_at, open_source, open_target, without
+from tests.wfstudio.studio import DEPLOYMENT, DIGEST, SOURCE, flows, rest, run
 from wf import codec
 from wf.errors import DecryptionError, ImportedRunError, RunNotFoundError
 from wf.forking import ForkError, retry_run
@@ -20,6 +20,7 @@ from wf.world import RunFilter
 from wfstudio.cli.checkup import _verify
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunQuery
+from wfstudio.history.bundle.form import BundleError
 from wfstudio.history.transfers import add_descendants, import_bundle, list_chosen
 
 TARGETS = ["memory", "sqlite"]
@@ -93,10 +94,10 @@ async def test_its_row_says_what_its_log_says(target: Any) -> None:
 async def test_code_comes_with_its_runs_and_is_nobodys_newest(target: Any) -> None:
     async with open_source() as here, target() as there:
         view = await run(here, "greet", "ada")
-        assert view.deployment_id == CODE
+        assert view.deployment_id == DEPLOYMENT
         await import_bundle(there.session, await bundle_of(here, view.id), "one.wf.zip")
         [deployment] = await there.list_deployments()
-        assert (deployment.id, deployment.files, deployment.used_at) == (CODE, {"flows.py": DIGEST}, None)
+        assert (deployment.id, deployment.files, deployment.used_at) == (DEPLOYMENT, {"flows.py": DIGEST}, None)
         assert "studio.greet" in deployment.workflows
         assert await there.read_source(DIGEST) == SOURCE
         assert await there.list_workflows() == []
@@ -370,3 +371,15 @@ async def test_an_import_that_was_cut_off_is_completed_by_the_next(monkeypatch: 
         assert len(await world.list_runs(RunFilter())) == 1
         done = await import_bundle(there.session, data, "all.wf.zip")
         assert [item.outcome for item in done.items] == ["present", "imported", "imported"]
+
+
+async def test_code_that_is_not_what_its_id_names_is_not_exported() -> None:
+    async with open_source() as here:
+        view = await run(here, "greet", "ada")
+        world: Any = here.session.world
+        row = world._deployments[DEPLOYMENT]
+        world._deployments[DEPLOYMENT] = msgspec.structs.replace(row, manifest={"other.py": DIGEST})
+        with pytest.raises(BundleError) as caught:
+            await bundle_of(here, view.id)
+        assert str(caught.value) == f"the files of deployment {DEPLOYMENT} are not those that its id names"
+        assert await bundle_of(here, view.id, is_redacted=True)

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from tests.wfstudio.studio import DIGEST, keep_code
-from wf.deployment import deployment_id
+from tests.wfstudio.studio import keep_code
 from wf.embedding import EmbeddedWorker
 from wf.keys import Keyring
 from wf.session import Session
@@ -23,15 +22,13 @@ from wf.worlds.sqlite import SqliteWorld
 from wfstudio.core.client import Client
 from wfstudio.history.bundle.writing import write_bundle
 
-CODE = deployment_id({"flows.py": DIGEST})
-
 
 @asynccontextmanager
 async def open_source() -> AsyncIterator[Client]:
     """Open a world in memory with a worker that runs `flows`, pegged to code that is kept."""
     embedded = EmbeddedWorker(MemoryWorld(), keyring=Keyring([os.urandom(32)]), grace=0)
     async with embedded:
-        await keep_code(embedded.session, CODE)
+        await keep_code(embedded.session)
         yield Client(embedded.session)
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 import wfstudio
 from wf.catalog import open_catalog, open_source
+from wf.deployment import deployment_id
 from wf.errors import DecryptionError
 from wf.session import Session
 from wf.world import DeploymentRow
@@ -196,6 +197,9 @@ def _join(lines: Iterable[Any]) -> bytes:
 
 
 def _describe_deployment(session: Session, row: DeploymentRow) -> DeploymentLine:
+    if deployment_id(row.manifest) != row.deployment_id:
+        text = f"the files of deployment {row.deployment_id} are not those that its id names"
+        raise BundleError(text, hint="somebody changed the world's file; `--redact` leaves code out")
     catalog = None if row.catalog is None else msgspec.to_builtins(open_catalog(session.keyring, row))
     return DeploymentLine(row.deployment_id, row.created_at, row.manifest, catalog)
 
