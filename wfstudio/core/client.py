@@ -16,17 +16,19 @@ from wf.catalog import Catalog, open_catalog
 from wf.durations import Duration, parse_duration
 from wf.engine.body import check_attributes
 from wf.errors import HookNotFoundError, ImportedRunError, PayloadTooLargeError, shorten
-from wf.forking import ForkError, retry_run
+from wf.forking import read_source, retry_run
 from wf.hooks import MAX_TOKEN, resume_hook
 from wf.ids import hash_token, is_run_id
+from wf.origin import say_unreplayable
 from wf.records import seal_new_run
 from wf.session import enter_session, leave_session
 from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
 from wfstudio.core import rows
 from wfstudio.core.arguments import bind_arguments, find_entry
 from wfstudio.core.errors import ConflictError, UsageError
+from wfstudio.core.forks import ForkRequest, choose_code, fork_run
 from wfstudio.core.reading import Reader
-from wfstudio.core.views import HookView, RunView
+from wfstudio.core.views import ForkedView, HookView, RunView
 
 
 class Client(Reader):
@@ -51,6 +53,9 @@ class Client(Reader):
         """
         row = None if deployment in (None, "latest") else await self._read_deployment(str(deployment))
         row = row or await self._newest_deployment()
+        if row is not None and row.used_at == 0:
+            text = f"the code of {row.deployment_id} came with a run that was imported, and is not run here"
+            raise ConflictError(text, "load the code with `wf dev` or a worker, and leave --deployment out")
         catalog = Catalog() if row is None else open_catalog(self.session.keyring, row)
         entry = find_entry(catalog.workflows, workflow)
         arguments = codec.encode_arguments(bind_arguments(entry, args, kwargs or {}))
@@ -118,21 +123,17 @@ class Client(Reader):
         Completed steps keep their results; what failed runs again. Raises `ForkError` for a run that
         has not ended, or that held a lock there.
         """
-        row = await self._read_row(run_id)
-        newest = await self._newest_deployment()
-        catalog = Catalog() if newest is None else open_catalog(self.session.keyring, newest)
-        entry = next((entry for entry in catalog.workflows if entry.id == row.workflow), None)
-        if row.origin is not None and (entry is None or newest is None):
-            # What came with it is somebody else's code: reading it is one thing, running it another.
-            text = f"run {run_id} was imported, and today's code has no workflow {shorten(row.workflow)}"
-            raise ForkError(text, "load the code that defines it, with `wf dev` or a worker, and try again")
-        if entry is None or newest is None:  # today's code does not know it
-            again = await retry_run(self.session, run_id, deployment=row.deployment_id)
-        else:
-            again = await retry_run(
-                self.session, run_id, deployment=newest.deployment_id, concurrency=entry.concurrency
-            )
+        source = await read_source(self.session, run_id)
+        code = await choose_code(self.session, source.row)
+        concurrency = None if code.entry is None else code.entry.concurrency
+        again = await retry_run(self.session, run_id, deployment=code.deployment_id, concurrency=concurrency)
         return await self.get_run(again.run_id)
+
+    async def fork(self, run_id: str, request: ForkRequest) -> ForkedView:
+        """Start a run beside another, with its history up to an event and today's code: see `forks.ForkRequest`."""
+        await self._read_row(run_id)
+        forked = await fork_run(self.session, run_id, request)
+        return ForkedView(run=await self.get_run(forked.run_id), notes=forked.notes)
 
     @contextmanager
     def _acting(self) -> Iterator[None]:

@@ -14,11 +14,12 @@ import pytest
 from tests.wfstudio.history.worlds import bundle_of, ids, look_at, open_source, open_target, without
 from tests.wfstudio.studio import DEPLOYMENT, DIGEST, SOURCE, flows, rest, run
 from wf import codec
-from wf.errors import DecryptionError, ImportedRunError, RunNotFoundError
+from wf.errors import DecryptionError, ImportedRunError, NotRegisteredError, RunNotFoundError
 from wf.forking import ForkError, retry_run
 from wf.world import RunFilter
 from wfstudio.cli.checkup import _verify
 from wfstudio.core.client import Client
+from wfstudio.core.errors import ConflictError
 from wfstudio.core.views import RunQuery
 from wfstudio.history.bundle.form import BundleError
 from wfstudio.history.transfers import add_descendants, import_bundle, list_chosen
@@ -199,6 +200,18 @@ async def test_code_that_came_with_a_run_is_not_run() -> None:
         with pytest.raises(ForkError) as caught:
             await there.retry(view.id)
         assert str(caught.value) == f"run {view.id} was imported, and today's code has no workflow 'studio.fail'"
+
+
+async def test_nothing_is_started_on_code_that_came_with_a_run() -> None:
+    async with open_source() as here, open_target() as there:
+        view = await run(here, "greet", "ada")
+        await import_bundle(there.session, await bundle_of(here, view.id), "one.wf.zip")
+        with pytest.raises(ConflictError) as caught:
+            await there.start("greet", ["ada"], deployment=DEPLOYMENT)
+        text = f"the code of {DEPLOYMENT} came with a run that was imported, and is not run here"
+        assert str(caught.value) == text
+        with pytest.raises(NotRegisteredError):
+            await there.start("greet", ["ada"])
 
 
 async def test_the_same_id_starts_nothing_beside_an_imported_run() -> None:
