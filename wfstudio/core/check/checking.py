@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from wfstudio.core.check.carrying import Carrier
@@ -21,7 +23,10 @@ from wfstudio.core.check.rules import RULES, Problem, Rule
 from wfstudio.core.check.rules.source import Unreadable, UnusedSuppression
 from wfstudio.core.check.scopes import Function
 from wfstudio.core.check.suppressions import Suppression, find_suppressions
-from wfstudio.core.check.walking import Walk
+from wfstudio.core.check.walking import Edge, Walk
+
+DEEPEST: Final = 20_000
+"""Frames that a check may take."""
 
 LONGEST_WAY: Final = 6
 """Functions that are named of the way from a workflow to a finding."""
@@ -71,6 +76,10 @@ class _Check:
         self._scanned: set[Module] = set()
 
     def run(self, paths: Iterable[str]) -> Report:
+        with _deep_stack():
+            return self._run(paths)
+
+    def _run(self, paths: Iterable[str]) -> Report:
         roots = [module for path in paths if (module := self._project.open(path)) is not None]
         for module in roots:
             self._scan(module)
@@ -100,17 +109,23 @@ class _Check:
                 self._roles[role.function] = role
 
     def _walk_all(self, root: Function) -> None:
-        """Walk a function and all that it leads to; steps are noted, and not walked."""
+        """Walk a function and all that it leads to. Steps and children are noted, and not walked."""
         queue = [root]
         while queue:
             function = queue.pop()
-            if function in self._walks:
-                continue
             self._scan(function.module)
-            walk = self._walks[function] = Walk(function, self._inference, self._hear)
-            if function is root or not self._inference.role_of(function):
-                walk.run()
-                queue += [edge.target for edge in walk.edges]
+            if function not in self._walks:
+                walk = self._walks[function] = Walk(function, self._inference, self._hear)
+                with suppress(RecursionError):  # what comes behind an expression without end is not looked at
+                    walk.run()
+                for edge in walk.edges:
+                    self._scan(edge.target.module)
+                    if self._is_inside(edge):
+                        queue.append(edge.target)
+
+    def _is_inside(self, edge: Edge) -> bool:
+        """Tell whether what an edge leads to is a part of the same body."""
+        return edge.is_bare or not self._inference.role_of(edge.target)
 
     def _hear(self, walk: Walk, event: Event) -> None:
         for rule in self._by_event.get(type(event), ()):
@@ -136,12 +151,12 @@ class _Check:
             seen: dict[Function, list[Function]] = {role.function: []}
             queue = [role.function]
             for function in queue:
-                walk = self._walks.get(function)
-                if walk is None or (function is not role.function and self._inference.role_of(function)):
-                    continue
-                for edge in walk.edges:
-                    if edge.target not in seen:
-                        seen[edge.target] = [*seen[function], function]
+                for edge in self._walks[function].edges:
+                    is_inside = self._is_inside(edge)
+                    if edge.target in seen or not (is_inside or self._inference.role_of(edge.target) == "step"):
+                        continue
+                    seen[edge.target] = [*seen[function], function]
+                    if is_inside:
                         queue.append(edge.target)
             for function, way in seen.items():
                 ways.setdefault(function, []).append((role, way))
@@ -278,6 +293,17 @@ class _Check:
     def _shorten(self, path: str) -> str:
         top = os.path.join(self._project.root, "")
         return path.removeprefix(top).replace(os.sep, "/")
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Let trees be walked that are as deep as the parser takes them."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, DEEPEST))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _name(function: Function) -> str:

@@ -27,18 +27,23 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Referred(msgspec.Struct, frozen=True):
-    """Something outside the project is named, called or not: `os.environ`, `time.time`."""
+    """Something outside the project is named, called or not: `os.environ`, `time.time`.
+
+    `known` is what the variable stands for that the expression begins with, if one does: where that came
+    from was told already.
+    """
 
     node: ast.expr
     name: str
+    known: str = ""
 
 
 class Called(msgspec.Struct, frozen=True):
-    """Something is called. `is_made_here`: it is a method of what this function itself made."""
+    """Something is called. `maker`: it is a method of what this function itself made by calling that."""
 
     node: ast.Call
     callee: Kind
-    is_made_here: bool = False
+    maker: str = ""
 
 
 class Ordered(msgspec.Struct, frozen=True):

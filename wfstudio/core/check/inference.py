@@ -142,7 +142,11 @@ class Inference:
         match binding:
             case Imported():
                 found = self._open(binding.source, binding.asking)
-                return found if binding.name is None else self.read_member(found, binding.name)
+                if binding.name is None:
+                    return found
+                if isinstance(found, Inside) and found.module is binding.asking:  # `from . import deep`
+                    return self._read_submodule(found, binding.name)
+                return self.read_member(found, binding.name)
             case Defined():
                 return Func(binding.thing) if isinstance(binding.thing, Function) else Type(binding.thing)
             case Parameter():
@@ -348,6 +352,11 @@ class Inference:
                 found = self.read_member(self._open(source, module), name)
                 if found != UNKNOWN and not isinstance(found, Outside):
                     return found
+        return self._read_submodule(kind, name)
+
+    def _read_submodule(self, kind: Inside, name: str) -> Kind:
+        module = kind.module
+        if isinstance(module, Module):
             inner = self.project.find(f"{module.name}.{name}", module)
         else:
             inner = self.project.find_under(f"{kind.name}.{name}")

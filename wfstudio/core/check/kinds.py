@@ -103,6 +103,8 @@ def merge(kinds: Iterable[Kind]) -> Kind:
     found: dict[Kind, None] = {}
     for kind in kinds:
         found.update(dict.fromkeys(each(kind)))
+    if sum(isinstance(kind, SetOf) for kind in found) > 1:
+        found.pop(SetOf(is_new=True), None)  # the same one, before it got its members
     if not found or len(found) > _MOST:
         return UNKNOWN
     return next(iter(found)) if len(found) == 1 else AnyOf(tuple(found))

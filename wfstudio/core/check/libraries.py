@@ -107,7 +107,6 @@ RETURNS: Final[Mapping[str, Kind]] = {
     "wf.get_workflow_metadata": outside("wf.WorkflowInfo"),
     "wf.get_writable": outside("wf.Writable"),
     "wf.hook": HOOK,
-    "wf.list_runs": Awaitable(outside("wf.RunPage"), "wf.list_runs"),
     "wf.lock": outside("wf.Lock"),
     "wf.now": DATETIME,
     "wf.random": outside("random.Random"),

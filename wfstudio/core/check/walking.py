@@ -75,7 +75,7 @@ MUTATORS: Final = frozenset(
 )  # fmt: skip
 
 _ENTERS: Final = ("__enter__", "__exit__", "__aenter__", "__aexit__")
-_OF_COROUTINES: Final = frozenset({"close", "send", "throw", "add_done_callback", "cancel", "done"})
+_OF_COROUTINES: Final = frozenset({"close", "send", "throw", "__await__", "add_done_callback", "cancel", "done"})
 _HANDLES: Final = {
     "wf.hook": "the hook",
     "wf.webhook": "the webhook",
@@ -91,13 +91,13 @@ _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 class Edge:
-    """A function calls another one, or a step, at a line."""
+    """A function calls another one, or a step. `is_bare`: what a step or workflow decorates (`.func`)."""
 
-    __slots__ = ("line", "target")
+    __slots__ = ("is_bare", "target")
 
-    def __init__(self, target: Function, line: int) -> None:
+    def __init__(self, target: Function, *, is_bare: bool = False) -> None:
         self.target = target
-        self.line = line
+        self.is_bare = is_bare
 
 
 class Walk:
@@ -114,7 +114,7 @@ class Walk:
         self._silent = 0
         self._order_free: set[int] = set()
         self._loaded = _list_loaded(function.node)
-        self._made_here: set[str] = set()
+        self._makers: dict[str, str] = {}
 
     # -- what rules ask
 
@@ -147,9 +147,9 @@ class Walk:
         if not self._silent:
             self._tell(self, event)
 
-    def _follow(self, target: Function | None, node: ast.AST) -> None:
+    def _follow(self, target: Function | None, *, is_bare: bool = False) -> None:
         if target is not None and not self._silent and target is not self.function:
-            self.edges.append(Edge(target, getattr(node, "lineno", self.function.first_line)))
+            self.edges.append(Edge(target, is_bare=is_bare))
 
     def _enter_wrappers(self) -> None:
         """Follow what the project's own decorators put around the function."""
@@ -158,7 +158,7 @@ class Walk:
             kind = self.inference.infer(node, Place(self.function.outer))
             if isinstance(kind, Func) and not self.inference.role_of(kind.function):
                 for inner in self.module_functions(kind.function):
-                    self._follow(inner, decorator)
+                    self._follow(inner)
 
     def module_functions(self, outer: Function) -> Iterator[Function]:
         """Give the functions that are defined in another, but for steps and workflows."""
@@ -283,7 +283,7 @@ class Walk:
         kind = self.kind(node.iter)
         if may_be_set(kind):
             self._emit(Ordered(node.iter, "a loop goes through it"))
-        self._follow_special(kind, node, "__iter__", "__next__", "__aiter__", "__anext__")
+        self._follow_special(kind, "__iter__", "__next__", "__aiter__", "__anext__")
         self._loop(node.body, node.orelse, None, lambda: self._store(node.target, self.inference.iterate(kind), None))
 
     def _loop(
@@ -294,7 +294,8 @@ class Walk:
         begin: Callable[[], None] | None = None,
     ) -> None:
         before = dict(self._holds)
-        for is_silent in (True, False):
+        # Once is enough where nothing is told: else nested loops would double the work with each level.
+        for is_silent in (True,) if self._silent else (True, False):
             self._silent += is_silent
             if test is not None:
                 self._visit_test(test)
@@ -341,7 +342,7 @@ class Walk:
         for item in node.items:
             self._visit(item.context_expr)
             kind = self.kind(item.context_expr)
-            self._follow_special(kind, item.context_expr, *_ENTERS)
+            self._follow_special(kind, *_ENTERS)
             if item.optional_vars is not None:
                 entered = merge([self.inference.follow_path(one, (way,)) for one in each(kind)])  # type: ignore[arg-type]
                 self._store(item.optional_vars, entered, item.context_expr)
@@ -394,12 +395,10 @@ class Walk:
                     self._emit(Changed(target, target, "assigned"))
                 else:
                     self._holds[target.id] = kind
-                    if isinstance(value, ast.Call):
-                        self._made_here.add(target.id)
-                    else:
-                        self._made_here.discard(target.id)
+                    self._makers[target.id] = self._name_maker(value)
             case ast.Tuple() | ast.List():
-                if may_be_set(kind):
+                is_single = len(target.elts) == 1 and not isinstance(target.elts[0], ast.Starred)
+                if may_be_set(kind) and not is_single:
                     self._emit(Ordered(value or target, "it is unpacked"))
                 is_starred = False
                 for place, part in enumerate(target.elts):
@@ -511,9 +510,7 @@ class Walk:
 
     def _name(self, node: ast.Name) -> None:
         self._emit(Read(node))
-        for one in each(self.kind(node)):
-            if isinstance(one, Outside):
-                self._emit(Referred(node, one.name))
+        self._refer(node, node)
 
     def _attribute(self, node: ast.Attribute) -> None:
         owner = self.kind(node.value)
@@ -527,10 +524,17 @@ class Walk:
         if node.attr not in _OF_COROUTINES:
             self._check_use(node.value, f"asked for `.{node.attr}`")
         for one in each(owner):
-            self._follow(self.inference.find_property(one, node.attr), node)
+            self._follow(self.inference.find_property(one, node.attr))
+        self._refer(node, find_root(node))
+
+    def _refer(self, node: ast.expr, root: ast.Name | None) -> None:
+        """Tell of what is named, with what is known of the variable of this function that it begins with."""
+        stands_for: list[str] = []
+        if root is not None and root.id in self._holds and self.find_home(root.id) is self.function.scope:
+            stands_for = [one.name for one in each(self._holds[root.id]) if isinstance(one, Outside)]
         for one in each(self.kind(node)):
-            if isinstance(one, Outside):
-                self._emit(Referred(node, one.name))
+            if isinstance(one, Outside) and not (node is root and one.name in stands_for):
+                self._emit(Referred(node, one.name, stands_for[0] if stands_for else ""))
 
     def _within(self, scope: Scope, visit: Callable[[], None]) -> None:
         outer = self._place
@@ -577,9 +581,9 @@ class Walk:
             self._order_free.update(id(part) for part in given)
         for part in given:
             self._visit(part)
-        is_here = self._is_made_here(node.func)
+        maker = self._find_maker(node.func)
         for one in kinds:
-            self._emit(Called(node, one, is_here))
+            self._emit(Called(node, one, maker))
             self._enter(one, node)
             self._check_order(one, node)
             self._check_method(one, node)
@@ -588,36 +592,40 @@ class Walk:
                     self._check_use(part, f"given to {self.inference.role_of(one.function)} {one.function.name}")
         self._follow_given(kinds, node, given)
 
-    def _is_made_here(self, node: ast.expr) -> bool:
-        """Tell whether a method's object was made in this function, where its making was told already."""
+    def _find_maker(self, node: ast.expr) -> str:
+        """Name what made a method's object, if that was in this function: its making was told already."""
         if not isinstance(node, ast.Attribute):
-            return False
+            return ""
         owner = node.value
-        while isinstance(owner, ast.Attribute):
+        while isinstance(owner, (ast.Attribute, ast.Await)):
             owner = owner.value
-        if isinstance(owner, ast.Await):
-            owner = owner.value
-        return isinstance(owner, ast.Call) or (isinstance(owner, ast.Name) and owner.id in self._made_here)
+        return self._makers.get(owner.id, "") if isinstance(owner, ast.Name) else self._name_maker(owner)
+
+    def _name_maker(self, node: ast.expr | None) -> str:
+        while isinstance(node, ast.Await):
+            node = node.value
+        callee = self.kind(node.func) if isinstance(node, ast.Call) else UNKNOWN
+        return callee.name if isinstance(callee, Outside) else ""
 
     def _enter(self, callee: Kind, node: ast.Call) -> None:
         """Follow a call into the project's own code."""
         match callee:
             case Func():
-                self._follow(callee.function, node)
+                self._follow(callee.function, is_bare=callee.is_bare)
             case Type():
                 for name in ("__new__", "__init__", "__post_init__"):
-                    self._follow(self.inference.find_method(callee.cls, name), node)
+                    self._follow(self.inference.find_method(callee.cls, name))
                 self._follow_defaults(callee, node)
             case Object(of=Type()):
-                self._follow_special(callee, node, "__call__")
+                self._follow_special(callee, "__call__")
             case _:
                 pass
 
-    def _follow_special(self, kind: Kind, node: ast.AST, *names: str) -> None:
+    def _follow_special(self, kind: Kind, *names: str) -> None:
         for one in each(kind):
             if isinstance(one, Object) and isinstance(one.of, Type):
                 for name in names:
-                    self._follow(self.inference.find_method(one.of.cls, name), node)
+                    self._follow(self.inference.find_method(one.of.cls, name))
 
     def _follow_defaults(self, made: Type, node: ast.Call) -> None:
         """Look at what makes the defaults of a dataclass or model: `field(default_factory=datetime.now)`."""
@@ -636,7 +644,7 @@ class Walk:
     def _follow_factory(self, factory: ast.expr, scope: Scope, node: ast.Call) -> None:
         kind = self.inference.infer(factory, Place(scope))
         if isinstance(kind, Func):
-            self._follow(kind.function, node)
+            self._follow(kind.function)
         elif isinstance(kind, Outside):
             self._emit(Referred(node.func, kind.name))
 
@@ -653,7 +661,7 @@ class Walk:
                 if not isinstance(kind, Func) or isinstance(part, ast.Lambda):
                     continue
                 if kind.is_bare or not self.inference.role_of(kind.function):
-                    self._follow(kind.function, part)
+                    self._follow(kind.function, is_bare=kind.is_bare)
 
     def _check_order(self, callee: Kind, node: ast.Call) -> None:
         name = callee.name if isinstance(callee, Outside) else ""

@@ -78,7 +78,7 @@ class Clock(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Referred(node=node, name=name) if _CLOCK.has(name):
+            case Referred(node=node, name=name, known=known) if _CLOCK.has(name) and not _CLOCK.has(known):
                 yield Problem(node, f"`{show_name(name)}` asks the clock")
             case Called(node=node, callee=Outside(name=name)) if name in _CLOCK_WITHOUT:
                 if len(node.args) + len(node.keywords) < _CLOCK_WITHOUT[name]:
@@ -152,7 +152,7 @@ class Chance(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Referred(node=node, name=name) if _CHANCE.has(name):
+            case Referred(node=node, name=name, known=known) if _CHANCE.has(name) and not _CHANCE.has(known):
                 yield Problem(node, f"`{show_name(name)}` draws by chance")
             case Called(node=node, callee=Outside(name=name)) if name == "random.SystemRandom":
                 yield Problem(node, f"`{name}` draws by chance")
@@ -222,7 +222,9 @@ class FreshId(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Referred(node=node, name=name) if _IDS.has(name) and name not in _IDS_WITHOUT:
+            case Referred(node=node, name=name, known=known) if (
+                _IDS.has(name) and not _IDS.has(known) and name not in _IDS_WITHOUT
+            ):
                 yield Problem(node, f"`{show_name(name)}` makes a fresh id")
             case Called(node=node, callee=Outside(name=name)) if name in _IDS_WITHOUT:
                 if not (node.args or node.keywords):
@@ -300,8 +302,10 @@ class Environment(Rule):
     events = (Referred,)
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
-        if isinstance(event, Referred) and _ENVIRONMENT.has(event.name):
-            yield Problem(event.node, f"`{show_name(event.name)}` reads the environment")
+        match event:
+            case Referred(node=node, name=name, known=known):
+                if _ENVIRONMENT.has(name) and not _ENVIRONMENT.has(known):
+                    yield Problem(node, f"`{show_name(name)}` reads the environment")
 
 
 class Address(Rule):

@@ -105,8 +105,9 @@ class FileAccess(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Referred(node=node, name=name) if name == "sys.stdin" or name.startswith("sys.stdin."):
-                yield Problem(node, "`sys.stdin` reads the terminal")
+            case Referred(node=node, name=name, known=known) if f"{name}.".startswith("sys.stdin."):
+                if known != "sys.stdin":
+                    yield Problem(node, "`sys.stdin` reads the terminal")
             case Called(node=node, callee=Outside(name=name)) if _FILES.has(name):
                 yield Problem(node, f"`{show_name(name)}` touches files" if name != "builtins.input" else _INPUT)
             case Called(node=node, callee=Outside(name=name)) if name in _ARCHIVES:
@@ -184,7 +185,9 @@ class Process(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Called(node=node, callee=Outside(name=name), is_made_here=False) if _PROCESSES.has(name):
+            case Called(node=node, callee=Outside(name=name), maker=maker) if _PROCESSES.has(
+                name
+            ) and not _PROCESSES.has(maker):
                 yield Problem(node, f"`{show_name(name)}` starts or steers a process")
 
 
@@ -340,7 +343,9 @@ class Network(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Called(node=node, callee=Outside(name=name), is_made_here=False) if _NETWORK.has(name):
+            case Called(node=node, callee=Outside(name=name), maker=maker) if _NETWORK.has(name) and not _NETWORK.has(
+                maker
+            ):
                 yield Problem(node, f"`{show_name(name)}` uses the network or a database")
 
 
@@ -416,7 +421,9 @@ class Thread(Rule):
 
     def look(self, walk: Walk, event: Any) -> Iterator[Problem]:
         match event:
-            case Called(node=node, callee=Outside(name=name), is_made_here=False) if _THREADS.has(name):
+            case Called(node=node, callee=Outside(name=name), maker=maker) if _THREADS.has(name) and not _THREADS.has(
+                maker
+            ):
                 yield Problem(node, f"`{show_name(name)}` leaves the body's event loop")
             case Called(node=ast.Call(func=ast.Attribute(attr="run_in_executor")) as node, callee=callee):
                 if callee == UNKNOWN:

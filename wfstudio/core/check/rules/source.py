@@ -36,7 +36,7 @@ class Unreadable(Rule):
     and without the colon behind the first line of the function:
 
     ```text
-    flow.py:5:42 WF001 error: invalid syntax: expected ':'
+    flow.py:5:35 WF001 error: expected ':'
     ```
     """
 

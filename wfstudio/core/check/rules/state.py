@@ -144,8 +144,7 @@ class ChangingGlobal(Rule):
     ```python
     import wf
 
-    if True:  # a module-level variable
-        mode = "fast"
+    mode = "fast"
 
 
     def set_mode(value: str) -> None:
@@ -232,7 +231,7 @@ class SharedDefault(Rule):
     """
 
     code = "WF303"
-    why = "Python makes a default once: what one run puts into it, the next one finds there"
+    why = "a default is made once: what one run puts into it, the next one finds there"
     fix = "take `None` or `()` as the default, and make the container in the body"
     severity = "warning"
     events = (Entered,)
