@@ -18,8 +18,9 @@ from wf.errors import DecryptionError, ImportedRunError, NotRegisteredError, Run
 from wf.forking import ForkError, retry_run
 from wf.world import RunFilter
 from wfstudio.cli.checkup import _verify
+from wfstudio.core.bench.workbench import Workbench
 from wfstudio.core.client import Client
-from wfstudio.core.errors import ConflictError
+from wfstudio.core.errors import ConflictError, NotFoundError
 from wfstudio.core.views import RunQuery
 from wfstudio.history.bundle.form import BundleError
 from wfstudio.history.transfers import add_descendants, import_bundle, list_chosen
@@ -212,6 +213,14 @@ async def test_nothing_is_started_on_code_that_came_with_a_run() -> None:
         assert str(caught.value) == text
         with pytest.raises(NotRegisteredError):
             await there.start("greet", ["ada"])
+        workbench = Workbench(there.session)
+        row = await workbench.read_row(view.id)
+        with pytest.raises(ConflictError) as caught:
+            await workbench.describe_code(await workbench.choose_code(row, "own"))
+        text = f"the code of '{DEPLOYMENT}' came with a run that was imported, and is not run here"
+        assert str(caught.value) == text
+        with pytest.raises(NotFoundError):
+            await workbench.choose_code(row, "latest")
 
 
 async def test_the_same_id_starts_nothing_beside_an_imported_run() -> None:

@@ -85,17 +85,21 @@ class Workbench:
             return row.deployment_id
         if deployment == "latest":
             found = await self.session.world.list_deployments()
-            if not found:
+            if not found or found[0].used_at == 0:  # imported code is nobody's newest
                 raise NotFoundError("no code is kept in this world", "`wf dev` and `wf worker` keep what they load")
             return found[0].deployment_id
         return deployment
 
     async def describe_code(self, deployment_id: str | None) -> wire.Code:
-        """Say what a bench is to load. Raises `NotFoundError` for a deployment that is not kept whole."""
+        """Say what a bench is to load. Raises `NotFoundError` for a deployment that is not kept whole, and
+        `ConflictError` for one that nobody here has ever loaded."""
         limits = self.session.settings.limits
         if deployment_id is None:
             return wire.Code(self.root, self.targets, limits)
         row = await self.session.world.get_deployment(deployment_id)
+        if row is not None and row.used_at == 0:
+            text = f"the code of {shorten(deployment_id)} came with a run that was imported, and is not run here"
+            raise ConflictError(text, "replay against the code on the disk, or load what you trust with `wf dev`")
         files = await read_deployment(self.session, deployment_id)
         if row is None or files is None:
             what = "is not kept whole" if row is not None else "is not kept"
