@@ -70,6 +70,15 @@ MEASUREMENTS: Final = (
         (Figure("save-to-serving", "ms", _any(300)), Figure("save-to-verdict", "s", _any(1))),
         ("process",),
     ),
+    Measurement(
+        "histories:measure_history",
+        (
+            Figure("history-ingest", "events/s", _any(100_000), is_floor=True),
+            Figure("history-tail", "ms", _any(30)),
+            Figure("history-p95", "ms", _any(100)),
+        ),
+        ("process",),
+    ),
     Measurement("reloads:measure_help", (Figure("wf-help", "ms", _any(150)),), ("process",)),
 )
 

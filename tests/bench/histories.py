@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Final
 
+from tests.bench.reading import Reading
 from wf import codec
 from wf import events as types
 from wf.events import Event
 from wf.keys import Keyring
 from wf.records import encode_meta
 from wf.worlds.sqlite.connection import Connection
+from wf.worlds.sqlite.feed import Feed
 from wf.worlds.sqlite.runs import INSERT_EVENT
+from wfstudio.history.locks import Lock
+from wfstudio.history.mirror import History, bring_up_to_date, mirror_path
+from wfstudio.history.payloads import Payloads
+from wfstudio.history.schema import make_views
 
 FIRST_AT: Final = 1_700_000_000_000_000
 STEPS: Final = 5
@@ -72,3 +82,59 @@ def _make_log(number: int, keyring: Keyring) -> list[Event]:
         add(types.STEP_COMPLETED, name, step, 1, value=number, is_sealed=True)
     add(types.RUN_COMPLETED, value="done", is_sealed=True)
     return log
+
+
+EVENTS: Final = 1_000_000
+TAIL_RUNS: Final = 16
+P95: Final = "SELECT name, p95(duration_ms) FROM steps GROUP BY name"
+
+
+async def measure_history(is_quick: bool) -> list[Reading]:
+    """Mirror a world of a million events; then read its news, and ask for the 95th percentile by step."""
+    path = Path(os.environ["WF_WORLD"].removeprefix("sqlite://"))
+    keyring = Keyring([os.urandom(32)])
+    runs = EVENTS // EVENTS_PER_RUN // (20 if is_quick else 1)
+    count = write_world(path, keyring, runs)
+    began = time.perf_counter()
+    History(path).close()
+    ingest = count / (time.perf_counter() - began)
+    bare, tails = [], []
+    for turn in range(5):
+        bare.append(_open(path))
+        write_world(path, keyring, TAIL_RUNS, first=runs + turn * TAIL_RUNS, is_new=False)
+        tails.append(_open(path))
+        with Feed(path) as feed, _locked(path):
+            bring_up_to_date(mirror_path(path), feed)
+    return [
+        Reading("history-ingest", ingest, count, f"{count} events"),
+        Reading("history-tail", median(tails) * 1000, len(tails), f"{median(bare) * 1000:.0f} ms of it without news"),
+        Reading("history-p95", _ask(path, P95) * 1000, 9, f"{runs * STEPS} steps"),
+    ]
+
+
+def _open(path: Path) -> float:
+    began = time.perf_counter()
+    History(path).close()
+    return time.perf_counter() - began
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    lock = Lock(mirror_path(path))
+    try:
+        lock.write()
+        yield
+    finally:
+        lock.close()
+
+
+def _ask(path: Path, sql: str) -> float:
+    with History(path) as history:
+        Payloads(history.feed, None).register(history.connection)
+        make_views(history.connection)
+        times = []
+        for _ in range(9):
+            began = time.perf_counter()
+            history.connection.execute(sql).fetchall()
+            times.append(time.perf_counter() - began)
+    return median(times)

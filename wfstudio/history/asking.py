@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import msgspec
@@ -28,6 +28,7 @@ SECONDS: Final = 30.0
 MOST_SECONDS: Final = 3600.0
 _CPU_SPARE: Final = 2
 _WORDS: Final = 4096
+_CANCELLED: Final = "the query was cancelled"
 _QUERY_LIMIT: Final = QueryLimitError.slug
 
 
@@ -70,7 +71,7 @@ class Asker:
         if id is not None:
             self._running[id] = cancelled
         try:
-            async with self._turns:
+            async with self._turn(cancelled):
                 asked = msgspec.structs.replace(
                     question,
                     world=str(self._world),
@@ -83,6 +84,22 @@ class Asker:
         finally:
             if id is not None:
                 del self._running[id]
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, cancelled: asyncio.Event) -> AsyncIterator[None]:
+        """Have one of the turns, once it is free. Raises `QueryLimitError` when it is cancelled before."""
+        taking = asyncio.ensure_future(self._turns.acquire())
+        stopping = asyncio.ensure_future(cancelled.wait())
+        try:
+            await asyncio.wait({taking, stopping}, return_when="FIRST_COMPLETED")
+            if stopping.done():
+                raise QueryLimitError(_CANCELLED)
+            yield
+        finally:
+            stopping.cancel()
+            if not taking.cancel():
+                self._turns.release()
+            await asyncio.gather(taking, stopping, return_exceptions=True)
 
     def cancel(self, id: str) -> bool:
         """End the query that was asked with this id; False where there is none (any more)."""
@@ -116,7 +133,7 @@ class Asker:
                     left = deadline - asyncio.get_running_loop().time()
                     await asyncio.wait({reading, stopping}, timeout=max(0, left), return_when="FIRST_COMPLETED")
                     if not reading.done():
-                        text = "the query was cancelled" if stopping.done() else _out_of_time(seconds)
+                        text = _CANCELLED if stopping.done() else _out_of_time(seconds)
                         raise QueryLimitError(text)
                     answer = reading.result()
                 finally:
@@ -166,6 +183,7 @@ async def _start() -> asyncio.subprocess.Process:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        process_group=0,  # Ctrl-C is its asker's to hear, who ends it
     )
 
 

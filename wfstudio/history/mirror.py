@@ -21,6 +21,7 @@ simply kept up to date by the studio, and why a command line need not ask the st
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
+from wf import events as types
 from wf.worlds.sqlite.feed import CHUNK_COLUMNS, DEPLOYMENT_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS, RUN_COLUMNS, Feed
 from wf.worlds.sqlite.transaction import Row
 from wfstudio.history.locks import Lock
@@ -45,8 +47,24 @@ HEADS: Final = 64
 PAGE: Final = 2_000
 """Runs that are read at once: one snapshot of the world, one transaction of the mirror."""
 _HERE: Final = Path(__file__).parent
-_TABLES: Final = (_HERE / "tables.sql").read_text(encoding="utf-8")
-_DERIVE: Final = (_HERE / "derive.sql").read_text(encoding="utf-8")
+_TABLES: Final = {
+    match[1]: match[0]
+    for match in re.finditer(
+        r"^CREATE TABLE \{schema\}\.(\w+) .*?;$",
+        (_HERE / "tables.sql").read_text(encoding="utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+}
+_PARTS: Final = {
+    name: select.rstrip().rstrip(";")
+    for name, _, select in (
+        part.partition("\n") for part in (_HERE / "derive.sql").read_text(encoding="utf-8").split("-- name: ")[1:]
+    )
+}
+"""The SELECTs of derive.sql by name, in an order in which each one has what it needs."""
+_NEEDS: Final = {"hooks": types.HOOK_CREATED, "waits": types.WAIT_CREATED}
+"""Parts that are empty where no event of a type is: a small statement takes a millisecond, and most logs have none."""
+_NOT_NEGATIVE: Final = "CREATE TEMP MACRO not_negative(x) AS CASE WHEN x < 0 THEN 0 ELSE x END"
 _COPIED: Final = ("events", "chunks", "logs")
 _DERIVED: Final = ("runs", "steps", "attempts", "hooks", "waits")
 TABLES: Final = (*_DERIVED, *_COPIED)
@@ -83,11 +101,16 @@ _LOG = pa.schema(
         ("at_us", pa.int64()), ("payload_bytes", pa.int32()),
     ]
 )  # fmt: skip
-_ASKED = pa.schema([("run", pa.int64())])
+_RUNS_ASKED = pa.schema([("run", pa.int64())])
 _PENDING = pa.schema([("run", pa.int64()), ("correlation_id", pa.int32())])
 _DEPLOYMENT = pa.schema(
     [("deployment_id", pa.string()), ("created_at", pa.int64()), ("used_at", pa.int64()), ("manifest", pa.string())]
 )
+_STAGED: Final = {"changed": _RUNS_ASKED, "gone": _RUNS_ASKED, "fresh": _RUN, "pending": _PENDING}
+_LOG_NOW: Final = """
+SELECT * FROM mirror.events WHERE run IN (SELECT run FROM delta.changed) AND run NOT IN (SELECT run FROM delta.gone)
+UNION ALL SELECT * FROM delta.events
+"""
 _SAID: Final = (
     (_RUN, ("run", *RUN_COLUMNS[1:])),
     (_EVENT, EVENT_COLUMNS),
@@ -150,11 +173,13 @@ class History:
         self.path: Final = mirror_path(world_path)
         self.feed: Final = Feed(world_path)
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
-            ":memory:", config={"memory_limit": memory_limit, "threads": threads}
+            ":memory:",
+            config={"memory_limit": memory_limit, "threads": 1},  # of small statements a second one makes slower ones
         )
         self._lock = Lock(self.path)
         try:
             self._overlay(self._attach())
+            self.connection.execute(f"SET threads = {threads}")
         except BaseException:
             self.close()
             raise
@@ -195,15 +220,25 @@ class History:
         """Read these runs, which the file does not have as they are now, into memory, and put both together."""
         connection = self.connection
         connection.execute("CREATE SCHEMA delta; CREATE SCHEMA past")
-        connection.execute(_TABLES.format(schema="delta"))
-        connection.execute("CREATE TABLE delta.changed (run BIGINT); CREATE TABLE delta.gone (run BIGINT)")
-        for page in _pages(changed):
-            _load(connection, self.feed, page, into="delta")
-        has_gone = connection.execute("SELECT count(*) FROM delta.gone").fetchone() != (0,)
+        made = {*_COPIED} if changed else set()
+        if changed:
+            connection.execute(_NOT_NEGATIVE)
+            _make_tables(connection, "delta", _COPIED)
+            for name, schema in _STAGED.items():
+                _stage(connection, f"delta.{name}", (), schema)
+            for page in _pages(changed):
+                _read_news(connection, self.feed, page)
+            connection.execute(f"CREATE TABLE delta.log AS {_LOG_NOW}")
+            found = {type for (type,) in connection.execute("SELECT DISTINCT type FROM delta.log").fetchall()}
+            for name, select in _PARTS.items():
+                if _NEEDS.get(name) in (None, *found):
+                    connection.execute(f"CREATE TABLE delta.{name} AS {select.format(s='delta.')}")
+                    made.add(name)
+        has_gone = changed and connection.execute("SELECT count(*) FROM delta.gone").fetchone() != (0,)
         for table in TABLES:
             hidden = "changed" if table != "events" and changed else "gone" if has_gone else None
             where = "" if hidden is None else f" WHERE run NOT IN (SELECT run FROM delta.{hidden})"
-            both = f" UNION ALL SELECT * FROM delta.{table}" if changed else ""
+            both = f" UNION ALL BY NAME SELECT * FROM delta.{table}" if table in made else ""
             connection.execute(f"CREATE VIEW past.{table} AS SELECT * FROM mirror.{table}{where}{both}")
         connection.register("deployments_now", _make_table(self.feed.read_deployments(), _DEPLOYMENT))
         connection.execute("CREATE TABLE past.deployments AS SELECT * FROM deployments_now")
@@ -223,7 +258,7 @@ def bring_up_to_date(path: Path, feed: Feed) -> int:
         count = 0
         for page in _all_pages(feed) if changed is None else _pages(changed):
             connection.execute("BEGIN")
-            _load(connection, feed, page, into="mirror")
+            _load(connection, feed, page)
             connection.execute("COMMIT")
             count += len(page)
         _write_place(connection, feed, position)
@@ -242,6 +277,7 @@ def _writing(path: Path, feed: Feed) -> Iterator[tuple[duckdb.DuckDBPyConnection
     mask = os.umask(0o077)  # as private as the world
     connection = duckdb.connect(":memory:")
     try:
+        connection.execute(_NOT_NEGATIVE)
         place = _attach(connection, path, is_writing=True)
         changed = None if place is None else place.find_changed(feed)
         if changed is None:
@@ -249,7 +285,7 @@ def _writing(path: Path, feed: Feed) -> Iterator[tuple[duckdb.DuckDBPyConnection
                 connection.execute("DETACH mirror")
             remove(path)
             connection.execute(f"ATTACH {_literal(path)} AS mirror")
-            connection.execute(_TABLES.format(schema="mirror"))
+            _make_tables(connection, "mirror", TABLES)
         yield connection, changed
         connection.execute("CHECKPOINT mirror")
     finally:
@@ -297,52 +333,88 @@ def _all_pages(feed: Feed) -> Iterator[Sequence[int]]:
         last = ids[-1]
 
 
-def _load(connection: duckdb.DuckDBPyConnection, feed: Feed, ids: Sequence[int], *, into: str) -> None:
-    """Read runs from the world, and of their events those that the mirror's file lacks, into the tables of a schema."""
-    _stage(connection, "asked", [(run,) for run in ids], _ASKED)
-    between = f"run BETWEEN {min(ids)} AND {max(ids)} AND run IN (SELECT run FROM asked)"  # lets it skip row groups
-    known = {
-        run: (run_id, seq)
-        for run, run_id, seq in connection.execute(
-            f"SELECT run, run_id, seq FROM mirror.runs WHERE {between}"
-        ).fetchall()
-    }
+def _load(connection: duckdb.DuckDBPyConnection, feed: Feed, ids: Sequence[int]) -> None:
+    """Read runs from the world into the file that is written, and derive what they say."""
+    known = _find_known(connection, ids)
     with feed.snapshot():
         rows = feed.read_runs(ids)
-        found = {row[0]: row[1] for row in rows}
-        gone = [run for run, (run_id, _) in known.items() if found.get(run) != run_id]
-        for run in gone:
-            del known[run]
-        _stage(connection, "gone", [(run,) for run in gone], _ASKED)
-        _forget(connection, into, bool(known or gone))
-        for batch in feed.read_events([(run, known[run][1] if run in known else 0) for run in found]):
-            _insert(connection, f"{into}.events", batch, _EVENT)
-        _insert(connection, f"{into}.chunks", feed.read_chunks(ids), _CHUNK)
-        _insert(connection, f"{into}.logs", feed.read_logs(ids), _LOG)
-        pending = feed.read_pending_waits(ids)
+        gone = _find_gone(rows, known)
+        if known or gone:
+            _stage(connection, "asked", [(run,) for run in ids], _RUNS_ASKED)
+            _stage(connection, "gone", [(run,) for run in gone], _RUNS_ASKED)
+            connection.execute("DELETE FROM mirror.events WHERE run IN (SELECT run FROM gone)")
+            for table in TABLES:
+                if table != "events":
+                    connection.execute(f"DELETE FROM mirror.{table} WHERE run IN (SELECT run FROM asked)")
+        pending = _copy(connection, feed, rows, known, into="mirror")
     _stage(connection, "fresh", rows, _RUN)
     _stage(connection, "pending", pending, _PENDING)
-    whole = f"SELECT * FROM mirror.events WHERE {between}"
-    if into != "mirror":
-        whole += f" AND run NOT IN (SELECT run FROM gone) UNION ALL SELECT * FROM {into}.events WHERE {between}"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE log AS {whole}")
-    connection.execute(_DERIVE.format(schema=into))
+    between = f"run BETWEEN {min(ids)} AND {max(ids)}"  # lets it skip row groups
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE log AS SELECT * FROM mirror.events WHERE {between} AND run IN (SELECT run FROM fresh)"
+    )
+    for name, select in _PARTS.items():
+        if name in _DERIVED:
+            connection.execute(f"INSERT INTO mirror.{name} BY NAME {select.format(s='')}")
+        else:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {select.format(s='')}")
 
 
-def _forget(connection: duckdb.DuckDBPyConnection, into: str, has_known: bool) -> None:
-    """Make room for the rows to come; in memory only note which ones of the file do not count any more."""
-    if into != "mirror":
-        connection.execute(f"INSERT INTO {into}.changed FROM asked; INSERT INTO {into}.gone FROM gone")
-    elif has_known:
-        connection.execute("DELETE FROM mirror.events WHERE run IN (SELECT run FROM gone)")
-        for table in TABLES:
-            if table != "events":
-                connection.execute(f"DELETE FROM mirror.{table} WHERE run IN (SELECT run FROM asked)")
+def _read_news(connection: duckdb.DuckDBPyConnection, feed: Feed, ids: Sequence[int]) -> None:
+    """Read runs from the world into memory: of their events those that the file lacks."""
+    known = _find_known(connection, ids)
+    with feed.snapshot():
+        rows = feed.read_runs(ids)
+        gone = _find_gone(rows, known)
+        pending = _copy(connection, feed, rows, known, into="delta")
+    _insert(connection, "delta.changed", [(run,) for run in ids], _RUNS_ASKED)
+    _insert(connection, "delta.gone", [(run,) for run in gone], _RUNS_ASKED)
+    _insert(connection, "delta.fresh", rows, _RUN)
+    _insert(connection, "delta.pending", pending, _PENDING)
+
+
+def _find_known(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Give (run id, seq) of the runs that the file has, by their number."""
+    asked = ", ".join(map(str, ids))
+    sql = f"SELECT run, run_id, seq FROM mirror.runs WHERE run BETWEEN {min(ids)} AND {max(ids)} AND run IN ({asked})"
+    return {run: (run_id, seq) for run, run_id, seq in connection.execute(sql).fetchall()}
+
+
+def _find_gone(rows: Sequence[Row], known: dict[int, tuple[str, int]]) -> list[int]:
+    """List the runs that the file has and the world has not, and take them out of what is known."""
+    found = {row[0]: row[1] for row in rows}
+    gone = [run for run, (run_id, _) in known.items() if found.get(run) != run_id]
+    for run in gone:
+        del known[run]
+    return gone
+
+
+def _copy(
+    connection: duckdb.DuckDBPyConnection,
+    feed: Feed,
+    rows: Sequence[Row],
+    known: dict[int, tuple[str, int]],
+    *,
+    into: str,
+) -> list[Row]:
+    """Copy what runs have besides their rows, of events those that are not known; give their pending waits."""
+    ids = [row[0] for row in rows]
+    for batch in feed.read_events([(run, known[run][1] if run in known else 0) for run in ids]):
+        _insert(connection, f"{into}.events", batch, _EVENT)
+    _insert(connection, f"{into}.chunks", feed.read_chunks(ids), _CHUNK)
+    _insert(connection, f"{into}.logs", feed.read_logs(ids), _LOG)
+    return feed.read_pending_waits(ids)
+
+
+def _make_tables(connection: duckdb.DuckDBPyConnection, schema: str, tables: Sequence[str]) -> None:
+    for table in tables:
+        connection.execute(_TABLES[table].format(schema=schema))
 
 
 def _stage(connection: duckdb.DuckDBPyConnection, name: str, rows: Sequence[Row], schema: pa.Schema) -> None:
     connection.register("staged", _make_table(rows, schema))
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM staged")
+    kind = "TABLE" if "." in name else "TEMP TABLE"
+    connection.execute(f"CREATE OR REPLACE {kind} {name} AS SELECT * FROM staged")
     connection.unregister("staged")
 
 

@@ -110,6 +110,12 @@ class Feed:
             self.close()
             raise
 
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def close(self) -> None:
         self._connection.close()
 
