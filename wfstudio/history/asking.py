@@ -18,7 +18,9 @@ from typing import Final
 
 import msgspec
 
+from wf.errors import WorkflowError
 from wf.settings import Settings
+from wf.worlds.sqlite.feed import Feed
 from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.history.errors import QueryError, QueryLimitError
 from wfstudio.history.wire import LONGEST_FRAME, Answer, Done, Failed, Question, decode_answer, encode_question
@@ -156,6 +158,11 @@ class Asker:
             await self.warm_up()
 
 
+KEEP_UP_SECONDS: Final = 30.0
+KEEP_UP_CHANGES: Final = 50_000
+"""A fifth of what the world remembers of its changes: who falls behind that must read the whole world anew."""
+
+
 class LazyAsker:
     """The asker of a server, made at the first question: a world in memory has none, and needs none until then."""
 
@@ -169,9 +176,29 @@ class LazyAsker:
             self._asker = Asker(self._settings, keeps_warm=True)
         return self._asker
 
+    async def keep_up(self) -> None:
+        """Have the mirror brought up to date whenever much is new, for ever: the next question need not wait for it."""
+        path = self._settings.address.path
+        position = None
+        while path is not None:
+            await asyncio.sleep(KEEP_UP_SECONDS)
+            with contextlib.suppress(WorkflowError):  # whoever asks is told
+                with Feed(path) as feed:
+                    now = feed.position()
+                if position is not None and now - position > KEEP_UP_CHANGES:
+                    await _ask_anything(self.get())
+                    position = now
+                position = now if position is None else position
+
     async def close(self) -> None:
         if self._asker is not None:
             await self._asker.close()
+
+
+async def _ask_anything(asker: Asker) -> None:
+    """Ask for nothing: what a question does first is what is wanted."""
+    async for _ in asker.ask(make_question("SELECT 1", is_locked=True), seconds=MOST_SECONDS):
+        pass
 
 
 async def _start() -> asyncio.subprocess.Process:

@@ -351,7 +351,8 @@ def _load(connection: duckdb.DuckDBPyConnection, feed: Feed, ids: Sequence[int])
     _stage(connection, "pending", pending, _PENDING)
     between = f"run BETWEEN {min(ids)} AND {max(ids)}"  # lets it skip row groups
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE log AS SELECT * FROM mirror.events WHERE {between} AND run IN (SELECT run FROM fresh)"
+        "CREATE OR REPLACE TEMP TABLE log AS"
+        f" SELECT * FROM mirror.events WHERE {between} AND run IN (SELECT run FROM fresh)"
     )
     for name, select in _PARTS.items():
         if name in _DERIVED:

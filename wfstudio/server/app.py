@@ -36,6 +36,10 @@ class App:
         """Tell the feed of every run that changes, for ever."""
         await studio.forward_runs(self.services.client, self.services.feed)
 
+    async def keep_history(self) -> None:
+        """Keep the mirror of the world's history near, for ever."""
+        await self.services.asker.keep_up()
+
     def close(self) -> None:
         self.services.closing.close()
 
