@@ -99,16 +99,20 @@ async def serve(
     server = _Uvicorn(config)
     # No TaskGroup: it would wrap what the block raises.
     serving = asyncio.create_task(server.serve(sockets), name="wf http server")
-    forwarding = asyncio.create_task(app.forward_runs(), name="wf live runs")
+    background = [
+        asyncio.create_task(app.forward_runs(), name="wf live runs"),
+        asyncio.create_task(app.keep_history(), name="wf history"),
+    ]
     try:
         await server.is_up.wait()
         yield Server(access, host, access.port)
     finally:
-        forwarding.cancel()
+        for task in background:
+            task.cancel()
         app.close()
         server.should_exit = True
         endings = (app.end_queries(), app.end_replays())
-        await asyncio.shield(asyncio.gather(serving, forwarding, *endings, return_exceptions=True))
+        await asyncio.shield(asyncio.gather(serving, *background, *endings, return_exceptions=True))
 
 
 def bind(host: str, port: int, *, is_strict_port: bool = False) -> list[socket.socket]:
