@@ -169,6 +169,8 @@ class LazyAsker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._asker: Asker | None = None
+        self.kept: int | None = None
+        """The position of the world's changes up to which the mirror was kept."""
 
     def get(self) -> Asker:
         """Give it. Raises `UsageError` for a world that is no file."""
@@ -179,16 +181,16 @@ class LazyAsker:
     async def keep_up(self) -> None:
         """Have the mirror brought up to date whenever much is new, for ever: the next question need not wait for it."""
         path = self._settings.address.path
-        position = None
         while path is not None:
             await asyncio.sleep(KEEP_UP_SECONDS)
             with contextlib.suppress(WorkflowError):  # whoever asks is told
                 with Feed(path) as feed:
                     now = feed.position()
-                if position is not None and now - position > KEEP_UP_CHANGES:
+                if self.kept is None:
+                    self.kept = now
+                elif now - self.kept > KEEP_UP_CHANGES:
                     await _ask_anything(self.get())
-                    position = now
-                position = now if position is None else position
+                    self.kept = now
 
     async def close(self) -> None:
         if self._asker is not None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -23,6 +24,7 @@ from wf import events as types
 from wf.errors import WorldError
 from wf.settings import Settings
 from wfstudio.core.errors import ConflictError, UsageError
+from wfstudio.history import asking
 from wfstudio.history.asking import Asker, make_question
 from wfstudio.history.child import check_statement
 from wfstudio.history.errors import QueryError, QueryLimitError
@@ -495,3 +497,43 @@ def test_a_world_that_is_none_is_an_error_of_the_world(tmp_path: Path, monkeypat
     (tmp_path / "world.db").write_bytes(b"something else" * 1000)
     with pytest.raises(WorldError):
         ask(Settings(root=tmp_path, world=f"sqlite:///{tmp_path}/world.db"), "SELECT 1")
+
+
+def test_a_server_keeps_its_mirror_near(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WF_KEY", "off")
+    monkeypatch.setattr(asking, "KEEP_UP_SECONDS", 0.01)
+    monkeypatch.setattr(asking, "KEEP_UP_CHANGES", 5)
+    monkeypatch.setattr(asking, "_start", _start_eagerly)
+    world = WorldFile(tmp_path / "world.db")
+    path = mirror_path(world.path)
+
+    def count_mirrored() -> int:
+        try:
+            with duckdb.connect(str(path), read_only=True) as connection:
+                return connection.execute("SELECT count(*) FROM runs").fetchall()[0][0]
+        except duckdb.Error:  # not there yet, or being written
+            return -1
+
+    async def perform() -> None:
+        lazy = asking.LazyAsker(Settings(root=tmp_path, world=f"sqlite:///{tmp_path}/world.db"))
+        keeping = asyncio.create_task(lazy.keep_up())
+        try:
+            await until(lambda: lazy.kept == 0)
+            assert count_mirrored() == -1
+            for number in range(8):
+                world.write(make_completed(f"wrun_{number}").events)
+            await until(lambda: count_mirrored() == 8)
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await lazy.close()
+
+    asyncio.run(perform())
+    world.close()
+
+
+async def _start_eagerly() -> asyncio.subprocess.Process:
+    """Start a process whose mirror is far behind at the first change."""
+    program = "import sys; from wfstudio.history import child, mirror; mirror.FAR_BEHIND = 0; sys.exit(child.main())"
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe, stderr=pipe)
