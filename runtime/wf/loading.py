@@ -222,7 +222,7 @@ def _load_name(name: str, base: Path) -> list[ModuleType]:
         ) from None
     modules = [module]
     for folder in getattr(module, "__path__", ()):
-        modules += [_load_file(path) for path in _find_flows(Path(folder)) if path.name != "__init__.py"]
+        modules += [_load_file(path) for path in find_flows(Path(folder)) if path.name != "__init__.py"]
     return modules
 
 
@@ -231,7 +231,7 @@ def _load_directory(path: Path) -> list[ModuleType]:
         named = load_settings(path).modules
         if named:
             return [module for name in named for module in _load_named(name, path)]
-    modules = [_load_file(file) for file in _find_flows(path)]
+    modules = [_load_file(file) for file in find_flows(path)]
     if not modules:
         raise LoadError(f"no Python file in {path} speaks of wf", hint="name a file, or `modules` in [tool.wf]")
     return modules
@@ -245,7 +245,7 @@ def _load_named(name: str, root: Path) -> list[ModuleType]:
     return _load_name(name, root)
 
 
-def _find_flows(folder: Path) -> Iterator[Path]:
+def find_flows(folder: Path) -> Iterator[Path]:
     """Walk a folder for files to import, in the order of their names, a package's `__init__` first."""
     if _stored:
         top = os.path.join(folder, "")

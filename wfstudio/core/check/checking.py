@@ -32,16 +32,21 @@ LONGEST_WAY: Final = 6
 """Functions that are named of the way from a workflow to a finding."""
 
 
-def check_files(root: str, paths: Iterable[str], *, rules: Collection[type[Rule]] = RULES) -> Report:
-    """Check files of the project at `root` (both absolute), with what their workflows call elsewhere in it."""
-    return _Check(Project(root), rules).run(paths)
+def check_files(
+    root: str, paths: Iterable[str], *, rules: Collection[type[Rule]] = RULES, shown_from: str | None = None
+) -> Report:
+    """Check files of the project at `root` (both absolute), with what their workflows call elsewhere in it.
+
+    Findings name files as seen from `shown_from`, by default the root.
+    """
+    return _Check(Project(root), rules, shown_from or root).run(paths)
 
 
 def check_sources(root: str, contents: Mapping[str, bytes], *, rules: Collection[type[Rule]] = RULES) -> Report:
     """Check contents in place of the disk. Their paths are relative to `root`, as a deployment's manifest has them."""
     stored = {os.path.join(root, *path.split("/")): content for path, content in contents.items()}
     files: Files = StoredFiles(stored)
-    return _Check(Project(root, files), rules).run(sorted(stored))
+    return _Check(Project(root, files), rules, root).run(sorted(stored))
 
 
 class _Found:
@@ -61,8 +66,9 @@ class _Found:
 
 
 class _Check:
-    def __init__(self, project: Project, rules: Collection[type[Rule]]) -> None:
+    def __init__(self, project: Project, rules: Collection[type[Rule]], shown_from: str) -> None:
         self._project = project
+        self._shown_from = os.path.join(shown_from, "")
         self._inference = Inference(project)
         self._codes = {rule.code for rule in rules}
         made = [rule() for rule in rules]
@@ -291,8 +297,7 @@ class _Check:
         return best
 
     def _shorten(self, path: str) -> str:
-        top = os.path.join(self._project.root, "")
-        return path.removeprefix(top).replace(os.sep, "/")
+        return path.removeprefix(self._shown_from).replace(os.sep, "/")
 
 
 @contextmanager

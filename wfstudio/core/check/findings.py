@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from wfstudio.core.bench.views import ReplayList
+
 Severity = Literal["error", "warning"]
 
 
@@ -65,3 +67,31 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def count_codes(self) -> dict[str, int]:
         """Give how often each rule was broken, in the order of the codes."""
         return dict(sorted(Counter(finding.code for finding in self.findings).items()))
+
+
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check came to, for faces. `workflows` are the ids of those that were checked, `codes` how often
+    each rule was broken. `replay` are the verdicts on runs in flight, null where none were asked for.
+    `deployment_id` names the code, null where it is the disk's."""
+
+    deployment_id: str | None = None
+    errors: int = 0
+    warnings: int = 0
+    codes: dict[str, int] = {}
+    findings: list[Finding] = []
+    workflows: list[str] = []
+    files: int = 0
+    replay: ReplayList | None = None
+
+
+def show_report(report: Report, *, deployment_id: str | None = None, replay: ReplayList | None = None) -> CheckView:
+    return CheckView(
+        deployment_id=deployment_id,
+        errors=report.errors,
+        warnings=report.warnings,
+        codes=report.count_codes(),
+        findings=report.findings,
+        workflows=[workflow.id for workflow in report.workflows],
+        files=report.files,
+        replay=replay,
+    )
