@@ -69,6 +69,8 @@ class WorkflowEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StepEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step. `returns` is as a workflow's."""
+
     id: str
     name: str
     file: str
@@ -78,6 +80,7 @@ class StepEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     max_retries: int = 3
     timeout_ms: float | None = None
     concurrency: int | None = None
+    returns: dict[str, Any] | None = None
 
 
 class Catalog(msgspec.Struct, frozen=True):
@@ -140,6 +143,7 @@ def _describe_workflow(workflow: Workflow[Any, Any], root: Path) -> WorkflowEntr
 
 
 def _describe_step(step: Step[Any, Any], root: Path) -> StepEntry:
+    hints = _read_hints(step)
     return StepEntry(
         id=step.id,
         name=step.__name__,
@@ -150,6 +154,7 @@ def _describe_step(step: Step[Any, Any], root: Path) -> StepEntry:
         max_retries=step.policy.max_retries,
         timeout_ms=_to_ms(step.timeout_us),
         concurrency=step.concurrency,
+        returns=describe_schema(hints["return"]) if "return" in hints else None,
     )
 
 

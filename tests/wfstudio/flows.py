@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import wf
@@ -179,3 +180,40 @@ async def collect(first: int, /, *rest: int, **named: str) -> Any:
 async def guard(name: str) -> None:
     async with wf.lock(name):
         await wf.hook(token=f"holds:{wf.get_workflow_metadata().run_id}")
+
+
+class Declined(ValueError):
+    pass
+
+
+@dataclass
+class Item:
+    name: str
+    price: Decimal
+    note: str = ""
+
+
+@wf.step(name="studio.price")
+async def price(name: str) -> Item:
+    return Item(name, Decimal(len(name)))
+
+
+@wf.step(name="studio.charge", max_retries=0)
+async def charge(total: str, card: str) -> str:
+    if card == "bad":
+        raise Declined(card)
+    return f"paid {total}"
+
+
+@wf.workflow(name="studio.order")
+async def order(names: list[str], card: str = "good") -> str:
+    """Price some items, charge them, and wait for a word."""
+    items = [await price(name) for name in names]
+    try:
+        receipt = await charge(str(sum(item.price for item in items)), card)
+    except Declined as error:
+        receipt = f"declined ({error})"
+    except OSError as error:
+        receipt = f"no line ({error})"
+    decision = await Approval.wait(token=f"order:{'+'.join(names)}")
+    return f"{receipt}: {decision.note or decision.approved}"

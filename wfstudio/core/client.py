@@ -19,7 +19,6 @@ from wf.errors import HookNotFoundError, ImportedRunError, PayloadTooLargeError,
 from wf.forking import read_source, retry_run
 from wf.hooks import MAX_TOKEN, resume_hook
 from wf.ids import hash_token, is_run_id
-from wf.origin import say_unreplayable
 from wf.records import seal_new_run
 from wf.session import enter_session, leave_session
 from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
@@ -123,6 +122,7 @@ class Client(Reader):
         Completed steps keep their results; what failed runs again. Raises `ForkError` for a run that
         has not ended, or that held a lock there.
         """
+        await self._read_row(run_id)
         source = await read_source(self.session, run_id)
         code = await choose_code(self.session, source.row)
         concurrency = None if code.entry is None else code.entry.concurrency

@@ -111,7 +111,8 @@ class Reader:
         first = await self.session.world.read_events(run_id, 0, 1)
         data, is_closed = opener.open(first[0] if first else None)
         arguments = None if data is None else show_arguments(data, max_bytes)
-        view = msgspec.structs.replace(view, input=arguments, is_locked=is_closed)
+        fork = rows.show_fork(first[0]) if first and row.forked_from is not None else None
+        view = msgspec.structs.replace(view, input=arguments, fork=fork, is_locked=is_closed)
         if row.status in types.ENDED:
             try:
                 end = await read_end(self.session.world, self.session.keyring, row)

@@ -13,14 +13,16 @@ from wf.catalog import WorkflowEntry
 from wf.errors import DecryptionError, WorkflowError
 from wf.events import Event
 from wf.keys import Keyring
-from wf.records import End, decode_meta, open_event
+from wf.records import End, decode_meta, open_event, read_fork
 from wf.world import Attention, DeploymentRow, HookRow, RunRow, StreamRow, WaitRow
 from wfstudio.core.values import public_name, show_value
 from wfstudio.core.views import (
     AttentionView,
     DeploymentView,
+    EditView,
     ErrorView,
     EventView,
+    ForkView,
     HookView,
     ParameterView,
     RunView,
@@ -59,6 +61,19 @@ def show_run(row: RunRow, reason: str | None, now_us: int) -> RunView:
         events=row.seq,
         payload_bytes=row.payload_bytes,
         origin=row.origin,
+    )
+
+
+def show_fork(created: Event) -> ForkView | None:
+    """Show what a run's first event says of the run that it was forked from."""
+    fork = read_fork(created)
+    if fork is None:
+        return None
+    return ForkView(
+        run_id=fork.run_id,
+        seq=fork.seq,
+        is_beside=fork.is_beside,
+        edits=[EditView(what=edit.what, correlation_id=edit.id, name=edit.name) for edit in fork.edits],
     )
 
 

@@ -69,12 +69,32 @@ class AttentionView(msgspec.Struct, frozen=True, kw_only=True):
     where: str | None = None
 
 
+class EditView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a fork heard otherwise: `input`, `output`, `error` or `payload`; of which call, but for the input."""
+
+    what: str
+    correlation_id: int | None = None
+    name: str | None = None
+
+
+class ForkView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a fork comes from: it shares the log of `run_id` up to the event `seq`, but for the `edits`.
+
+    One that `is_beside` that run has hooks with tokens of its own; else it took its place.
+    """
+
+    run_id: str
+    seq: int
+    is_beside: bool = False
+    edits: list[EditView] = []
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """A run. `reason` says why it rests, null where it has ended or works. `origin` says where it came
     from that did not run here, and can only be read: `bundle:…`, `redacted:…`, `vercel:…`.
 
     `duration_ms` goes from its start to its end, or until now; `queued_ms` from its creation to its
-    start, or until now. In lists, `input`, `output` and the texts of `error` are not read: null.
+    start, or until now. In lists, `input`, `output`, `fork` and the texts of `error` are not read: null.
     """
 
     id: str
@@ -100,6 +120,14 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     payload_bytes: int
     is_locked: bool = False
     origin: str | None = None
+    fork: ForkView | None = None
+
+
+class ForkedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A fork that was just made. `notes` say in words where it was cut, which code it has, and what else is new."""
+
+    run: RunView
+    notes: list[str] = []
 
 
 class RunList(msgspec.Struct, frozen=True):
