@@ -10,7 +10,7 @@ from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
-from wfstudio.server import code, hooks, openapi, query, replays, runs, studio
+from wfstudio.server import code, hooks, openapi, query, replays, runs, studio, transfers
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -27,7 +27,8 @@ class App:
     def __init__(self, services: Services, routes: list[Route], *, body_limit: int) -> None:
         self.services = services
         self.routes = routes
-        self._guarded = Guard(Router(routes, services), services.access, body_limit=body_limit)
+        uploads = {route.path: route.upload for route in routes if route.upload is not None}
+        self._guarded = Guard(Router(routes, services), services.access, body_limit=body_limit, uploads=uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guarded(scope, receive, send)
@@ -61,6 +62,7 @@ def list_routes(*, has_dev: bool) -> list[Route]:
         *hooks.ROUTES,
         *query.ROUTES,
         *replays.ROUTES,
+        *transfers.ROUTES,
         *(studio.DEV_ROUTES if has_dev else ()),
     ]
     return [*routes, openapi.make_route(routes)]

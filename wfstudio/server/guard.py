@@ -12,9 +12,9 @@ For all but the public paths (`/`, `/runs/…`, `/assets/…`, `/health`, `/hook
    of this machine is the same site. A browser shows the cookie (or the token).
 6. Anything else is a program and shows `Authorization: Bearer`. A cookie alone is nothing: a program
    that sends cookies is a browser that hides, or one of another machine.
-7. A method that may change something needs `Content-Type: application/json` for its body, and from a
-   browser also `X-WF`, which no form can send and no foreign page without a preflight that nobody
-   answers, and an `Origin`.
+7. A method that may change something needs `Content-Type: application/json` for its body, or the type of
+   the route's upload; and from a browser also `X-WF` and an `Origin`. No form can send any of these, and no
+   foreign page without a preflight that nobody answers.
 8. `POST /api/session` is a browser's only, and needs no secret but its launch code.
 
 Webhooks (`/hooks/…`) are for everybody who knows a token: only 1 to 4 hold.
@@ -23,6 +23,7 @@ Websockets are refused: there is none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -32,8 +33,10 @@ from wf.errors import PayloadTooLargeError, WorkflowError
 from wfstudio.core.errors import AccessError
 from wfstudio.server.access import Access
 from wfstudio.server.answers import HttpError, answer_error
+from wfstudio.server.routing import Upload
 
 WEBHOOK_BYTES: Final = 1024 * 1024
+JSON: Final = "application/json"
 
 SAFE: Final = frozenset({"GET", "HEAD"})
 
@@ -59,13 +62,23 @@ _HINT: Final = "open the studio by the link that `wf dev` prints, or send `Autho
 
 
 class Guard:
-    """See the laws at the top of this module. `body_limit` is the cap of the API's bodies, in bytes."""
+    """See the laws at the top of this module. `body_limit` is the cap of the API's bodies, in bytes; `uploads` are
+    those that are no JSON, by their paths."""
 
-    def __init__(self, app: ASGIApp, access: Access, *, body_limit: int, webhook_limit: int = WEBHOOK_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        *,
+        body_limit: int,
+        webhook_limit: int = WEBHOOK_BYTES,
+        uploads: Mapping[str, Upload] | None = None,
+    ) -> None:
         self._app = app
         self._access = access
         self._body_limit = body_limit
         self._webhook_limit = webhook_limit
+        self._uploads = {path.encode(): upload for path, upload in (uploads or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -87,7 +100,8 @@ class Guard:
 
         try:
             self._check(scope, Headers(scope=scope))
-            limit = self._webhook_limit if is_webhook else self._body_limit
+            upload = self._find_upload(scope)
+            limit = self._webhook_limit if is_webhook else self._body_limit if upload is None else upload.limit
             counted = _count_body(Headers(scope=scope), receive, limit)
         except WorkflowError as error:
             await answer_error(error)(scope, receive, send_with_headers)
@@ -106,8 +120,8 @@ class Guard:
             self._check_browser(scope, headers, hosts[0])
         elif is_session(scope):
             raise AccessError("a session is a browser's", _HINT)
-        if scope["method"] not in SAFE and _has_body(headers) and not _is_json(headers):
-            raise HttpError(415, "the body is not JSON", "send `Content-Type: application/json`")
+        if scope["method"] not in SAFE and _has_body(headers):
+            self._check_type(scope, headers)
         if not is_session(scope):
             self._check_secret(headers)
 
@@ -124,8 +138,17 @@ class Guard:
             raise AccessError("the request does not say where it comes from")
         if "x-wf" not in headers:
             raise AccessError("the request has no X-WF header")
-        if not _is_json(headers):
-            raise HttpError(415, "the body is not JSON", "send `Content-Type: application/json`")
+        self._check_type(scope, headers)
+
+    def _check_type(self, scope: Scope, headers: Headers) -> None:
+        upload = self._find_upload(scope)
+        if upload is None and not _is_type(headers, JSON):
+            raise HttpError(415, "the body is not JSON", f"send `Content-Type: {JSON}`")
+        if upload is not None and not _is_type(headers, upload.media_type):
+            raise HttpError(415, "the body is not what this path takes", f"send `Content-Type: {upload.media_type}`")
+
+    def _find_upload(self, scope: Scope) -> Upload | None:
+        return self._uploads.get(scope["raw_path"]) if scope["method"] == "POST" else None
 
     def _check_secret(self, headers: Headers) -> None:
         shown = headers.getlist("authorization")
@@ -173,9 +196,9 @@ def _has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-def _is_json(headers: Headers) -> bool:
+def _is_type(headers: Headers, media_type: str) -> bool:
     types = headers.getlist("content-type")
-    return len(types) == 1 and types[0].partition(";")[0].strip().lower() == "application/json"
+    return len(types) == 1 and types[0].partition(";")[0].strip().lower() == media_type
 
 
 def _count_body(headers: Headers, receive: Receive, limit: int) -> Receive:

@@ -64,6 +64,9 @@ def _describe(route: Route, method: str) -> dict[str, Any]:
     if route.body is not None:
         is_needed = any(field.required for field in msgspec.structs.fields(route.body))
         found["requestBody"] = {"required": is_needed, "content": {"application/json": {"schema": _ref(route.body)}}}
+    if route.upload is not None:
+        binary = {"type": "string", "format": "binary"}
+        found["requestBody"] = {"required": True, "content": {route.upload.media_type: {"schema": binary}}}
     if route.is_public:
         found["security"] = []
     return found
@@ -116,7 +119,7 @@ def _responses(route: Route) -> dict[str, Any]:
     statuses = [*route.errors, 400, 403]
     if not route.is_public or route.body is not None:
         statuses += [401]
-    if route.body is not None:
+    if route.body is not None or route.upload is not None:
         statuses += [413, 415, 422]
     if route.path == "/hooks/{token...}":  # its status is the workflow's choice
         return {"default": {"description": "What the workflow answers; 202 where it says nothing", "content": content}}

@@ -107,12 +107,19 @@ def is_list(annotation: Any) -> bool:
 Handler = Callable[[Call], Awaitable[Any]]
 
 
+class Upload(msgspec.Struct, frozen=True):
+    """A body that is no JSON: its media type, and how many bytes it may have."""
+
+    media_type: str
+    limit: int
+
+
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the table.
 
     `path` has parameters as `{name}`, or `{name...}` for all that is left. `query`, `body` and `answer`
-    are structs (an answer may be a media type). `streams` says that it can answer with server-sent
-    events; `errors` are the statuses besides those that every route may give.
+    are structs (an answer may be a media type); a body that is no JSON is an `upload`. `streams` says that it
+    can answer with server-sent events; `errors` are the statuses besides those that every route may give.
     """
 
     method: str
@@ -121,6 +128,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     query: Any = None
     body: Any = None
+    upload: Upload | None = None
     answer: Any = None
     other_answers: tuple[str, ...] = ()
     status: int = 200
