@@ -13,7 +13,8 @@ from wfstudio.cli.moments import show_instant, show_ms
 from wfstudio.cli.terminal import Terminal, printable, to_json
 from wfstudio.cli.timeline import draw_timeline
 from wfstudio.cli.widths import cut
-from wfstudio.core.views import RunView, StepView
+from wfstudio.core.reasons import short_name
+from wfstudio.core.views import ForkView, RunView, StepView
 
 MOST_LINES = 200
 """Spans that a timeline draws unless more are asked for."""
@@ -35,7 +36,7 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
         ("parent", run.parent_run_id),
         ("continues", run.continued_from),
         ("goes on as", run.continued_as),
-        ("forked from", run.forked_from),
+        ("forked from", run.forked_from if run.fork is None else _say_fork(run.fork)),
         ("imported", None if run.origin is None else f"from {read_origin(run.origin).name}, read-only"),
         *_show_values(run.input, run.output if run.status == "completed" else None, run.is_locked),
     ]
@@ -50,6 +51,16 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
     if run.error is not None:
         lines += ["", *describe_error(run.error)]
     return lines
+
+
+def _say_fork(fork: ForkView) -> str:
+    """Say where a fork comes from, whether it stands in that run's place, and what it heard otherwise."""
+    place = "from its beginning" if fork.seq == 1 else f"after event {fork.seq}"
+    parts = [f"{fork.run_id} {place}" + ("" if fork.is_beside else ", in its place")]
+    for edit in fork.edits:
+        of = "" if edit.name is None else f" of {short_name(edit.name)} (position {edit.correlation_id})"
+        parts.append(f"another {edit.what}{of}")
+    return ", ".join(parts)
 
 
 def draw_step(terminal: Terminal, step: StepView) -> list[str]:

@@ -6,11 +6,12 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from wfstudio.core.check.deployments import CodeChecks, examine_apart
 from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
-from wfstudio.server import code, hooks, openapi, query, replays, runs, studio, transfers
+from wfstudio.server import code, forks, hooks, openapi, query, replays, runs, studio, transfers
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -58,6 +59,7 @@ def list_routes(*, has_dev: bool) -> list[Route]:
     routes = [
         *studio.ROUTES,
         *runs.ROUTES,
+        *forks.ROUTES,
         *code.ROUTES,
         *hooks.ROUTES,
         *query.ROUTES,
@@ -69,13 +71,22 @@ def list_routes(*, has_dev: bool) -> list[Route]:
 
 
 def make_app(
-    client: Client, feed: Feed, *, access: Access, dev: DevFace | None = None, replays: Replays | None = None
+    client: Client,
+    feed: Feed,
+    *,
+    access: Access,
+    dev: DevFace | None = None,
+    replays: Replays | None = None,
+    checks: CodeChecks | None = None,
 ) -> App:
     """Make the app that serves a world. The routes of `wf dev` are there only with `dev`.
 
     `replays` knows what today's code is, and how processes for it are had; by default the project's settings say.
+    `checks` are those of whoever loads the code, by default of our own.
     """
+    replays = replays or Replays(client.session)
+    checks = checks or CodeChecks(client.session, examine=examine_apart(replays.workbench.launch))
     asker = LazyAsker(client.session.settings)
-    services = Services(client, feed, access, Closing(), dev, asker, replays or Replays(client.session))
+    services = Services(client, feed, access, Closing(), dev, asker, replays, checks)
     body_limit = client.session.settings.limits.payload + BODY_MARGIN
     return App(services, list_routes(has_dev=dev is not None), body_limit=body_limit)

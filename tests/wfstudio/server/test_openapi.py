@@ -96,7 +96,7 @@ def test_the_page_names_every_parameter() -> None:
         for route in ROUTES
         for struct in (route.query, route.body)
         if struct is not None
-        for name in struct.__struct_fields__
+        for name in struct.__struct_encode_fields__
         if f"`{name}`" not in sections[f"{route.method} {route.path.replace('...}', '}')}"]
     ]
     assert missing == []
