@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "cancel": Entry("control:cancel", "Cancel runs."),
         "wake": Entry("control:wake", "End the pending sleeps of runs."),
         "retry": Entry("control:retry", "Try failed runs again, from where they failed."),
+        "fork": Entry("fork:fork", "Start a run from a point of another's history, with today's code."),
         "replay": Entry("replay:replay", "Replay runs against today's code, or look at one as it was."),
         "logs": Entry("tail:logs", "Show what the steps of a run printed."),
         "stream": Entry("tail:stream", "Show what a run writes to a stream."),
