@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -15,7 +14,6 @@ import msgspec
 from wf import events as types
 from wf.context import StepInfo, WorkflowInfo
 from wf.durations import from_instant
-from wf.errors import shorten
 from wf.events import Event
 from wf.ids import step_id
 from wf.records import decode_meta
@@ -24,6 +22,7 @@ from wfstudio.core.bench import wire
 from wfstudio.core.bench.process import spawn_in_terminal
 from wfstudio.core.bench.views import ChangeView, OutcomeView, PrintedView, StepReplayView
 from wfstudio.core.bench.workbench import Workbench
+from wfstudio.core.calls import find_call
 from wfstudio.core.changes import find_changes
 from wfstudio.core.errors import BenchError, ConflictError, NotFoundError, UsageError
 from wfstudio.core.rows import read_error
@@ -36,7 +35,6 @@ ANSWER_SECONDS: Final = 5.0
 """How long beyond the step's time its process may take to answer."""
 
 LARGEST_SHOWN: Final = 1_000_000
-_MOST_NAMED: Final = 8
 
 _Outcome = Literal["same", "differs", "timed_out", "unrecorded"]
 
@@ -71,7 +69,7 @@ async def replay_step(
     timeout_seconds: float = TIMEOUT_SECONDS,
     debugger: wire.Debugger | None = None,
 ) -> StepReplayView | None:
-    """Carry out a step of a run once more, and compare. `step` is its number, its id, or a name that one step has.
+    """Carry out a step of a run once more, and compare. `step` is as `calls.find_call` reads it.
 
     It repeats the last attempt, or the one that is named. Parameters that are `edited` get these JSON values;
     one that is as it is shown keeps what was recorded. With a `debugger` the terminal is the step's, and
@@ -103,29 +101,11 @@ async def replay_step(
 
 def _find_step(row: RunRow, log: wire.Log, text: str) -> _Recorded:
     """Find the step that is meant. Raises `NotFoundError`, `UsageError` for a name that several have."""
-    calls = {event.correlation_id or 0: event for event, _ in log if event.type == types.STEP_CREATED}
-    own = {number: event for number, event in calls.items() if not (event.name or "").startswith("wf/")}
-    tail = text.removeprefix(f"{row.run_id}:")
-    if tail.isascii() and tail.isdecimal() and len(tail) <= 9:
-        number = int(tail)
-        if number in calls and number not in own:
-            raise ConflictError(f"call {number} is an operation of wf's own ({calls[number].name}), and no step")
-    else:
-        names = {n: str(event.name) for n, event in own.items()}
-        found = [n for n, name in names.items() if text in (name, name.rpartition(":")[2])]
-        if len(found) > 1:
-            listed = ", ".join(map(str, found[:_MOST_NAMED])) + (" …" if len(found) > _MOST_NAMED else "")
-            raise UsageError(f"{len(found)} steps of the run are called {shorten(text)}", f"name one: {listed}")
-        number = found[0] if found else 0
-        if not found:
-            close = get_close_matches(text, [name.rpartition(":")[2] for name in names.values()], n=1)
-            hint = f"did you mean `{close[0]}`?" if close else "`wf inspect steps RUN` lists them"
-            raise NotFoundError(f"run {row.run_id} has no step {shorten(text)}", hint)
-    if number not in own:
-        raise NotFoundError(f"run {row.run_id} has no step {number}", "`wf inspect steps RUN` lists them")
-    events = [(event, data) for event, data in log if event.correlation_id == number]
-    arguments = next(data for event, data in events if event.type == types.STEP_CREATED)
-    return _Recorded(number, str(own[number].name), arguments or b"{}", events)
+    call = find_call(row.run_id, log, text, [types.STEP_CREATED])
+    if call.name.startswith("wf/"):
+        raise ConflictError(f"call {call.number} is an operation of wf's own ({call.name}), and no step of yours")
+    events = [(event, data) for event, data in log if event.correlation_id == call.number]
+    return _Recorded(call.number, call.name, call.data or b"{}", events)
 
 
 def _choose_attempt(recorded: _Recorded, attempt: int | None) -> int:

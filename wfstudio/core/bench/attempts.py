@@ -70,9 +70,12 @@ def try_step(question: wire.TryStep, limits: Limits) -> wire.Tried | wire.Refuse
         return wire.Refused("usage", text, "parameters that are not named keep their recorded value")
     except WorkflowError as error:
         return wire.Refused("conflict", f"this code cannot rebuild the recorded input: {error}", error.hint)
+    trial = _Trial(question, step, limits)
+    if question.debugger is not None:  # what it prints is seen as it comes, between what the debugger prints
+        return trial.perform(args, kwargs)
     logs.capture()
     try:
-        return _Trial(question, step, limits).perform(args, kwargs)
+        return trial.perform(args, kwargs)
     finally:
         logs.stop_capture()
 

@@ -57,6 +57,10 @@ class _Bench:
             loaded = load_code(question)
             gc.freeze()  # copies share the pages of what is loaded
             return loaded
+        if isinstance(question, wire.Check):
+            from wfstudio.core.check.checking import check_sources  # 60 ms that other questions need not pay
+
+            return wire.Checked(check_sources(question.root, question.files))
         assert self._code is not None, "code comes first"
         match question:
             case wire.Judge(run=run, log=log):

@@ -11,6 +11,7 @@ import os
 import pdb  # noqa: T100  it is what a user asked for
 import signal
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import unwrap
@@ -24,15 +25,20 @@ from wf.worker.tracing import quiet_context
 from wf.worker.verdicts import begin_replay
 from wfstudio.core.bench import wire
 
-OURS: Final = ("wf", "wf.*", "wfstudio.*", "asyncio", "asyncio.*", "contextlib", "importlib.*")
-"""Modules whose frames nobody wants to step through."""
+_OURS: Final = ("wf", "wf.*", "wfstudio", "wfstudio.*")
+_LIBRARY: Final = os.path.join(sysconfig.get_path("stdlib"), "")
+_INSTALLED: Final = tuple(os.path.join(sysconfig.get_path(name), "") for name in ("purelib", "platlib"))
 
 
 class _Pdb(pdb.Pdb):
-    """pdb that knows coroutines: a frame that goes on after an await is no call to stop at."""
+    """pdb that knows coroutines: a frame that goes on after an await is no call to stop at, and between two
+    lines of a body lie wf's, asyncio's and other frames of Python's own, which nobody wants to step through."""
 
     def __init__(self) -> None:
-        super().__init__(skip=OURS, nosigint=True)
+        super().__init__(skip=_OURS, nosigint=True)
+
+    def stop_here(self, frame: FrameType) -> bool:
+        return not _is_of_python(frame) and bool(super().stop_here(frame))
 
     def user_call(self, frame: FrameType, argument_list: Any) -> None:
         return
@@ -70,27 +76,26 @@ def debug_run(question: wire.Debug, limits: Limits) -> wire.Travelled | wire.Ref
 
 @contextlib.contextmanager
 def stopping_in(debugger: wire.Debugger, function: Callable[..., Any]) -> Iterator[None]:
-    """Within the block, stop at the first line of a function; with debugpy right before it is called."""
-    if debugger == "debugpy":
-        import_module("debugpy").breakpoint()
-        yield
-        return
+    """Within the block, stop at the first line of a function."""
     found: Any = unwrap(function)
-    with _tracing() as stop:
-        stop.set_break(found.__code__.co_filename, _first_line(found.__code__), temporary=True)
-        stop.set_continue()
+    code: CodeType = found.__code__
+    if debugger == "debugpy":
+        with _suspending(lambda frame: frame.f_code is code):
+            yield
+        return
+
+    def stop(pdb: _Pdb) -> None:
+        pdb.set_break(code.co_filename, _first_line(code), temporary=True)
+        pdb.set_continue()
+
+    with _tracing(stop):
         yield
 
 
 @contextlib.contextmanager
 def stopping_next(debugger: wire.Debugger) -> Iterator[None]:
     """Within the block, stop at the first line of the user's that runs."""
-    if debugger == "debugpy":
-        import_module("debugpy").breakpoint()
-        yield
-        return
-    with _tracing() as stop:
-        stop.set_step()
+    with _suspending(_is_users) if debugger == "debugpy" else _tracing(_Pdb.set_step):
         yield
 
 
@@ -111,15 +116,48 @@ def prepare(debugger: wire.Debugger) -> wire.Refused | None:
 
 
 @contextlib.contextmanager
-def _tracing() -> Iterator[_Pdb]:
+def _tracing(stop: Callable[[_Pdb], None]) -> Iterator[None]:
+    """Trace what is called in the block; `stop` says where to, before anything is traced."""
     debugger = _Pdb()
     debugger.reset()
     debugger.botframe = sys._getframe()  # `continue` then keeps breakpoints alive
+    stop(debugger)
     sys.settrace(debugger.trace_dispatch)
     try:
-        yield debugger
+        yield
     finally:
         sys.settrace(None)
+
+
+@contextlib.contextmanager
+def _suspending(is_wanted: Callable[[FrameType], bool]) -> Iterator[None]:
+    """Have debugpy stop in the first frame that is called, or goes on, in the block and is wanted.
+
+    `debugpy.breakpoint()` would stop here, in our own code. Its engine can be told the frame.
+    """
+
+    def look(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "call" and is_wanted(frame):
+            sys.setprofile(None)
+            sys.modules["pydevd"].settrace(
+                suspend=True, trace_only_current_thread=True, patch_multiprocessing=False, stop_at_frame=frame
+            )
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def _is_users(frame: FrameType) -> bool:
+    name = str(frame.f_globals.get("__name__", ""))
+    return not _is_of_python(frame) and name.partition(".")[0] not in _OURS
+
+
+def _is_of_python(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file.startswith(("<", _LIBRARY)) and not file.startswith(_INSTALLED)
 
 
 def _first_line(code: CodeType) -> int:

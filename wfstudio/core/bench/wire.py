@@ -18,6 +18,7 @@ from wf.worker.logs import LogLine
 from wf.worker.verdicts import Verdict
 from wf.world import RunRow
 from wfstudio.core.bench.views import EffectView, MomentView
+from wfstudio.core.check.findings import Report
 
 LONGEST: Final = 1 << 30
 """Bytes of a question or an answer. A run's log may be 2 GB by the limits; one this long is not looked into."""
@@ -46,6 +47,14 @@ class Code(msgspec.Struct, frozen=True, tag="code"):
     limits: Limits
     files: dict[str, bytes] | None = None
     entries: dict[str, str] = {}
+
+
+class Check(msgspec.Struct, frozen=True, tag="check"):
+    """Read these files, by paths relative to `root`, for what a replay would not repeat. None of it is loaded, and
+    this may be asked before, or instead of, any code."""
+
+    root: str
+    files: dict[str, bytes]
 
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):
@@ -119,6 +128,10 @@ class NotLoaded(msgspec.Struct, frozen=True, tag="not_loaded"):
     traceback: str | None = None
 
 
+class Checked(msgspec.Struct, frozen=True, tag="checked"):
+    report: Report
+
+
 class Judged(msgspec.Struct, frozen=True, tag="judged"):
     """`is_missing`: the code has no such workflow, so there was nothing to compare."""
 
@@ -154,8 +167,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     hint: str | None = None
 
 
-Question = Code | Judge | Travel | GoOn | Look | TryStep | Debug
-Answer = Loaded | NotLoaded | Judged | Travelled | Seen | Tried | Refused
+Question = Code | Check | Judge | Travel | GoOn | Look | TryStep | Debug
+Answer = Loaded | NotLoaded | Checked | Judged | Travelled | Seen | Tried | Refused
 
 decode_question: Final = msgspec.msgpack.Decoder(Question).decode
 decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
