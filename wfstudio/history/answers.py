@@ -2,7 +2,8 @@
 
 JSON has fewer types than SQL: instants are ISO 8601 in UTC as everywhere (`2026-01-02T03:04:05.000006Z`), a
 DECIMAL is a number with its digits, an INTERVAL, a UUID, a date or a time its text, a BLOB base64, and a float
-that JSON lacks `"NaN"`, `"Infinity"` or `"-Infinity"`. A column of type JSON is the JSON itself.
+that JSON lacks `"NaN"`, `"Infinity"` or `"-Infinity"`. What is of type JSON is the JSON itself, on one line; DuckDB
+reads more than there is in JSON (`NaN`, a comma too many), and that is a text here.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import base64
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
 from io import RawIOBase
+from itertools import chain
 from typing import Any, BinaryIO, Final
 from uuid import UUID
 
@@ -24,10 +26,13 @@ import pyarrow as pa
 
 from wf.durations import to_instant
 from wfstudio.core.views import show_instant
+from wfstudio.history.errors import QueryError, QueryLimitError
 from wfstudio.history.wire import Column, Done, Head, Piece, Question, Rows, write_answer
 
 ROWS_AT_ONCE: Final = 500
 BATCH: Final = 2_048
+LARGEST_ROW: Final = 32 << 20
+"""Bytes of a row as JSON: it goes into one frame."""
 _PIECE: Final = 1 << 20
 
 Convert = Callable[[Any], Any]
@@ -39,15 +44,11 @@ def give(connection: duckdb.DuckDBPyConnection, question: Question, out: BinaryI
     limits = _Limits(question.row_limit, question.byte_limit)
     if question.shape == "rows":
         connection.execute(question.sql, question.parameters or None)
-        columns = [Column(str(column[0]), str(column[1])) for column in connection.description or ()]
-        write_answer(out, Head(columns))
-        _give_rows(connection, columns, limits, out)
+        described = connection.description or []
+        write_answer(out, Head([Column(str(column[0]), str(column[1])) for column in described]))
+        _give_rows(connection, [_find_converter(column[1]) for column in described], limits, out)
     else:
-        relation = connection.sql(question.sql, params=question.parameters or None)
-        write_answer(
-            out, Head([Column(*pair) for pair in zip(relation.columns, map(str, relation.types), strict=True)])
-        )
-        _give_table(relation, question.shape, limits, out)
+        _give_table(connection.sql(question.sql, params=question.parameters or None), question.shape, limits, out)
     write_answer(out, Done(limits.rows, limits.is_reached, round((time.perf_counter() - began) * 1000, 3)))
 
 
@@ -81,23 +82,57 @@ class _Limits:
 # -- rows of JSON ----------------------------------------------------------------------------------
 
 
-def _give_rows(connection: duckdb.DuckDBPyConnection, columns: list[Column], limits: _Limits, out: BinaryIO) -> None:
-    converters = [_show_json if column.type == "JSON" else show for column in columns]
+def _give_rows(
+    connection: duckdb.DuckDBPyConnection, converters: list[Convert], limits: _Limits, out: BinaryIO
+) -> None:
     while not limits.is_reached and (rows := connection.fetchmany(ROWS_AT_ONCE)):
-        found: list[bytes] = []
         admitted = rows[: limits.admit(len(rows))]
-        for row in admitted:
+        pending: list[bytes] = []
+        size = 0
+        for place, row in enumerate(admitted):
             data = _encode([convert(value) for convert, value in zip(converters, row, strict=True)])
+            if len(data) > LARGEST_ROW:
+                raise QueryLimitError(f"a row of the answer is larger than {LARGEST_ROW >> 20} MB")
             if not limits.weigh(len(data)):
-                limits.rows -= len(admitted) - len(found)
+                limits.rows -= len(admitted) - place
                 break
-            found.append(data)
-        if found:
-            write_answer(out, Rows(b"[" + b",".join(found) + b"]"))
+            if size + len(data) > _PIECE and pending:
+                write_answer(out, Rows(b"[" + b",".join(pending) + b"]"))
+                pending, size = [], 0
+            pending.append(data)
+            size += len(data)
+        if pending:
+            write_answer(out, Rows(b"[" + b",".join(pending) + b"]"))
+
+
+def _find_converter(type: Any) -> Convert:
+    """Give what converts values of a type of DuckDB's: their own Python types do not tell JSON from text."""
+    if str(type) == "JSON":
+        return _show_json
+    if "JSON" not in str(type):
+        return show
+    inner = {name: _find_converter(child) for name, child in type.children if name != "size"}
+    match type.id:
+        case "list" | "array":
+            return lambda value: None if value is None else [inner["child"](item) for item in value]
+        case "map":
+            return lambda value: value and {_show_key(key): inner["value"](item) for key, item in value.items()}
+        case "struct":
+            return lambda value: value and {key: inner[key](item) for key, item in value.items()}
+    return show
 
 
 def _show_json(value: Any) -> Any:
-    return None if value is None else msgspec.Raw(value.encode())
+    if value is None:
+        return None
+    try:
+        return msgspec.Raw(msgspec.json.format(value.encode(), indent=-1))
+    except msgspec.DecodeError:
+        return value
+
+
+def _show_key(key: Any) -> str:
+    return key if isinstance(key, str) else str(show(key))
 
 
 def show(value: Any) -> Any:
@@ -138,7 +173,7 @@ _CONVERTERS: Final[dict[type, Convert]] = {
     bytearray: lambda value: base64.b64encode(value).decode(),
     list: lambda value: [show(item) for item in value],
     tuple: lambda value: [show(item) for item in value],
-    dict: lambda value: {key if isinstance(key, str) else str(show(key)): show(item) for key, item in value.items()},
+    dict: lambda value: {_show_key(key): show(item) for key, item in value.items()},
 }
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -170,8 +205,12 @@ class _Sink(RawIOBase):
 def _give_table(relation: duckdb.DuckDBPyRelation, shape: str, limits: _Limits, out: BinaryIO) -> None:
     """Give batches until a limit is reached; of bytes, the batch that is over it is not given."""
     reader = relation.to_arrow_reader(BATCH)
+    batches = _read(reader)
+    first = next(batches, None)  # before the head, so that what fails at once fails as a whole
+    columns = zip(relation.columns, map(str, relation.types), strict=True)
+    write_answer(out, Head([Column(*column) for column in columns]))
     with pa.PythonFile(_Sink(out), mode="w") as sink, _open_writer(shape, sink, reader.schema) as writer:
-        for batch in reader:
+        for batch in () if first is None else chain([first], batches):
             admitted = limits.admit(batch.num_rows)
             if not limits.weigh(batch.nbytes):
                 limits.rows -= admitted
@@ -181,9 +220,24 @@ def _give_table(relation: duckdb.DuckDBPyRelation, shape: str, limits: _Limits, 
                 break
 
 
+def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Give batches. What goes wrong in DuckDB meanwhile comes as another error, and goes on as DuckDB's."""
+    try:
+        yield from reader
+    except (pa.ArrowException, OSError) as error:
+        text = str(error)
+        kind = duckdb.OutOfMemoryException if text.startswith("Out of Memory") else duckdb.Error
+        raise kind(text) from error
+
+
 def _open_writer(shape: str, sink: Any, schema: pa.Schema) -> Any:
     if shape == "arrow":
         return pa.ipc.new_stream(sink, schema)
     from pyarrow import parquet
 
-    return parquet.ParquetWriter(sink, schema, compression="zstd")
+    try:
+        return parquet.ParquetWriter(sink, schema, compression="zstd")
+    except pa.ArrowNotImplementedError as error:
+        raise QueryError(
+            f"Parquet has no type for a column of this result: {error}", "make it a text: `x::VARCHAR`"
+        ) from error

@@ -30,6 +30,8 @@ SECONDS: Final = 30.0
 MOST_SECONDS: Final = 3600.0
 _CPU_SPARE: Final = 2
 _WORDS: Final = 4096
+_LAST_WORDS_SECONDS: Final = 5.0
+_BUG: Final = "report it: this is a bug in wf"
 _CANCELLED: Final = "the query was cancelled"
 _QUERY_LIMIT: Final = QueryLimitError.slug
 
@@ -221,7 +223,7 @@ async def _read(process: asyncio.subprocess.Process) -> Answer | None:
     try:
         size = int.from_bytes(await process.stdout.readexactly(4), "big")
         if size > LONGEST_FRAME:
-            return None
+            return Failed(QueryError.slug, "the process that answers queries talked nonsense", _BUG)
         return decode_answer(await process.stdout.readexactly(size))
     except (asyncio.IncompleteReadError, msgspec.MsgspecError):
         return None
@@ -236,16 +238,19 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 async def _explain_end(process: asyncio.subprocess.Process, seconds: float) -> Exception:
     """Say why a process ended without its last answer."""
     assert process.stderr is not None
-    words = (await process.stderr.read())[-_WORDS:].decode(errors="replace").strip()
-    code = await process.wait()
+    said = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            said = await process.stderr.read()
+            await process.wait()
+    words = said[-_WORDS:].decode(errors="replace").strip()
+    code = process.returncode or 0
     if code < 0:  # the system ended it: it was out of processor time, or of memory
         return QueryLimitError(
             _out_of_time(seconds) if not words else f"the query took too much, and was ended: {words}"
         )
     last = words.rpartition("\n")[2]
-    return QueryError(
-        f"the process that answers queries failed: {last or f'exit code {code}'}", "report it: this is a bug in wf"
-    )
+    return QueryError(f"the process that answers queries failed: {last or f'exit code {code}'}", _BUG)
 
 
 def _out_of_time(seconds: float) -> str:
