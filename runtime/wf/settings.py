@@ -10,7 +10,7 @@ environment (`WF_WORLD`, `WF_DURABILITY`, `WF_CONCURRENCY`, `WF_LIMIT_PAYLOAD`, 
     durability = "power"                 # or "process"
     concurrency = 100                    # attempts at once in one worker
     port = 4600
-    retention = "30d"                    # keep ended runs for so long; left out: for ever
+    retention = "30d"                    # keep ended runs for so long, or 1000 of them; left out: for ever
 
     [tool.wf.limits]
     payload = "50MB"                     # MB is 10**6 bytes, MiB is 2**20; a bare integer is bytes
@@ -67,6 +67,13 @@ class Limits(msgspec.Struct, frozen=True):
     events: int = 100_000
 
 
+class Keep(msgspec.Struct, frozen=True):
+    """Which ended runs stay: those that ended less than `age_us` ago, or the `count` newest of them."""
+
+    age_us: int | None = None
+    count: int | None = None
+
+
 class WorldAddress(msgspec.Struct, frozen=True):
     """Where a world is. `path` is absolute and only a file's; `url` names the same place from anywhere."""
 
@@ -81,7 +88,7 @@ class WorldAddress(msgspec.Struct, frozen=True):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What is in force. `root` is the project's directory; `retention_us` None keeps runs for ever."""
+    """What is in force. `root` is the project's directory; `retention` None keeps runs for ever."""
 
     root: Path
     world: str = DEFAULT_WORLD
@@ -89,7 +96,7 @@ class Settings(msgspec.Struct, frozen=True):
     concurrency: int = DEFAULT_CONCURRENCY
     modules: tuple[str, ...] = ()
     port: int = DEFAULT_PORT
-    retention_us: int | None = None
+    retention: Keep | None = None
     limits: Limits = Limits()
 
     @property
@@ -114,7 +121,7 @@ def load_settings(start: Path | None = None, environ: Mapping[str, str] = os.env
             found[key] = _READERS[key](_number_or_text(text), variable)
     found.update(_configured)
     limits = {key.removeprefix("limits."): found.pop(key) for key in list(found) if key.startswith("limits.")}
-    return Settings(root=root, limits=Limits(**limits), **{_FIELDS.get(key, key): found[key] for key in found})
+    return Settings(root=root, limits=Limits(**limits), **found)
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -248,11 +255,30 @@ def _read_integer(at_least: int, at_most: int) -> Callable[[Any, str], int]:
     return read
 
 
-def _read_retention(value: Any, place: str) -> int:
+def _read_retention(value: Any, place: str) -> Keep:
     try:
-        return parse_duration(value, place)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(str(error)) from None
+        keep = parse_keep(value)
+    except ValueError as error:
+        raise SettingsError(f"{place}: {error}", "write `30d`, or `1000`") from None
+    if not (keep.age_us or keep.count):
+        # Forgetting each run as it ends would take results from under who waits for them.
+        raise SettingsError(f"{place}: {shorten(value)} keeps nothing", "`wf gc --keep 0` forgets all there is, once")
+    return keep
+
+
+def parse_keep(value: object) -> Keep:
+    """Read what stays: an age like `"30d"`, or a number of runs, as a text or an integer. Raises `ValueError`."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return Keep(count=value)
+    if isinstance(value, str):
+        text = value.strip()
+        if text.isascii() and text.isdigit() and len(text) < 16:
+            return Keep(count=int(text))
+        try:
+            return Keep(age_us=parse_duration(text))
+        except ValueError:
+            pass
+    raise ValueError(f"{shorten(value)} is neither an age nor a number of runs")
 
 
 def _read_size(value: Any, place: str) -> int:
@@ -292,7 +318,6 @@ _READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
     "limits.run": _read_size,
     "limits.events": _read_integer(10, 10**9),
 }
-_FIELDS: Final = {"retention": "retention_us"}
 _VARIABLES: Final = {
     "WF_WORLD": "world",
     "WF_DURABILITY": "durability",

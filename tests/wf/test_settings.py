@@ -10,6 +10,7 @@ import pytest
 
 from wf.errors import WorldError
 from wf.settings import (
+    Keep,
     Limits,
     Settings,
     SettingsError,
@@ -85,7 +86,7 @@ def test_the_defaults(tmp_path: Path) -> None:
     settings = load(tmp_path)
     assert settings == Settings(root=tmp_path)
     assert (settings.world, settings.durability, settings.port) == ("sqlite:///.wf/world.db", "power", 4600)
-    assert (settings.modules, settings.retention_us) == ((), None)
+    assert (settings.modules, settings.retention) == ((), None)
     assert settings.limits == Limits(payload=50_000_000, run=2_000_000_000, events=100_000)
     assert settings.address.path == tmp_path / ".wf" / "world.db"
     assert settings.key_path == tmp_path / ".wf" / "key"
@@ -113,7 +114,7 @@ events = 2000
         concurrency=8,
         modules=("flows", "billing.jobs"),
         port=4700,
-        retention_us=30 * DAY_US,
+        retention=Keep(age_us=30 * DAY_US),
         limits=Limits(payload=5 * 2**20, run=1_500_000_000, events=2000),
     )
 
@@ -173,7 +174,13 @@ def test_an_edited_file_is_read_again(project: Callable[[str], Path]) -> None:
         ("[tool.wf]\nconcurrency = 0", "[tool.wf] concurrency: 0 is not between 1 and 100000", None),
         ("[tool.wf]\nport = 70000", "[tool.wf] port: 70000 is not between 0 and 65535", None),
         ('[tool.wf]\nretention = "soon"',
-         "[tool.wf] retention: 'soon' is not a duration; write it like '1h 30m' (ms s m h d w)", None),
+         "[tool.wf] retention: 'soon' is neither an age nor a number of runs", "write `30d`, or `1000`"),
+        ('[tool.wf]\nretention = 0',
+         "[tool.wf] retention: 0 keeps nothing", "`wf gc --keep 0` forgets all there is, once"),
+        ('[tool.wf]\nretention = "0s"',
+         "[tool.wf] retention: '0s' keeps nothing", "`wf gc --keep 0` forgets all there is, once"),
+        ('[tool.wf]\nretention = true',
+         "[tool.wf] retention: True is neither an age nor a number of runs", "write `30d`, or `1000`"),
         ("[tool.wf]\nworld = 3", "[tool.wf] world: 3 is not a text", None),
         ('[tool.wf]\nworld = "data/x.db"', "[tool.wf] world: 'data/x.db' is not a world's URL",
          "did you mean `sqlite:///data/x.db`?"),

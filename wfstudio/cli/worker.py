@@ -33,6 +33,7 @@ from wfstudio.cli.journal import Journal, JournalHandler
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.terminal import results
 from wfstudio.core.client import Client
+from wfstudio.core.retention import keep_forgetting
 
 Concurrency = Annotated[
     int | None,
@@ -100,8 +101,12 @@ async def run_until(stop: asyncio.Event, journal: Journal, session: Session, gra
     tell_ready(journal, session)
     async with asyncio.TaskGroup() as group:
         telling = group.create_task(tell_troubles(journal, session))
+        forgetting = group.create_task(
+            keep_forgetting(session, lambda text, count: journal.tell("retention", text, message=text, runs=count))
+        )
         await stop.wait()
         telling.cancel()
+        forgetting.cancel()
     journal.tell("stopping", f"stopping: attempts in flight have {grace}", grace=grace)
 
 

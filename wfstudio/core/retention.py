@@ -1,31 +1,39 @@
-"""Retention: which ended runs are forgotten, and forgetting them.
+"""Retention: which runs are forgotten, and forgetting them: once when asked (`wf gc`), or for ever in the background.
 
-Only runs that ended are ever chosen, and the world keeps those that somebody still needs (a parent
-that goes on, a fork that has not copied its history). Their code goes with the last run that had it.
+1. Only runs that ended are chosen, and those that were imported, of which nothing goes on. The world keeps
+   what somebody still needs (a parent that goes on, a fork that has not copied its history).
+2. Code goes with the last run that had it.
+3. In the background nothing waits long: few events a transaction, and pauses. What was imported stays
+   there until somebody says otherwise: who imported an old run wants to look at it.
+4. The file is not rewritten in the background: everybody would wait. Its free pages are used again, so it does
+   not grow; `wf gc` gives them back to the disk.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import msgspec
 
-from wf.durations import parse_duration
+from wf.durations import show_duration
+from wf.errors import WorkflowError
 from wf.events import ENDED
 from wf.session import Session
-from wf.world import RunFilter
+from wf.settings import Keep
+from wf.settings import parse_keep as _parse_keep
+from wf.world import RunFilter, RunRow
 from wfstudio.core.errors import UsageError
 
 PAGE: Final = 1_000
 BATCH: Final = 200
-"""Runs of one transaction: commits of workers wait for it, a few milliseconds."""
+"""Runs of one transaction of `forget`: commits of workers wait for it, a few milliseconds."""
 
-
-class Keep(msgspec.Struct, frozen=True):
-    """What stays: runs that ended less than `age_us` ago, or the `count` newest of those that ended."""
-
-    age_us: int | None = None
-    count: int | None = None
+HOUR_SECONDS: Final = 3_600.0
+FEW_EVENTS: Final = 1_000
+"""Events that a transaction in the background deletes at most, unless one run alone has more: some 5 ms."""
+PAUSE_SECONDS: Final = 0.1
 
 
 class Forgotten(msgspec.Struct, frozen=True):
@@ -39,31 +47,56 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 def parse_keep(text: str) -> Keep:
     """Read `30d` (an age) or `1000` (a number of runs)."""
-    if text.isdigit():
-        return Keep(count=int(text))
     try:
-        return Keep(age_us=parse_duration(text, "keep"))
-    except (ValueError, TypeError):
-        raise UsageError(f"{text!r:.40} is neither an age nor a number of runs", "write `30d`, or `1000`") from None
+        return _parse_keep(text)
+    except ValueError as error:
+        raise UsageError(str(error), "write `30d`, or `1000`") from None
 
 
-async def find_old(session: Session, keep: Keep) -> list[str]:
-    """List the ended runs that need not stay, oldest first."""
+def show_keep(keep: Keep) -> str:
+    """Write what stays the way it is set: `30d`, `1000 runs`."""
+    if keep.age_us is not None:
+        return show_duration(keep.age_us)
+    return f"{keep.count} run{'' if keep.count == 1 else 's'}"
+
+
+# -- once ---------------------------------------------------------------------------------------
+
+
+async def find_old(session: Session, keep: Keep, *, is_imported: bool | None = None) -> list[str]:
+    """List the runs that need not stay, oldest first. `is_imported`: only those that were, True, or were not, False."""
+    return [row.run_id async for row in _choose(session, keep, is_imported)][::-1]
+
+
+async def _choose(session: Session, keep: Keep, is_imported: bool | None) -> AsyncIterator[RunRow]:
+    """Give the runs that need not stay, newest first. A run that was imported before it ended is as old as its start.
+
+    Those that were given may be deleted meanwhile.
+    """
     before = None if keep.age_us is None else session.now_us() - keep.age_us
-    found: list[str] = []
+    status = sorted(ENDED) if is_imported is False else None
+    # Who ended before then was created before then.
+    filter = RunFilter(status=status, until=before, limit=PAGE, is_imported=is_imported)
     seen = 0
-    cursor: str | None = None
-    while True:
-        rows = await session.world.list_runs(RunFilter(status=sorted(ENDED), limit=PAGE, cursor=cursor))
+    async for rows in _read_pages(session, filter):
         for row in rows:
-            seen += 1
-            if keep.count is not None and seen <= keep.count:
+            if row.status not in ENDED and row.origin is None:
                 continue
-            if before is None or (row.ended_at or 0) < before:
-                found.append(row.run_id)
-        if len(rows) < PAGE:
-            return found[::-1]
-        cursor = rows[-1].run_id
+            seen += 1
+            if before is None and seen <= (keep.count or 0):
+                continue
+            if before is None or (row.ended_at or row.created_at) < before:
+                yield row
+
+
+async def _read_pages(session: Session, filter: RunFilter) -> AsyncIterator[list[RunRow]]:
+    """Give pages of runs, each after the next was read: the last run of a page is the place where that begins."""
+    rows = await session.world.list_runs(filter)
+    while len(rows) == filter.limit:
+        following = await session.world.list_runs(msgspec.structs.replace(filter, cursor=rows[-1].run_id))
+        yield rows
+        rows = following
+    yield rows
 
 
 async def forget(session: Session, run_ids: list[str]) -> Forgotten:
@@ -96,3 +129,49 @@ def _measure(session: Session) -> int | None:
         return None
     files = [file for file in path.parent.glob(f"{path.name}*") if file.name in (path.name, f"{path.name}-wal")]
     return sum(file.stat().st_size for file in files)
+
+
+# -- for ever -----------------------------------------------------------------------------------
+
+Tell = Callable[[str, int], None]
+"""Told a line, and how many runs were deleted; 0 where it failed."""
+Wait = Callable[[float], Awaitable[None]]
+
+
+async def keep_forgetting(session: Session, tell: Tell, *, wait: Wait = asyncio.sleep) -> None:
+    """Forget what the settings' retention lets go: now, and every hour, for ever; at once over, if it names nothing.
+
+    Of the processes that share a world, the one that owns it does the work. `wait` is for tests.
+    """
+    keep = session.settings.retention
+    if keep is None:
+        return
+    while True:
+        if getattr(session.world, "is_owner", True):
+            try:
+                count = await forget_gently(session, keep, wait=wait)
+                if count:
+                    runs = "run" if count == 1 else "runs"
+                    tell(f"{count} old {runs} deleted (retention {show_keep(keep)})", count)
+            except WorkflowError as error:  # the disk is full, or the world has a new owner: the next hour, then
+                tell(f"old runs could not be deleted: {error}", 0)
+        await wait(HOUR_SECONDS)
+
+
+async def forget_gently(session: Session, keep: Keep, *, wait: Wait = asyncio.sleep) -> int:
+    """Delete what need not stay of this world's own runs, a few at a time; give how many."""
+    count = 0
+    batch: list[str] = []
+    events = 0
+    async for row in _choose(session, keep, is_imported=False):
+        if batch and (events + row.seq > FEW_EVENTS or len(batch) == BATCH):
+            count += len(await session.world.delete_runs(batch))
+            await wait(PAUSE_SECONDS)
+            batch, events = [], 0
+        batch.append(row.run_id)
+        events += row.seq
+    if batch:
+        count += len(await session.world.delete_runs(batch))
+    if count:
+        await session.world.delete_unused_code()
+    return count

@@ -61,3 +61,17 @@ def test_what_is_to_stay_must_be_said_somewhere(ended: list[str], wf_cli: Wf, tm
     assert wf_cli("gc", "--keep", "some", "-y").code != 0
     (tmp_path / "pyproject.toml").write_text("[tool.wf]\nretention = '1h'\n")
     assert wf_cli("gc", "-y", "--json").json["runs"] == []
+
+
+def test_a_number_in_the_settings_is_a_number_of_runs(ended: list[str], wf_cli: Wf, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.wf]\nretention = 2\n")
+    assert wf_cli("gc", "-y", "--json").json["runs"] == ended[:1]
+
+
+def test_what_was_imported_is_forgotten_by_itself(ended: list[str], wf_cli: Wf, tmp_path: Path) -> None:
+    assert wf_cli("export", *ended[:2], "-o", "two.wf.zip").code == 0
+    assert wf_cli("gc", "--imported", "-y").err.startswith("0 runs deleted")
+    assert wf_cli("import", "two.wf.zip", "--world", "sqlite:///other.db").code == 0
+    assert wf_cli("gc", "--imported", "--dry-run", "--world", "sqlite:///other.db").out == "2 runs would go\n"
+    assert wf_cli("gc", "--imported", "-y", "--world", "sqlite:///other.db").err.startswith("2 runs deleted")
+    assert len(wf_cli("inspect", "--json").json["items"]) == 3

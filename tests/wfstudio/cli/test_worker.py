@@ -70,6 +70,19 @@ def test_a_worker_runs_what_is_started_until_it_is_told_to_stop(project: Path, w
     assert [line["event"] for line in worker.told] == ["ready", "run_failed", "stopping", "stopped"]
 
 
+@pytest.mark.parametrize("command", [["worker"], ["serve", "--port", "0"]])
+def test_it_forgets_what_the_projects_retention_lets_go(project: Path, wf_cli: Wf, command: list[str]) -> None:
+    for name in "abc":
+        assert wf_cli("run", "shop_flow.py:pay", f'"{name}"', "--quiet").code == 0
+    (project / "pyproject.toml").write_text("[tool.wf]\nretention = 1\n")
+    with running(*command) as worker:
+        told = worker.wait_for("retention")
+        assert (told["runs"], told["message"]) == (2, "2 old runs deleted (retention 1 run)")
+        [left] = wf_cli("inspect", "--json").json["items"]
+        assert wf_cli("inspect", left["id"], "--json").json["input"] == {"card": "c"}
+        assert worker.stop() == 0
+
+
 def test_a_project_that_does_not_load_is_no_worker(project: Path, wf_cli: Wf) -> None:
     (project / "shop_flow.py").write_text("import wf\n1 / 0\n")
     told = wf_cli("worker")
