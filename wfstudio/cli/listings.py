@@ -11,10 +11,12 @@ from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.moments import show_instant, show_ms
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, printable, to_json
+from wfstudio.core.check.deployments import CodeChecks, examine_here
 from wfstudio.core.client import Client
 from wfstudio.core.views import (
     DeploymentView,
     EventView,
+    FindingView,
     HookView,
     LogView,
     RunQuery,
@@ -113,7 +115,8 @@ async def _read_deployments(client: Client, question: Question) -> Page:
 
 async def _read_workflows(client: Client, question: Question) -> Page:
     found = await client.list_workflows()
-    return Page([view for view in found if question.name in (None, view.id, view.name)])
+    named = [view for view in found if question.name in (None, view.id, view.name)]
+    return Page(list(await CodeChecks(client.session, examine=examine_here).add_findings(named)))
 
 
 def _named(question: Question) -> str:
@@ -243,8 +246,14 @@ def _show_workflow(terminal: Terminal, workflow: WorkflowView) -> Sequence[str]:
         printable(workflow.id),
         printable(", ".join(_show_parameter(p.name, p.kind, p.default) for p in workflow.parameters)),
         printable(f"{workflow.file}:{workflow.line}"),
+        _show_findings(terminal, workflow.findings),
         printable((workflow.doc or "").partition("\n")[0]),
     )
+
+
+def _show_findings(terminal: Terminal, findings: Sequence[FindingView]) -> str:
+    codes = ", ".join(dict.fromkeys(finding.code for finding in findings))
+    return terminal.paint(codes, "red" if any(f.severity == "error" for f in findings) else "yellow") if codes else ""
 
 
 def _show_parameter(name: str, kind: str, default: str | None) -> str:
@@ -309,7 +318,7 @@ LISTINGS: Final = {
     ),
     "workflows": Listing(
         _read_workflows,
-        _columns("workflow", "id", "parameters…", "where…", "about…"),
+        _columns("workflow", "id", "parameters…", "where…", "findings", "about…"),
         _show_workflow,
         "[NAME]",
         "no worker has told of a workflow here yet",

@@ -260,12 +260,23 @@ class ParameterView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FindingView(msgspec.Struct, frozen=True, kw_only=True):
-    """What `wf dev` found wrong with a workflow by replaying a run of it that had ended."""
+    """What is wrong with a workflow. Either a rule of `wf check` is broken: `code` is the rule's (`WF101`), and `file`,
+    `line` and `column` say where. Or `wf dev` found it by replaying the run `run_id`, which had ended: `NONDETERMINISM`.
+
+    `severity` is `error` or `warning`, `more` the rule's page, `where` a text: `in price, called by flow:order`.
+    """
 
     code: str
     message: str
     where: str | None = None
-    run_id: str
+    run_id: str | None = None
+    severity: str = "error"
+    why: str | None = None
+    fix: str | None = None
+    more: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):

@@ -145,11 +145,29 @@ def show_finding(painter: Painter, verdict: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def show_check(painter: Painter, facts: Mapping[str, Any]) -> str:
+    """Give the line that says what `wf check` would find in what was just loaded: how much, and the first of it."""
+    findings = facts["findings"]
+    if not findings:
+        return painter.good("no findings any more")
+    paint = painter.bad if facts["errors"] else painter.warn
+    codes = ", ".join(code if number == 1 else f"{code} ×{number}" for code, number in facts["codes"].items())
+    first = next((f for f in findings if f["severity"] == "error"), findings[0])
+    place = f"{clean_text(first['file'])}:{first['line']}"
+    line = f"{paint(_count(len(findings), 'finding'))} ({codes}) › {place} {clean_text(first['message'])}"
+    return line + painter.dim(" › wf check")
+
+
 def show_worker(painter: Painter, facts: Mapping[str, Any]) -> str:
     line = painter.bad(f"worker {facts['pid']}: {clean_text(facts['cause'])}")
     if "restart_ms" in facts:
         line += painter.dim(f", a new one starts in {facts['restart_ms'] / 1000:g} s")
     return line
+
+
+def show_retention(painter: Painter, facts: Mapping[str, Any]) -> str:
+    line = clean_text(facts["message"])
+    return painter.dim(line) if facts["runs"] else painter.warn(line)
 
 
 def show_help(painter: Painter) -> str:

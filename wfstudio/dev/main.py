@@ -28,6 +28,7 @@ from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.options import DevOptions
 from wfstudio.core.replays import Replays
+from wfstudio.core.retention import keep_forgetting
 from wfstudio.core.server_file import (
     ServerFile,
     read_server_file,
@@ -120,7 +121,8 @@ class _DevServer:
             prints_to_stderr=options.is_json,  # every line of our output is JSON then
         )
         replays = Replays(self.session, targets=targets, launch=self.supervisor.fleet.start_bench)
-        app = make_app(client, self.feed, access=access, dev=self, replays=replays)
+        checks = self.supervisor.checks
+        app = make_app(client, self.feed, access=access, dev=self, replays=replays, checks=checks)
         port = options.port if options.port is not None else settings.port
         async with (
             serve(app, access, options.host, port, is_strict_port=options.is_strict_port) as server,
@@ -138,11 +140,13 @@ class _DevServer:
             stack.enter_context(self.terminal.keys())
             watching = asyncio.create_task(watch(settings.root, self.supervisor.files_changed, self._stopping))
             opening = asyncio.create_task(self.supervisor.open())
+            forgetting = asyncio.create_task(keep_forgetting(self.session, self._tell_forgotten))
             try:
                 await self._stopping.wait()
             finally:
                 opening.cancel()
-                await asyncio.gather(opening, return_exceptions=True)
+                forgetting.cancel()
+                await asyncio.gather(opening, forgetting, return_exceptions=True)
                 await replays.close()  # its processes come from the supervisor's parent
                 await self.supervisor.close(0 if self._is_forced else GRACE_SECONDS)
                 self._stopping.set()
@@ -151,6 +155,9 @@ class _DevServer:
     def _publish(self, kind: str, facts: dict[str, Any]) -> None:
         self.terminal.tell(kind, facts)
         self.feed.publish(kind, facts)
+
+    def _tell_forgotten(self, text: str, count: int) -> None:
+        self.terminal.tell("retention", {"message": text, "runs": count})
 
     # -- the terminal
 

@@ -22,6 +22,7 @@ from wf.errors import WorkflowError
 from wf.session import Session
 from wf.worker.verdicts import Verdict
 from wf.world import RunFilter, RunRow
+from wfstudio.core.check.deployments import CodeChecks, examine_apart
 from wfstudio.dev.fleet import CannotLoad, Fleet, Served
 from wfstudio.dev.proofs import Proofs
 from wfstudio.dev.wire import NotLoaded, Order
@@ -66,6 +67,7 @@ class Supervisor:
             find_current=lambda: self.fleet.current.deployment_id if self.fleet.current else None,
             publish=publish,
         )
+        self.checks = CodeChecks(session, examine=examine_apart(self.fleet.start_bench))
         self.diverging: dict[str, Verdict] = {}
         self.error: NotLoaded | None = None
         self.last: Reload | None = None
@@ -78,6 +80,8 @@ class Supervisor:
         self._look = asyncio.Event()
         self._is_loading = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._checking: asyncio.Task[None] | None = None
+        self._findings = 0
 
     async def open(self) -> None:
         """Load the code for the first time, and begin to follow changes. Code that does not load is shown."""
@@ -88,9 +92,10 @@ class Supervisor:
         self._tasks = [loop.create_task(work) for work in follow]
 
     async def close(self, grace_seconds: float) -> None:
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._checking] if self._checking else ())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self.fleet.close(grace_seconds)
 
     def files_changed(self, files: Iterable[str]) -> None:
@@ -172,6 +177,7 @@ class Supervisor:
         whole_ms = (time.perf_counter() - began) * 1000
         if before is not None:
             self.fleet.retire(before, self._look.set)
+        self._check_soon(name)
         return self._tell(Reload("loaded", files, name, workflows, load_ms, whole_ms, clean, diverging))
 
     def _tell(self, reload: Reload) -> Reload:
@@ -182,6 +188,23 @@ class Supervisor:
                 came.set_result(reload)
         self._publish("reload", msgspec.to_builtins(reload))
         return reload
+
+    # -- what is loaded, looked at
+
+    def _check_soon(self, deployment_id: str) -> None:
+        """Have the new code checked, in a process of its own: it serves already, and nobody waits for this."""
+        if self._checking is not None:
+            self._checking.cancel()
+        self._checking = asyncio.get_running_loop().create_task(self._check(deployment_id))
+
+    async def _check(self, deployment_id: str) -> None:
+        try:
+            found = await self.checks.check(deployment_id)
+        except WorkflowError as error:
+            self._publish("error", {"message": f"the code could not be checked: {error}", "hint": error.hint})
+            return
+        before, self._findings = self._findings, len(found.findings)
+        self._publish("check", {**msgspec.to_builtins(found), "before": before})
 
     # -- runs in flight
 

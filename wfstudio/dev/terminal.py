@@ -46,6 +46,11 @@ class Terminal:
             print(lines.show_worker(painter, facts), flush=True)
         elif kind == "nondeterminism":
             print(lines.show_finding(painter, facts), flush=True)
+        elif kind == "check":
+            if facts["findings"] or facts["before"]:
+                print(lines.show_check(painter, facts), flush=True)
+        elif kind == "retention":
+            print(lines.show_retention(painter, facts), flush=True)
         elif kind == "error":
             print(lines.show_error(painter, facts), flush=True)
 

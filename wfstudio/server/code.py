@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from starlette.responses import Response
 
+from wfstudio.core.check.findings import CheckView
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import DeploymentView, WorkflowView
 from wfstudio.server.routing import Call, Route
+
+
+class CheckQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    deployment: Annotated[str, Meta(description="A deployment's id; by default the newest one.")] | None = None
 
 
 class WorkflowList(msgspec.Struct, frozen=True):
@@ -23,7 +31,11 @@ async def list_workflows(call: Call) -> WorkflowList:
     if call.services.dev is not None:
         found = call.services.dev.find_nondeterministic()
         views = [msgspec.structs.replace(view, findings=found.get(view.id, [])) for view in views]
-    return WorkflowList(views)
+    return WorkflowList(await call.services.checks.add_findings(views))
+
+
+async def check_code(call: Call) -> CheckView:
+    return await call.services.checks.check(call.read_query(CheckQuery).deployment)
 
 
 async def list_deployments(call: Call) -> DeploymentList:
@@ -44,6 +56,9 @@ async def read_source(call: Call) -> Response:
 ROUTES = [
     Route(method="GET", path="/api/workflows", handler=list_workflows,
           summary="List the workflows of the newest deployment", answer=WorkflowList),
+    Route(method="GET", path="/api/check", handler=check_code,
+          summary="Check the newest code for what a replay would not repeat", query=CheckQuery, answer=CheckView,
+          errors=(404, 423)),
     Route(method="GET", path="/api/deployments", handler=list_deployments,
           summary="List the deployments, the last used first", answer=DeploymentList),
     Route(method="GET", path="/api/deployments/{id}", handler=get_deployment,

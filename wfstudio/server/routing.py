@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from wf.errors import WorkflowError
+from wfstudio.core.check.deployments import CodeChecks
 from wfstudio.core.client import Client
 from wfstudio.core.errors import InternalError, UsageError
 from wfstudio.core.live import Feed
@@ -45,6 +46,7 @@ class Services(msgspec.Struct, frozen=True):
     dev: DevFace | None
     asker: LazyAsker
     replays: Replays
+    checks: CodeChecks
 
 
 class Call:

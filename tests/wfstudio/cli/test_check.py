@@ -209,3 +209,20 @@ def test_code_that_does_not_load_is_not_replayed(wf_cli: Wf, tmp_path: Path, mon
     done = wf_cli("check")
     assert done.code == 1
     assert done.err.startswith("runs in flight are not replayed: the code does not load\n")
+
+
+def test_workflows_are_listed_with_the_rules_that_they_break(
+    wf_cli: Wf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def load() -> None:
+        async with recording(tmp_path, WRONG):
+            pass
+
+    asyncio.run(load())
+    monkeypatch.chdir(tmp_path)
+    head, *rows = wf_cli("inspect", "workflows").out.splitlines()
+    assert "findings" in head.lower().split()
+    [row] = [row for row in rows if " flow:buy " in row]
+    assert "  WF101, WF303" in row
+    [view] = wf_cli("inspect", "workflows", "flow:buy", "--json").json["items"]
+    assert [(finding["code"], finding["line"]) for finding in view["findings"]] == [("WF101", 6), ("WF303", 10)]

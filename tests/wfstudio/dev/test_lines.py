@@ -8,6 +8,7 @@ from wfstudio.dev.lines import (
     Painter,
     clean_text,
     show_banner,
+    show_check,
     show_divergences,
     show_error,
     show_finding,
@@ -105,6 +106,23 @@ def test_a_workflow_that_its_own_code_cannot_replay_is_told_with_the_cure() -> N
         "  at flows.py:41 in fulfil\n"
         "  fix: ask `wf.now`, `wf.random` or a step instead of the clock, the dice or the order of a set"
     )
+
+
+FINDINGS = [
+    {"code": "WF303", "severity": "warning", "message": "a default", "file": "flow.py", "line": 2, "column": 1},
+    {"code": "WF101", "severity": "error", "message": "`time.time` asks the clock", "file": "flow.py", "line": 6},
+]
+
+
+def test_findings_are_one_line_with_their_number_and_the_worst_of_them() -> None:
+    facts = {"errors": 1, "codes": {"WF101": 1, "WF303": 1}, "findings": FINDINGS, "before": 0}
+    assert show_check(PLAIN, facts) == "2 findings (WF101, WF303) › flow.py:6 `time.time` asks the clock › wf check"
+    facts = {"errors": 0, "codes": {"WF303": 1}, "findings": FINDINGS[:1], "before": 0}
+    assert show_check(PLAIN, facts) == "1 finding (WF303) › flow.py:2 a default › wf check"
+
+
+def test_findings_that_are_gone_are_told_too() -> None:
+    assert show_check(PLAIN, {"errors": 0, "codes": {}, "findings": [], "before": 2}) == "no findings any more"
 
 
 def test_the_banner_says_where_everything_is() -> None:
