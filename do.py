@@ -127,11 +127,23 @@ def is_ready() -> bool:
 
 
 def wanted_stamp() -> str:
-    """Say what an install depends on: the place, the Python, the declared needs and the version."""
+    """Say what an install depends on: the place, the Python, the declared needs, the version and the browser
+    studio's sources, which an install builds."""
     digest = hashlib.sha256()
     for name in ("pyproject.toml", "wfstudio/__init__.py"):
         digest.update((ROOT / name).read_bytes() + b"\0")
+    for path in studio_sources():
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return f"{ROOT}\n{version_of(str(PYTHON), needs='site')}\n{digest.hexdigest()}\n"
+
+
+def studio_sources() -> List[Path]:
+    """List what the browser studio is built from: hatch_build.py and web_ui, without what npm puts there."""
+    found = [ROOT / "hatch_build.py"]
+    for folder, folders, names in os.walk(str(ROOT / "web_ui")):
+        folders[:] = sorted(name for name in folders if name not in ("node_modules", "e2e"))
+        found += [Path(folder) / name for name in sorted(names) if ".test." not in name]
+    return [path for path in found if path.is_file()]
 
 
 def make_venv() -> bool:

@@ -6,7 +6,7 @@ For every request
 3. The body is counted: over its cap is 413, before it is read where its length was announced.
 4. What comes back carries the headers of `HEADERS`.
 
-For all but the public paths (`/`, `/runs/…`, `/assets/…`, `/health`, `/hooks/…`)
+For all but the public paths (`/`, `/runs…`, `/studio/…`, `/assets/…`, `/health`, `/hooks/…`)
 5. A request with `Origin` or any `Sec-Fetch-*` is a browser's. `Origin`, where there is one, is ours;
    `Sec-Fetch-Site` is `same-origin`. Absent is not a pass, and `same-site` is not enough: another port
    of this machine is the same site. A browser shows the cookie (or the token).
@@ -164,7 +164,8 @@ class Guard:
 
 def is_public(scope: Scope) -> bool:
     """Tell whether a path answers without a token: the page, its assets, the health, webhooks."""
-    is_page = scope["raw_path"] in (b"/", b"/health") or is_below(scope, b"assets") or is_below(scope, b"runs")
+    is_page = scope["raw_path"] in (b"/", b"/runs", b"/health")
+    is_page = is_page or any(is_below(scope, folder) for folder in (b"assets", b"runs", b"studio"))
     return (is_page and scope["method"] in SAFE) or is_below(scope, b"hooks")
 
 

@@ -27,7 +27,12 @@ NOT_BUILT: Final = """<!doctype html>
 <meta charset="utf-8">
 <title>wf</title>
 <h1>wf is running</h1>
-<p>This installation has no browser studio. The command line and the API do the same:</p>
+<p>The browser studio was not built into this installation. It is built by installing again where Node 20 or newer
+and the npm registry can be reached, or in a checkout by:</p>
+<pre>
+python hatch_build.py
+</pre>
+<p>The command line and the API do the same:</p>
 <pre>
 wf inspect runs         list runs
 wf inspect RUN          draw one
@@ -70,8 +75,16 @@ async def show_page(call: Call) -> Response:
     return FileResponse(page, media_type="text/html") if page.is_file() else HTMLResponse(NOT_BUILT)
 
 
-async def show_run_page(call: Call) -> Response:
+async def show_runs_page(call: Call) -> Response:
     """Give the same page: what of it is shown is the page's own business, by its URL."""
+    return await show_page(call)
+
+
+async def show_run_page(call: Call) -> Response:
+    return await show_page(call)
+
+
+async def show_studio_page(call: Call) -> Response:
     return await show_page(call)
 
 
@@ -160,7 +173,11 @@ async def apply_remedy(call: Call) -> Done:
 
 ROUTES = [
     Route(method="GET", path="/", handler=show_page, summary="The studio", answer="text/html", is_public=True),
+    Route(method="GET", path="/runs", handler=show_runs_page, summary="The studio, at its runs",
+          answer="text/html", is_public=True),
     Route(method="GET", path="/runs/{path...}", handler=show_run_page, summary="The studio, at a run",
+          answer="text/html", is_public=True),
+    Route(method="GET", path="/studio/{path...}", handler=show_studio_page, summary="The studio, at another screen",
           answer="text/html", is_public=True),
     Route(method="GET", path="/assets/{path...}", handler=give_asset, summary="A file of the studio",
           answer="*/*", errors=(404,), is_public=True),

@@ -1,0 +1,3 @@
+import { render } from "preact";
+
+render(<main>wf</main>, document.getElementById("root")!);
