@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.wf.worlds.acts import T0, own
 from tests.wfstudio.dev.process import Process, serving
 from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project
 from tests.wfstudio.dev.test_reload import CLEAN, DIVERGING, GREETER
+from wf.worlds.sqlite import SqliteWorld
 
 
 @pytest.fixture
@@ -38,6 +41,25 @@ def test_what_user_code_prints_is_not_among_the_json(project: Project) -> None:
         assert process.stop() == 0
         assert process.popen.stderr is not None
         assert "printed by a step" in process.popen.stderr.read()
+
+
+def test_it_forgets_what_the_projects_retention_lets_go(project: Project) -> None:
+    async def fill() -> None:
+        world = SqliteWorld(project.root / ".wf" / "world.db")
+        await world.open()
+        for number in range(3):
+            owner = await own(world, f"run-{number}", at=T0 - 10 + number)
+            await owner.end()
+            await owner.release()
+        await world.close()
+
+    asyncio.run(fill())
+    project.write("pyproject.toml", '[project]\nname = "x"\n[tool.wf]\nretention = 1\n')
+    with serving(project) as process:
+        told = process.wait_for("retention")
+        assert (told["runs"], told["message"]) == (2, "2 old runs deleted (retention 1 run)")
+        assert [run["id"] for run in process.call("GET", "/api/runs")["items"]] == ["run-2"]
+        assert process.stop() == 0
 
 
 def test_a_run_waits_while_its_code_is_edited_and_completes_on_its_own(project: Project) -> None:
