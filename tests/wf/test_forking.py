@@ -1194,3 +1194,37 @@ def test_a_step_under_way_at_the_cut_begins_anew_with_its_first_attempt(kind: st
         assert sorted(attempts) == sorted([(run.run_id, 1), (forked.run_id, 1)])
 
     play(kind, tmp_path, scene)
+
+
+def test_a_fork_that_has_not_begun_is_judged_by_what_it_inherits(kind: str, tmp_path: Path) -> None:
+    plan = ["a", "b"]
+
+    @wf.step
+    async def work(name: str) -> str:
+        return name
+
+    @wf.workflow
+    async def flow() -> list[str]:
+        return [await work(name) for name in plan]
+
+    async def scene() -> None:
+        world = await open_world(kind, tmp_path)
+        async with make_worker(world) as first:
+            run = await wf.start(flow)
+            await run.return_value()
+            session, (cut, _) = first.session, await seqs_of(first, run.run_id, "step_completed")
+        forked = await fork_run(session, run.run_id, cut)
+
+        async def outcome() -> str:
+            row = await world.get_run(forked.run_id)
+            assert row is not None
+            return (await judge(world, session.keyring, row, session.settings.limits)).outcome
+
+        assert await outcome() == "clean"
+        plan[:] = ["a", "x", "y"]
+        assert await outcome() == "clean", "what follows the cut is not inherited"
+        plan[:] = ["x"]
+        assert await outcome() == "diverges"
+        await world.close()
+
+    asyncio.run(scene())

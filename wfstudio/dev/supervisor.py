@@ -32,6 +32,9 @@ IN_FLIGHT: Final = ["pending", "running"]
 PAGE: Final = 500
 BATCH: Final = 50
 LOOK_AGAIN_SECONDS: Final = 5.0
+START_SECONDS: Final = 0.5
+"""How long a new run may be unclaimed before it is looked whether its code is served at all."""
+
 MOST_SHOWN: Final = 1_000
 """Diverging runs that are kept for show; all of them stay where they are."""
 
@@ -88,7 +91,7 @@ class Supervisor:
         await self.fleet.open()
         await self._try_reload([])
         loop = asyncio.get_running_loop()
-        follow = (self._follow_changes(), self._follow_runs(), self.proofs.follow())
+        follow = (self._follow_changes(), self._follow_runs(), self._follow_starts(), self.proofs.follow())
         self._tasks = [loop.create_task(work) for work in follow]
 
     async def close(self, grace_seconds: float) -> None:
@@ -267,6 +270,31 @@ class Supervisor:
                 await self._look_after_runs()
             except WorkflowError as error:
                 self._publish("error", {"message": f"runs in flight could not be looked after: {error}"})
+
+    async def _follow_starts(self) -> None:
+        """Notice new runs that were started on code which nobody serves: a start or a fork may name any."""
+        has_news = asyncio.Event()
+        undo = await self.session.world.subscribe("claimable", lambda detail: has_news.set())
+        try:
+            while True:
+                await has_news.wait()
+                await asyncio.sleep(START_SECONDS)  # most of what rings is taken up by then
+                has_news.clear()
+                try:
+                    if await self._has_start_elsewhere():
+                        self._look.set()
+                except WorkflowError as error:
+                    self._publish("error", {"message": f"new runs could not be looked after: {error}"})
+        finally:
+            undo()
+
+    async def _has_start_elsewhere(self) -> bool:
+        current = self.fleet.current
+        if current is None:
+            return False
+        served = {current.deployment_id, *self.fleet.pegged, *self.fleet.adopted}
+        pending = await self.session.world.list_runs(RunFilter(status=["pending"], limit=PAGE))
+        return any(row.deployment_id not in served and row.origin is None for row in pending)
 
     async def _look_after_runs(self) -> None:
         current = self.fleet.current

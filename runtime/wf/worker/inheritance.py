@@ -20,7 +20,9 @@ from wf.engine.body import find_position
 from wf.engine.fork import answer_last, make_own, outcome_meta, take_history
 from wf.engine.replay import Opened
 from wf.errors import NondeterminismError, RunNotFoundError, ValidationError
-from wf.records import FORK, Answer, Fork, chunk_place, encode_meta, read_answers
+from wf.events import Event
+from wf.keys import Keyring
+from wf.records import FORK, Answer, Fork, chunk_place, encode_meta, read_answers, read_fork
 from wf.worker.opening import open_log, read_whole_log
 from wf.world import (
     Claimed,
@@ -28,43 +30,50 @@ from wf.world import (
     PutHook,
     PutWait,
     RequestLock,
+    RunRow,
     SetAttributes,
     StartRun,
     WatchRun,
+    World,
 )
 
 if TYPE_CHECKING:
     from wf.worker.live import LiveRun
-    from wf.worker.worker import Worker
 
 CHUNKS_AT_ONCE: Final = 256
 
 
 async def inherit(run: LiveRun, created: Opened, fork: Fork, claimed: Claimed) -> None:
     """Begin as a fork. Raises `NondeterminismError` where today's code does not fit what is inherited."""
-    worker = run.worker
     answers = [_give_type(answer) for answer in read_answers(run.tail.key, fork, claimed.inbox)]
-    log = await _read_log(worker, fork)
-    if fork.seq > 1:
-        await _copy_streams(run, fork, log[fork.seq - 1][0].at)
-    payloads = {event.seq: data for event, data in log}
-    history = [(event, payloads[event.seq]) for event in take_history([event for event, _ in log], fork.seq)]
-    history, left = answer_last(history, answers)
-    history = make_own(
-        history, old_id=fork.run_id, new_id=run.run_id, is_beside=fork.is_beside, draw_token=ids.new_token
-    )
+    history, left = await _read_history(run.worker.world, run.worker.keyring, run.run_id, fork, answers)
+    if history:
+        await _copy_streams(run, fork, history[-1][0].at)
     for message in claimed.inbox:
         if message.kind == FORK:
             run.take_message(message)
     _append(run, created, fork, history, left)
 
 
-async def _read_log(worker: Worker, fork: Fork) -> list[Opened]:
-    """Read and verify the log that a fork goes on from."""
-    row = await worker.world.get_run(fork.run_id)
+async def read_inherited(world: World, keyring: Keyring, row: RunRow, created: Event) -> list[Opened]:
+    """Give the history that a fork which has not begun goes on from, without what it hears otherwise."""
+    fork = read_fork(created) if row.forked_from is not None and row.seq == 1 else None
+    return [] if fork is None else (await _read_history(world, keyring, row.run_id, fork, ()))[0]
+
+
+async def _read_history(
+    world: World, keyring: Keyring, run_id: str, fork: Fork, answers: Sequence[Answer]
+) -> tuple[list[Opened], list[Answer]]:
+    """Read and verify the log that a fork goes on from; give what it inherits, and the answers that are left."""
+    row = await world.get_run(fork.run_id)
     if row is None:
         raise RunNotFoundError(fork.run_id)
-    return open_log(row, worker.keyring.run(fork.run_id), await read_whole_log(worker.world, row))
+    log = open_log(row, keyring.run(fork.run_id), await read_whole_log(world, row))
+    payloads = {event.seq: data for event, data in log}
+    history = [(event, payloads[event.seq]) for event in take_history([event for event, _ in log], fork.seq)]
+    history, left = answer_last(history, answers)
+    own = make_own(history, old_id=fork.run_id, new_id=run_id, is_beside=fork.is_beside, draw_token=ids.new_token)
+    return own, left
 
 
 def _append(run: LiveRun, created: Opened, fork: Fork, history: Sequence[Opened], answers: Sequence[Answer]) -> None:

@@ -19,6 +19,7 @@ from wf.events import PENDING
 from wf.keys import Keyring
 from wf.settings import Limits
 from wf.worker.attention import describe_trouble, find_missing_step
+from wf.worker.inheritance import read_inherited
 from wf.worker.opening import make_replay, open_log, read_whole_log
 from wf.worker.tracing import quiet_context
 from wf.world import Attention, RunRow, World
@@ -44,15 +45,20 @@ async def judge(world: World, keyring: Keyring, row: RunRow, limits: Limits) -> 
     """Replay one run under today's code, without any effect."""
     try:
         opened = open_log(row, keyring.run(row.run_id), await read_whole_log(world, row))
+        inherited = await read_inherited(world, keyring, row, opened[0][0])
     except Exception as error:
         return _diverges(row, error)
-    return judge_log(row, opened, limits)
+    return judge_log(row, [*opened, *inherited], limits, is_open_ended=bool(inherited))
 
 
-def judge_log(row: RunRow, log: list[Opened], limits: Limits) -> Verdict:
-    """Replay one run under today's code from its opened log: who has neither world nor keys can do it, too."""
+def judge_log(row: RunRow, log: list[Opened], limits: Limits, *, is_open_ended: bool = False) -> Verdict:
+    """Replay one run under today's code from its opened log: who has neither world nor keys can do it, too.
+
+    An open-ended log is that of a fork which has not begun, with what it inherits: the calls of its last
+    delivery are not in it.
+    """
     try:
-        _replay(row, log, limits)
+        _replay(row, log, limits, is_open_ended=is_open_ended)
     except Exception as error:
         return _diverges(row, error)
     return Verdict(row.run_id, row.workflow, "clean")
@@ -66,12 +72,13 @@ def _diverges(row: RunRow, error: Exception) -> Verdict:
     return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(error), is_extension)
 
 
-def _replay(row: RunRow, log: list[Opened], limits: Limits) -> None:
+def _replay(row: RunRow, log: list[Opened], limits: Limits, *, is_open_ended: bool) -> None:
     replay = begin_replay(row, log, limits)
     if replay is None:
         return
     try:
-        quiet_context().run(replay.replay, log)  # a user's spans in the body were made when it ran
+        # A user's spans in the body were made when it ran.
+        quiet_context().run(replay.replay, log, is_open_ended=is_open_ended)
     except NondeterminismError as error:
         missing = find_missing_step(error, [event for event, _ in log])
         if missing is None:
@@ -86,7 +93,7 @@ def begin_replay(row: RunRow, log: list[Opened], limits: Limits) -> Replay | Non
     workflow = registry.find_workflow(row.workflow)
     if workflow is None:
         raise NotRegisteredError("workflow", row.workflow, [other.id for other in registry.list_workflows()])
-    if row.status == PENDING or row.seq == 1:
+    if (row.status == PENDING or row.seq == 1) and len(log) == 1:
         try:
             args, kwargs = workflow.signature.apply(codec.decode_arguments(log[0][1] or b"{}"))
             workflow.signature.parameters.bind(*args, **kwargs)
