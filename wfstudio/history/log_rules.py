@@ -16,6 +16,7 @@ from msgspec import Meta
 from wf import events as types
 from wf.errors import shorten
 from wf.ids import is_run_id
+from wf.records import Fork
 from wfstudio.history.portable import PortableEvent, PortableRun
 
 LAST_INSTANT: Final = 253_402_300_799_999_999
@@ -40,12 +41,6 @@ class LogError(Exception):
 # -- what `meta` holds, by type of event ------------------------------------------------------------
 
 
-class _Fork(msgspec.Struct):
-    run_id: str
-    seq: Number
-    seed_id: str
-
-
 class _Created(msgspec.Struct):
     deployment_id: Name = ""
     attributes: dict[Name, Name] = {}
@@ -54,7 +49,7 @@ class _Created(msgspec.Struct):
     continued_from: str | None = None
     not_before: Instant | None = None
     plain: bool = False
-    fork: _Fork | None = None
+    fork: Fork | None = None
 
 
 class _Started(msgspec.Struct):

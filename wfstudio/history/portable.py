@@ -120,14 +120,14 @@ def tell_state(log: list[PortableEvent]) -> State:
     created = decode_meta(log[0].meta)
     attributes: dict[str, str] = dict(created.get("attributes") or {})
     started_at: int | None = None
-    forked_at: int | None = None
+    forked_at = 0
     end: PortableEvent | None = None
     for event in log:
         if event.type == events.RUN_FORKED:
             forked_at = event.at
         elif event.type == events.RUN_STARTED:
-            # The history of a fork keeps its times; the fork itself began when it was copied.
-            started_at = event.at if forked_at is None else forked_at
+            # The history of a fork keeps its times; the fork itself began when it was copied, or afresh after that.
+            started_at = max(event.at, forked_at)
         elif event.type == events.ATTRIBUTES_SET and end is None:
             attributes = merge_attributes(attributes, decode_meta(event.meta).get("set") or {})
         elif event.type in events.ENDS:
