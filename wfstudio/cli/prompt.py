@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +24,7 @@ from prompt_toolkit.application import get_app
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import FileHistory, History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexers.sql import SqlLexer
@@ -30,15 +32,15 @@ from pygments.lexers.sql import SqlLexer
 from wf.errors import WorkflowError
 from wfstudio.cli.connection import settle
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.query import Ask, find_query, give, open_asker
-from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows
+from wfstudio.cli.query import SHOWN_ROWS, Ask, encoding_of, find_query, give, open_asker, read_parameters
+from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows, read_text
 from wfstudio.cli.query_schema import draw_names, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, printable_lines, results, words
+from wfstudio.cli.terminal import Terminal, printable, printable_lines, results, to_json, words
 from wfstudio.history.asking import Asker, make_question
 from wfstudio.history.library import Library
 from wfstudio.history.schema import MACROS, VIEWS
-from wfstudio.history.wire import Rows
+from wfstudio.history.wire import Done, Rows
 
 PROMPT: Final = "wf> "
 GOES_ON: Final = "..> "
@@ -49,6 +51,7 @@ _HELP: Final = """\
   .schema [TABLE]      tables and columns
   .queries             the saved queries
   .save NAME           keep the last question with the project
+  .param NAME=VALUE    what `$NAME` stands for; `.param` lists them
   .format FORMAT       table, json, jsonl, csv or markdown
   .limit N             at most so many rows
   .help  .quit         this text; leave (or Ctrl-D)"""
@@ -58,42 +61,56 @@ _KEYWORDS: Final = (
     " PIVOT UNNEST"
 ).split()
 _FUNCTIONS: Final = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]+$'"
-_DOTS: Final = (".schema", ".queries", ".save", ".format", ".limit", ".help", ".quit")
+_DOTS: Final = (".schema", ".queries", ".save", ".param", ".format", ".limit", ".help", ".quit")
+_SAID_HERE: Final = {
+    "`wf query --schema`": "`.schema`",
+    "`wf query --list`": "`.queries`",
+    "`--param name=value`": "`.param name=value`",
+}
+"""How the cures that errors name are called at the prompt."""
+_LEAVE: Final = (".quit", ".exit", "quit", "exit")
 
 
-async def converse(world: str | None, seconds: float, *, is_locked: bool) -> int:
-    """Ask for questions and answer them, until the end of the input."""
+async def converse(world: str | None, ask: Ask) -> int:
+    """Ask for questions and answer them, until the end of the input. `ask` says how."""
     settings = settle(world)
     path = settings.address.path
     async with open_asker(world, keeps_warm=True) as asker:
-        prompt = Prompt(asker, Library(settings.root), seconds=seconds, is_locked=is_locked)
+        prompt = Prompt(asker, Library(settings.root), ask)
         terminal = results()
         terminal.print(terminal.paint("SQL over all history. `.help` for help, `.quit` to leave.", "dim"))
         learning = asyncio.create_task(prompt.learn())
         try:
             session = make_session(prompt, None if path is None else path.with_name(f"{path.name}.queries"))
-            while True:
-                try:
-                    text = await session.prompt_async(PROMPT)
-                except KeyboardInterrupt:
-                    continue
-                except EOFError:
-                    return 0
-                if not await prompt.carry_out(text):
-                    return 0
+            with _deaf():
+                await _ask_and_answer(session, prompt)
         finally:
             learning.cancel()
             await asyncio.gather(learning, return_exceptions=True)
+    return 0
+
+
+async def _ask_and_answer(session: PromptSession[str], prompt: Prompt) -> None:
+    while True:
+        try:
+            text = await session.prompt_async(PROMPT)
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        if not await prompt.carry_out(text):
+            return
 
 
 class Prompt:
     """What the prompt knows, and what it does with a line."""
 
-    def __init__(self, asker: Asker, library: Library, *, seconds: float, is_locked: bool) -> None:
+    def __init__(self, asker: Asker, library: Library, ask: Ask) -> None:
         self._asker = asker
         self.library = library
         self.functions: list[str] = [macro.name for macro in MACROS]
-        self._ask = Ask("", seconds=seconds, is_locked=is_locked)
+        # A limit in every format: all of an answer is in memory before it is paged.
+        self._ask = msgspec.structs.replace(ask, limit=ask.limit or SHOWN_ROWS)
         self._last: str | None = None
 
     async def learn(self) -> None:
@@ -102,14 +119,14 @@ class Prompt:
         try:
             async for answer in self._asker.ask(question):
                 if isinstance(answer, Rows):
-                    self.functions += [name for (name,) in decode_rows(answer)]
+                    self.functions += [read_text(name) or "" for (name,) in decode_rows(answer)]
         except WorkflowError:
             pass
 
     async def carry_out(self, text: str) -> bool:
         """Carry out what was typed; False ends the prompt."""
         text = text.strip().rstrip(";").strip()
-        if text in (".quit", ".exit", "quit", "exit"):
+        if text in _LEAVE:
             return False
         try:
             if text.startswith("."):
@@ -117,8 +134,7 @@ class Prompt:
             elif text:
                 await self._answer(find_query(text, self.library))
         except (Misuse, WorkflowError) as error:
-            explain = getattr(error, "explain", None)
-            words().print(printable_lines(explain() if callable(explain) else _explain(error)))
+            words().print(printable_lines(_explain(error)))
         return True
 
     def _obey(self, text: str) -> None:
@@ -134,9 +150,17 @@ class Prompt:
                 rows = [[query.name, query.origin, printable(query.doc)] for query in self.library.list()]
                 page(terminal, draw_table(terminal, _SAVED, rows))
             case ".save" if self._last is not None:
-                terminal.print(f"saved as {self.library.save(rest, self._last)}")
+                terminal.print(f"saved as {printable(str(self.library.save(rest, self._last)))}")
             case ".save":
                 raise Misuse("nothing was asked yet")
+            case ".param" if rest:
+                self._ask = msgspec.structs.replace(
+                    self._ask, parameters=self._ask.parameters | read_parameters([rest])
+                )
+            case ".param":
+                terminal.print(
+                    *(f"{name} = {printable(to_json(value))}" for name, value in self._ask.parameters.items())
+                )
             case ".format" if rest in TEXT_FORMATS:
                 self._ask = msgspec.structs.replace(self._ask, form=rest)
             case ".format":
@@ -151,9 +175,13 @@ class Prompt:
     async def _answer(self, sql: str) -> None:
         self._last = sql
         terminal, stream = results(), BytesIO()
-        asking = asyncio.ensure_future(give(self._asker, msgspec.structs.replace(self._ask, sql=sql), stream, terminal))
+        # Only what the question names: a parameter too many is an error.
+        used = {name: value for name, value in self._ask.parameters.items() if _names(sql, name)}
+        ask = msgspec.structs.replace(self._ask, sql=sql, parameters=used)
+        asking = asyncio.create_task(give(self._asker, ask, stream, terminal))
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, asking.cancel)
+        # Once: a second Ctrl-C would cut its end short.
+        loop.add_signal_handler(signal.SIGINT, lambda: asking.cancelling() or asking.cancel())
         try:
             done = await asking
         except asyncio.CancelledError:
@@ -161,18 +189,31 @@ class Prompt:
             return
         finally:
             loop.remove_signal_handler(signal.SIGINT)
-        page(terminal, stream.getvalue().decode().splitlines())
-        terminal.print(
-            terminal.paint(f"{done.rows} row{'' if done.rows == 1 else 's'} in {done.elapsed_ms:.0f} ms", "dim")
-        )
+            signal.signal(signal.SIGINT, _ignore)
+        page(terminal, stream.getvalue().decode(encoding_of(terminal)).splitlines())
+        terminal.print(terminal.paint(_tell_end(done), "dim"))
 
 
 _SAVED: Final = (Column("name"), Column("from"), Column("what it asks", is_flexible=True))
 
 
+def _names(sql: str, parameter: str) -> bool:
+    return re.search(rf"\${re.escape(parameter)}\b", sql) is not None
+
+
+def _tell_end(done: Done) -> str:
+    rows = f"{done.rows} row{'' if done.rows == 1 else 's'}"
+    if done.is_capped:
+        return f"the first {rows} in {done.elapsed_ms:.0f} ms; `.limit N` gives more"
+    return f"{rows} in {done.elapsed_ms:.0f} ms"
+
+
 def _explain(error: Exception) -> str:
     hint = getattr(error, "hint", None)
-    return f"{error}\n  fix: {hint}" if hint else str(error)
+    text = error.explain() if isinstance(error, WorkflowError) else f"{error}\n  fix: {hint}" if hint else str(error)
+    for there, here in _SAID_HERE.items():
+        text = text.replace(there, here)
+    return text
 
 
 def page(terminal: Terminal, lines: list[str]) -> None:
@@ -184,7 +225,22 @@ def page(terminal: Terminal, lines: list[str]) -> None:
     text = "".join(f"{line}\n" for line in lines)
     # -S: wide tables are moved, not folded; -R: our colours and nothing else, all of the rest is escaped.
     environ = {**os.environ, "LESS": os.environ.get("LESS", "-SRFX"), "LESSSECURE": "1"}
-    subprocess.run(pager, shell=bool(os.environ.get("PAGER")), input=text.encode(), env=environ, check=False)
+    shown = text.encode(encoding_of(terminal), "backslashreplace")
+    subprocess.run(pager, shell=bool(os.environ.get("PAGER")), input=shown, env=environ, check=False)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Have Ctrl-C end what listens for it, and neither the prompt between two questions nor us behind a pager."""
+    was = signal.signal(signal.SIGINT, _ignore)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, was)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """Do nothing. Not `SIG_IGN`, which a pager would inherit."""
 
 
 # -- the line that is typed ------------------------------------------------------------------------
@@ -192,10 +248,8 @@ def page(terminal: Terminal, lines: list[str]) -> None:
 
 def make_session(prompt: Prompt, history: Path | None, **settings: Any) -> PromptSession[str]:
     """Make the session that reads lines. `history` is where they are kept, private as the world."""
-    if history is not None:
-        os.close(os.open(history, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
     return PromptSession(
-        history=None if history is None else FileHistory(str(history)),
+        history=None if history is None else _open_history(history),
         completer=SqlCompleter(prompt),
         complete_while_typing=True,
         lexer=PygmentsLexer(SqlLexer),
@@ -206,10 +260,19 @@ def make_session(prompt: Prompt, history: Path | None, **settings: Any) -> Promp
     )
 
 
+def _open_history(path: Path) -> History | None:
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError:  # who only may read goes without
+        return None
+    return FileHistory(str(path))
+
+
 def is_whole(text: str) -> bool:
     """Tell whether Enter asks: a dot's word, one word, what ends with `;`, or an empty line behind it."""
     bare = text.strip()
-    return not bare or bare.startswith(".") or bare.endswith(";") or len(bare.split()) == 1 or text.endswith("\n")
+    is_name = len(bare.split()) == 1 and bare.upper() not in _KEYWORDS
+    return not bare or bare.startswith(".") or bare.endswith(";") or is_name or text.endswith("\n")
 
 
 def _bind_keys() -> KeyBindings:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
 
@@ -17,7 +18,7 @@ from wf.durations import parse_duration
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, check_world, open_client, settle
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.query_formats import BINARY_FORMATS, CAPPED, FORMATS, decode_rows, make_writer
+from wfstudio.cli.query_formats import BINARY_FORMATS, CAPPED, FORMATS, decode_rows, format_of, make_writer
 from wfstudio.cli.query_schema import draw_functions, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, printable, results, words
@@ -27,6 +28,8 @@ from wfstudio.history.schema import VIEWS, show_schema
 from wfstudio.history.wire import Done, Head, Piece, Rows
 
 SHOWN_ROWS: Final = 1000
+LARGEST_WHOLE: Final = 2**63 - 1
+LISTED: Final = ("table", "json", "jsonl")
 WATCH_SECONDS: Final = 2.0
 """How often a watched query is asked again, while the world changes."""
 
@@ -53,7 +56,7 @@ def query(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help=f"{', '.join(FORMATS)} (default: table).",
+            help=f"{', '.join(FORMATS)} (default: by FILE's name, else table).",
             autocompletion=lambda: list(FORMATS),
         ),
     ] = None,
@@ -95,50 +98,68 @@ def query(
 
         wf query "FROM runs WHERE workflow = $w" -p w=shop:order --format csv -o runs.csv
     """
-    form = form or ("json" if is_json else "table")
-    if form not in FORMATS:
-        raise Misuse(
-            f"--format: {form!r:.80} is no format", hint=suggest(form, FORMATS) or f"one of {', '.join(FORMATS)}"
-        )
+    form = _read_format(form, output, is_json=is_json)
+    if is_schema or is_list:
+        _check_listing("--schema" if is_schema else "--list", form, output)
     if is_schema:
         return _print_schema(sql, form)
-    settings = settle(world)
-    library = Library(settings.root)
+    library = Library(settle(world).root)
     if is_list:
         return _print_library(library, form)
     text = _read_query(sql, file, library)
     if save is not None:
         if text is None:
             raise Misuse("what is to be saved?", hint='`wf query --save NAME "SELECT …"`')
-        words().print(f"saved as {library.save(save, text)}")
+        words().print(f"saved as {printable(str(library.save(save, text)))}")
         return 0
-    if text is None:
-        from wfstudio.cli.prompt import converse  # prompt_toolkit takes a while, and nobody else needs it
-
-        code: int = carry_out(converse(world, _read_seconds(timeout), is_locked=is_locked))
-        return code
-    ask = Ask(
-        text, form, output, limit or (SHOWN_ROWS if form in CAPPED else None), read_parameters(given),
-        _read_seconds(timeout), is_locked
-    )  # fmt: skip
+    ask = Ask(text or "", form, output, limit, read_parameters(given), _read_seconds(timeout), is_locked)
     if is_watching and (form != "table" or output is not None):
         raise Misuse("--watch shows a table", hint="leave --format and --output out")
-    return carry_out(_watch(world, ask) if is_watching else _answer(world, ask))
+    if text is not None:
+        return carry_out(_watch(world, ask) if is_watching else _answer(world, ask))
+    if is_watching or output is not None or form in BINARY_FORMATS:
+        raise Misuse("what is to be asked?", hint='`wf query "SELECT …"`, or the name of a saved query')
+    from wfstudio.cli.prompt import converse  # prompt_toolkit takes a while, and nobody else needs it
+
+    code: int = carry_out(converse(world, ask))
+    return code
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What to ask, and how to write the answer."""
+    """What to ask, and how to write the answer. No `limit`: as many rows as the format has."""
 
     sql: str
     form: str = "table"
     output: Path | None = None
-    limit: int | None = SHOWN_ROWS
+    limit: int | None = None
     parameters: dict[str, Any] = {}
     seconds: float = SECONDS
     is_locked: bool = False
 
+    @property
+    def row_limit(self) -> int | None:
+        return self.limit or (SHOWN_ROWS if self.form in CAPPED else None)
+
 
 # -- what was typed --------------------------------------------------------------------------------
+
+
+def _read_format(form: str | None, output: Path | None, *, is_json: bool) -> str:
+    found = form or ("json" if is_json else None) or (output and format_of(output)) or "table"
+    if found not in FORMATS:
+        raise Misuse(
+            f"--format: {found!r:.80} is no format", hint=suggest(found, FORMATS) or f"one of {', '.join(FORMATS)}"
+        )
+    return found
+
+
+def _check_listing(option: str, form: str, output: Path | None) -> None:
+    if output is not None:
+        raise Misuse(
+            f"{option} is printed, not written to a file", hint=f"leave --output out: `wf query {option} > FILE`"
+        )
+    if form not in LISTED:
+        raise Misuse(f"{option}: there is no {form} of it", hint=f"one of {', '.join(LISTED)}")
 
 
 def _read_query(sql: str | None, file: Path | None, library: Library) -> str | None:
@@ -147,11 +168,14 @@ def _read_query(sql: str | None, file: Path | None, library: Library) -> str | N
         if sql is not None:
             raise Misuse("a query and --file are two queries", hint="give one of them")
         try:
-            return file.read_text(encoding="utf-8")
+            return file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise Misuse(f"--file {file}: {getattr(error, 'strerror', None) or 'this is no text in UTF-8'}") from None
     if sql == "-" or (sql is None and not sys.stdin.isatty()):
-        return sys.stdin.read()
+        try:
+            return sys.stdin.read()
+        except UnicodeDecodeError:
+            raise Misuse("standard input is no text in UTF-8") from None
     return None if sql is None else find_query(sql, library)
 
 
@@ -171,15 +195,18 @@ def find_query(text: str, library: Library) -> str:
 
 
 def read_parameters(given: list[str] | None) -> dict[str, Any]:
-    """Read `name=value`; a value that is a JSON number, `true`, `false` or `null` is one, anything else a text."""
-    found: dict[str, Any] = {}
-    for name, text in parameters.read_pairs(given, "--param").items():
-        try:
-            value = msgspec.json.decode(text)
-        except msgspec.DecodeError:
-            value = text
-        found[name] = text if isinstance(value, (dict, list, str)) else value
-    return found
+    """Read `name=value`: a JSON text, number, `true`, `false` or `null` is what it says, anything else a text."""
+    return {name: _read_value(text) for name, text in parameters.read_pairs(given, "--param").items()}
+
+
+def _read_value(text: str) -> Any:
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+    # What has no parameter of its own can be cast from its text: `$ids::JSON`, `$n::HUGEINT`.
+    is_other = isinstance(value, (dict, list)) or (isinstance(value, int) and abs(value) > LARGEST_WHOLE)
+    return text if is_other else value
 
 
 def _read_seconds(text: str) -> float:
@@ -196,16 +223,25 @@ def _read_seconds(text: str) -> float:
 
 
 async def _answer(world: str | None, ask: Ask) -> int:
+    terminal = results()
+    if ask.output is None and ask.form in BINARY_FORMATS and terminal.is_tty:
+        raise Misuse(f"{ask.form} is nothing for a terminal", hint="name a file: `-o FILE`")
     async with open_asker(world) as asker:
-        if ask.output is not None:
-            with _open_output(ask.output) as stream:
-                await give(asker, ask, stream, results())
+        if ask.output is None:
+            done = await give(asker, ask, sys.stdout.buffer, terminal)
         else:
-            terminal = results()
-            if ask.form in BINARY_FORMATS and terminal.is_tty:
-                raise Misuse(f"{ask.form} is nothing for a terminal", hint="name a file: `-o FILE`")
-            await give(asker, ask, sys.stdout.buffer, terminal)
+            with _open_output(ask.output) as stream:
+                done = await give(asker, ask, stream, _paper())
+    if done.is_capped and ask.limit is None:
+        words().print(f"only the first {done.rows} rows; `--limit N` gives more, `--format csv` all of them")
     return 0
+
+
+def _paper() -> Terminal:
+    """Give a terminal that is none: what is written to a file has no colours and is whole."""
+    paper = Terminal(StringIO())
+    paper.has_colour = False
+    return paper
 
 
 @asynccontextmanager
@@ -225,17 +261,19 @@ async def open_asker(world: str | None, *, keeps_warm: bool = False) -> AsyncIte
 
 
 async def give(asker: Asker, ask: Ask, stream: BinaryIO, terminal: Terminal) -> Done:
-    """Ask, and write the answer to a stream; say so where it was cut short."""
+    """Ask, and write the answer to a stream, as `terminal` can show it."""
     is_binary = ask.form in BINARY_FORMATS
-    encoding = getattr(terminal.stream, "encoding", None) or "utf-8"
-    writer = None if is_binary else make_writer(
-        ask.form, lambda text: _write(stream, text.encode(encoding, "backslashreplace")), terminal
-    )  # fmt: skip
+    encoding = encoding_of(terminal)
+
+    def write(text: str) -> None:
+        stream.write(text.encode(encoding, "backslashreplace"))
+
+    writer = None if is_binary else make_writer(ask.form, write, terminal)
     question = make_question(
         ask.sql,
         parameters=ask.parameters,
         shape=ask.form if is_binary else "rows",
-        row_limit=ask.limit,
+        row_limit=ask.row_limit,
         is_locked=ask.is_locked,
     )
     done: Done | None = None
@@ -247,35 +285,40 @@ async def give(asker: Asker, ask: Ask, stream: BinaryIO, terminal: Terminal) -> 
                 case Rows() if writer is not None:
                     writer.add(decode_rows(answer))
                 case Piece():
-                    _write(stream, answer.data)
+                    stream.write(answer.data)
                 case Done():
                     done = answer
     assert done is not None  # asking ends with it, or raises
     if writer is not None:
         writer.end()
     stream.flush()
-    if done.is_capped:
-        words().print(f"only the first {done.rows} rows; `--limit N` gives more, `--format csv` all of them")
     return done
 
 
-def _write(stream: BinaryIO, data: bytes) -> None:
-    stream.write(data)
+def encoding_of(terminal: Terminal) -> str:
+    """Give the encoding that an answer is written in: the terminal's own, and UTF-8 for programs."""
+    return (terminal.is_tty and getattr(terminal.stream, "encoding", None)) or "utf-8"
 
 
 @contextmanager
 def _open_output(path: Path) -> Iterator[BinaryIO]:
     """Write a file whole or not at all: a query that fails leaves what was there."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        # It may hold opened payloads: nobody else's to read.
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            yield stream
-        os.replace(draft, path)
+        if path.exists() and not path.is_file():  # a pipe, a device: there is nothing to replace
+            with path.open("wb") as stream:
+                yield stream
+            return
+        target = path.resolve()
+        draft = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            # It may hold opened payloads: nobody else's to read.
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                yield stream
+            os.replace(draft, target)
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise Misuse(f"--output {path}: {error.strerror}") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 async def _watch(world: str | None, ask: Ask) -> int:
@@ -312,11 +355,9 @@ async def _beat() -> AsyncIterator[str]:
 
 
 async def _draw(asker: Asker, ask: Ask, terminal: Terminal) -> list[str]:
-    from io import BytesIO
-
     stream = BytesIO()
     await give(asker, ask, stream, terminal)
-    return stream.getvalue().decode().splitlines()
+    return stream.getvalue().decode(encoding_of(terminal)).splitlines()
 
 
 # -- what there is ---------------------------------------------------------------------------------

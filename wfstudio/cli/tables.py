@@ -21,11 +21,15 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """`is_flexible` columns are cut where the line is too long for the terminal."""
+    """`is_flexible` columns are cut where the line is too long for the terminal.
+
+    An `is_verbatim` title is somebody's own: shown as it is, and its column stays although it is empty.
+    """
 
     title: str
     is_flexible: bool = False
     is_number: bool = False
+    is_verbatim: bool = False
 
 
 def draw_table(terminal: Terminal, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -37,7 +41,8 @@ def draw_table(terminal: Terminal, columns: Sequence[Column], rows: Sequence[Seq
     widths = [max(_width(row[i]) for row in [[c.title for c in columns], *rows]) for i in range(len(columns))]
     if terminal.is_tty:
         _give_way(widths, columns, terminal.width)
-    title = _join(terminal, [c.title.upper() for c in columns], columns, widths)
+    titles = [c.title if c.is_verbatim else c.title.upper() for c in columns]
+    title = _join(terminal, titles, columns, widths)
     return [terminal.paint(title, "dim"), *(_join(terminal, row, columns, widths) for row in rows)]
 
 
@@ -45,7 +50,11 @@ def _leave_out_empty(
     columns: Sequence[Column], rows: Sequence[Sequence[str]]
 ) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
     """Drop flexible columns that say nothing; piped they stay, so that a program finds its own."""
-    kept = [i for i, column in enumerate(columns) if not column.is_flexible or any(row[i] for row in rows)]
+    kept = [
+        i
+        for i, column in enumerate(columns)
+        if column.is_verbatim or not column.is_flexible or any(row[i] for row in rows)
+    ]
     return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 

@@ -52,9 +52,11 @@ class Asker:
         self._keeps_warm = keeps_warm
         self._turns = asyncio.Semaphore(at_once)
         self._spare: asyncio.subprocess.Process | None = None
+        self._is_closed = False
         self._running: dict[str, asyncio.Event] = {}
 
     async def close(self) -> None:
+        self._is_closed = True
         for cancelled in self._running.values():
             cancelled.set()
         spare, self._spare = self._spare, None
@@ -115,8 +117,16 @@ class Asker:
 
     async def warm_up(self) -> None:
         """Have a process ready for the next question."""
-        if self._spare is None or self._spare.returncode is not None:
-            self._spare = await _start()
+        if self._has_spare() or self._is_closed:
+            return
+        process = await _start()
+        if self._has_spare() or self._is_closed:  # meanwhile
+            await _end(process)
+        else:
+            self._spare = process
+
+    def _has_spare(self) -> bool:
+        return self._spare is not None and self._spare.returncode is None
 
     async def _converse(
         self, question: Question, seconds: float, cancelled: asyncio.Event
@@ -156,8 +166,8 @@ class Asker:
         finally:
             stopping.cancel()
             await asyncio.shield(_end(process))
-        if self._keeps_warm:
-            await self.warm_up()
+            if self._keeps_warm:  # also where this one failed: whoever mistyped asks again
+                await asyncio.shield(self.warm_up())
 
 
 KEEP_UP_SECONDS: Final = 30.0

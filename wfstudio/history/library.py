@@ -60,15 +60,18 @@ class Library:
         if not sql.strip() or len(sql.encode()) > LARGEST:
             raise UsageError("this is no query to keep", f"give SQL, at most {LARGEST} bytes")
         path = self.folder / f"{name}.sql"
-        self.folder.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
             raise ConflictError(f"{path} is a link", "remove it first")
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             # Never over another one by accident.
             with open(path, "w" if is_replacing else "x", encoding="utf-8") as file:
-                file.write(sql.rstrip() + "\n")
-        except FileExistsError:
-            raise ConflictError(f"there is a query {name!r} already: {path}", "give another name") from None
+                file.write(sql.strip() + "\n")
+        except OSError as error:
+            if isinstance(error, FileExistsError) and path.exists():
+                taken = f"there is a query {name!r} already: {path}"
+                raise ConflictError(taken, "give another name, or edit the file") from None
+            raise UsageError(f"{path} cannot be written: {error.strerror}", "look at the folder's rights") from None
         return path
 
 
@@ -88,9 +91,9 @@ def _read(folder: Path, name: str, origin: Literal["wf", "project"]) -> SavedQue
     """Read a query; None where there is none that can be read. A file that is large is nobody's query."""
     path = folder / f"{name}.sql"
     try:
-        if path.stat().st_size > LARGEST:
+        if not path.is_file() or path.stat().st_size > LARGEST:  # a pipe would have us wait
             return None
-        sql = path.read_text(encoding="utf-8")
+        sql = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
     return SavedQuery(name, _read_doc(sql), sql, origin)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +19,7 @@ from wfstudio.history.asking import Asker, make_question
 from wfstudio.history.library import Library, SavedQuery
 from wfstudio.history.schema import SchemaDoc, show_schema
 from wfstudio.history.wire import Answer, Column, Done, Head, Piece, Rows
-from wfstudio.server.answers import ErrorBody, show_error
+from wfstudio.server.answers import ErrorAnswer, ErrorBody, show_error
 from wfstudio.server.questions import EmptyBody
 from wfstudio.server.routing import Call, Route
 
@@ -29,6 +31,10 @@ SECONDS: Final = 10.0
 MOST_SECONDS: Final = 300.0
 ARROW: Final = "application/vnd.apache.arrow.stream"
 
+_CUT_SHORT: Final = b"\xff\xff\xff\xff" + (1 << 20).to_bytes(4, "little")
+"""How a message of an Arrow stream begins, that says it is longer than anything that follows."""
+
+_Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Id = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[A-Za-z0-9_-]+$")]
 
 
@@ -36,7 +42,7 @@ class QueryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A query that reads. `parameters` go for `$name`; with an `id` it can be cancelled."""
 
     sql: Annotated[str, Meta(max_length=1_000_000)]
-    parameters: dict[str, str | int | float | bool | None] = {}
+    parameters: dict[str, str | _Whole | float | bool | None] = {}
     limit: Annotated[int, Meta(ge=1, le=MOST_ROWS, description="Rows at most.")] = ROWS
     timeout_seconds: Annotated[float, Meta(gt=0, le=MOST_SECONDS)] = SECONDS
     locked: Annotated[bool, Meta(description="Do not open payloads: they are null.")] = False
@@ -89,12 +95,35 @@ async def ask(call: Call) -> Response:
     )
     answers = _asker(call).ask(question, seconds=body.timeout_seconds, id=body.id)
     try:
-        head = await anext(answers)
+        head = await _wait_for_head(answers, call.request)
     except BaseException:
         await answers.aclose()
         raise
-    assert isinstance(head, Head)
     return _AnswerStream(answers, _write_arrow(answers) if is_arrow else _write_json(head, answers), is_arrow)
+
+
+async def _wait_for_head(answers: AsyncGenerator[Answer, None], request: Request) -> Head:
+    """Wait for the first answer, as long as the client does: a query may take long before it has one."""
+
+    async def take() -> Head:
+        head = await anext(answers)
+        assert isinstance(head, Head)
+        return head
+
+    async def wait_until_left() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    taking, leaving = asyncio.create_task(take()), asyncio.create_task(wait_until_left())
+    try:
+        await asyncio.wait({taking, leaving}, return_when="FIRST_COMPLETED")
+        if not taking.done():
+            raise ClientDisconnect
+        return taking.result()
+    finally:
+        taking.cancel()
+        leaving.cancel()
+        await asyncio.gather(taking, leaving, return_exceptions=True)
 
 
 class _AnswerStream(StreamingResponse):
@@ -133,14 +162,16 @@ async def _write_json(head: Head, answers: AsyncGenerator[Answer, None]) -> Asyn
 
 
 async def _write_arrow(answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[bytes, None]:
-    """Pass an Arrow stream on; one that ends without its end mark was cut short by an error."""
+    """Pass an Arrow stream on. One that fails under way is cut short within a message, since a reader takes one that is
+    cut between two for the whole; what the reader does not get to is the error.
+    """
     async with aclosing(answers):
         try:
             async for answer in answers:
                 if isinstance(answer, Piece):
                     yield answer.data
-        except WorkflowError:
-            return
+        except WorkflowError as error:
+            yield _CUT_SHORT + _encode(ErrorAnswer(show_error(error)))
 
 
 async def cancel(call: Call) -> Response:
