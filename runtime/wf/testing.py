@@ -19,24 +19,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-import msgspec
-
 from wf import events, registry
 from wf.clock import ManualClock, SystemClock
 from wf.durations import Duration, from_instant, parse_duration
 from wf.embedding import EmbeddedWorker
-from wf.engine.replay import Opened, Replay
 from wf.errors import NotRegisteredError, WorkflowError
-from wf.events import Event
+from wf.histories import History, encode_history, open_history, read_history, replay_history
 from wf.hooks import Hook, make_hook, read_hook_record
-from wf.ids import new_token
 from wf.keys import Keyring
-from wf.records import decode_meta, open_event
 from wf.registry import Step, Workflow
 from wf.run import Run
 from wf.session import Session, current_session
 from wf.starting import start
-from wf.worker.opening import make_body_starter
 from wf.worlds.memory import MemoryWorld
 
 P = ParamSpec("P")
@@ -44,7 +38,6 @@ R = TypeVar("R")
 
 QUIET_SECONDS = 0.05
 QUIET_TURNS = 5
-FORMAT = 1
 
 
 class WorkflowEnvironment:
@@ -229,10 +222,12 @@ class WorkflowEnvironment:
 
     # -- replaying
 
-    def replay(self, history: Path | str) -> _Done:
-        """Replay a recorded run against today's code; raises `NondeterminismError` with the difference."""
-        replay_history(Path(history))
-        return _Done()
+    def replay(self, history: Path | str) -> Replayed:
+        """Replay a recorded run against today's code, and give what it did.
+
+        Raises `NondeterminismError` with the difference.
+        """
+        return Replayed(replay_history(Path(history)))
 
 
 def _make_stand_in(stand_in: Any) -> Callable[..., Any]:
@@ -259,11 +254,16 @@ def _make_stand_in(stand_in: Any) -> Callable[..., Any]:
 # -- histories ----------------------------------------------------------------------------------
 
 
-class _Done:
-    """The answer of a call that is over when it returns, for those who await it all the same."""
+class Replayed:
+    """What a replay came to. `calls` are those of the body, in order. It is over; awaiting it is harmless."""
 
-    def __await__(self) -> Generator[Any, None, None]:
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.calls: list[str] = history.calls
+
+    def __await__(self) -> Generator[Any, None, Replayed]:
         yield from ()
+        return self
 
 
 class HistoryPath(type(Path())):  # type: ignore[misc]
@@ -274,39 +274,16 @@ class HistoryPath(type(Path())):  # type: ignore[misc]
         return Path(self)
 
 
-class RecordedEvent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An event in clear; `data` is its payload as the codec encodes it, text where it is text."""
-
-    seq: int
-    type: str
-    at: int
-    correlation_id: int | None = None
-    name: str | None = None
-    attempt: int | None = None
-    meta: str | None = None
-    data: str | None = None
-
-
-class History(msgspec.Struct, frozen=True):
-    """A recorded run, as `record` writes and `env.replay` reads it."""
-
-    format: int
-    run_id: str
-    workflow: str
-    seed_id: str
-    events: list[RecordedEvent]
-
-
 def record(run: Run[Any], path: Path | str | None = None) -> HistoryPath:
     """Write a run's history, in clear, to a file that `env.replay` takes.
 
     The default is `<run id>.history.json` in the current directory.
     """
     session = current_session()
-    history = _call_elsewhere(lambda: _read_history(session, run.run_id))
+    history = _call_elsewhere(lambda: read_history(session, run.run_id))
     safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in run.run_id)
     target = HistoryPath(path if path is not None else f"{safe}.history.json")
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(history), indent=1))
+    target.write_bytes(encode_history(history))
     return target
 
 
@@ -329,66 +306,4 @@ def _call_elsewhere(make: Callable[[], Any]) -> Any:
     return value
 
 
-async def _read_history(session: Session, run_id: str) -> History:
-    from wf.errors import RunNotFoundError
-
-    row = await session.world.get_run(run_id)
-    if row is None:
-        raise RunNotFoundError(run_id)
-    key = session.keyring.run(run_id)
-    recorded: list[RecordedEvent] = []
-    while True:
-        page = await session.world.read_events(run_id, recorded[-1].seq if recorded else 0, 1000)
-        for event in page:
-            data = open_event(key, event)
-            recorded.append(
-                RecordedEvent(
-                    event.seq, event.type, event.at, event.correlation_id, event.name, event.attempt, event.meta,
-                    data.decode() if data is not None else None,
-                )
-            )  # fmt: skip
-        if not page:
-            break
-    fork = decode_meta(recorded[0].meta).get("fork")
-    return History(FORMAT, run_id, row.workflow, fork["seed_id"] if fork else run_id, recorded)
-
-
-def replay_history(path: Path) -> None:
-    """Replay the recorded run of a file against the code that is loaded here."""
-    history = msgspec.json.decode(path.read_bytes(), type=History)
-    if history.format != FORMAT:
-        raise WorkflowError(f"{path} has the history format {history.format}; this version reads {FORMAT}")
-    replay_recorded(history)
-
-
-def replay_recorded(history: History) -> None:
-    """Replay a recorded run against the code that is loaded here; raise at the first difference."""
-    workflow = registry.find_workflow(history.workflow)
-    if workflow is None:
-        known = [known.id for known in registry.list_workflows()]
-        raise NotRegisteredError("workflow", history.workflow, known)
-
-    fork = decode_meta(history.events[0].meta).get("fork")
-    replay = Replay(
-        run_id=history.run_id,
-        workflow_id=history.workflow,
-        start_body=make_body_starter(workflow, history.events[0].meta),
-        draw_token=new_token,
-        payload_limit=1 << 62,
-        seed_id=history.seed_id,
-        is_beside=bool(fork and fork.get("beside")),
-    )
-    try:
-        replay.replay([_reopen(history.run_id, event) for event in history.events])
-    finally:
-        replay.close()
-
-
-def _reopen(run_id: str, event: RecordedEvent) -> Opened:
-    row = Event(
-        run_id, event.seq, event.type, event.correlation_id, event.name, event.attempt, event.at, event.meta, None, b""
-    )
-    return row, event.data.encode() if event.data is not None else None
-
-
-__all__ = ["WorkflowEnvironment", "record", "replay_history"]
+__all__ = ["History", "Replayed", "WorkflowEnvironment", "open_history", "record", "replay_history"]

@@ -20,9 +20,9 @@ from typing import Any
 import wf
 from tests.crash.shapes import SHAPES
 from wf import chain
+from wf.histories import read_history, replay_recorded
 from wf.keys import Keyring
 from wf.session import current_session
-from wf.testing import _read_history, replay_recorded
 from wf.worlds.shared import SharedWorld  # noqa: F401  (imported before the fork, not in every child)
 
 RUN_ID = "crash-run"
@@ -156,7 +156,7 @@ class Trial:
             head = chain.verify(events, run.run_id)
             assert (head, len(events)) == (row.head, row.seq), f"the log of {run.run_id} and its row differ"
             assert Keyring.parse(KEY).run(run.run_id).check_mac(row.seq, row.head, row.mac)
-            replay_recorded(await _read_history(session, run.run_id))
+            replay_recorded(await read_history(session, run.run_id))
             found[run.run_id] = {
                 "status": row.status,
                 "attributes": row.attributes,
