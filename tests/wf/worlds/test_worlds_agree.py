@@ -47,7 +47,8 @@ RUNS = ["r1", "r2", "r3", "r4"]
 WORKERS = ["w1", "w2"]
 FLOWS = ["flows.a:main", "flows.b:main"]
 VERBS = (
-    "create send commit commit commit hook end claim claim release attention open close pass heartbeat chunks import delete"
+    "create send commit commit commit hook end claim claim release attention open close pass heartbeat chunks"
+    " import delete"
 ).split()
 Act = Callable[[World], Awaitable[Any]]
 
