@@ -35,12 +35,14 @@ Stamp = list[tuple[int, int] | None]
 
 
 class _Trip:
-    """A bench on which one run is replayed. `known` is how much of its log it has."""
+    """A bench on which one run is replayed. `known` is how much of its log it has; a replacement has today's
+    code in place of one that is not kept."""
 
-    def __init__(self, row: RunRow, loaded: LoadedBench, stamp: Stamp) -> None:
+    def __init__(self, row: RunRow, loaded: LoadedBench, stamp: Stamp, *, is_replacement: bool) -> None:
         self.row = row
         self.loaded = loaded
         self.stamp = stamp
+        self.is_replacement = is_replacement
         self.known = row.seq
         self.turn = asyncio.Lock()  # guards what the bench knows, while it is told more
         self.timer: asyncio.TimerHandle | None = None
@@ -99,6 +101,8 @@ class TimeTravel:
         key = (row.run_id, code)
         async with self._opening.setdefault(key, asyncio.Lock()):
             trip = self._trips.get(key)
+            if trip is not None and trip.is_replacement and not may_replace:
+                await self._workbench.describe_code(code)  # that code was not kept: say so
             if trip is not None and not trip.is_good(row):
                 self._drop(key)
                 trip = None
@@ -116,11 +120,13 @@ class TimeTravel:
 
     async def _open(self, row: RunRow, code: str | None, *, may_replace: bool) -> _Trip:
         log = await self._workbench.open_log(row)
+        is_replacement = False
         try:
             described = await self._workbench.describe_code(code)
         except NotFoundError:
             if not may_replace:
                 raise
+            is_replacement = True
             code, described = None, await self._workbench.describe_code(None)
         loaded = await self._workbench.open_loaded(described, code)
         try:
@@ -128,7 +134,7 @@ class TimeTravel:
         except BaseException:
             await loaded.bench.close()
             raise
-        return _Trip(row, loaded, _stamp(loaded.files) if code is None else [])
+        return _Trip(row, loaded, _stamp(loaded.files) if code is None else [], is_replacement=is_replacement)
 
     def _keep(self, key: Key, trip: _Trip) -> None:
         if trip.timer is not None:

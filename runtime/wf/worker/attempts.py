@@ -174,7 +174,7 @@ class Attempt:
             return
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a step end the attempt only
             self._end(error)
-            live.attempt_failed(number, attempt, strip_own_frames(error), self.log.take(self), is_final=is_final)
+            live.attempt_failed(number, attempt, _strip(error), self.log.take(self), is_final=is_final)
         else:
             self._end(None)
             live.attempt_succeeded(number, attempt, data, self.log.take(self))
@@ -228,7 +228,7 @@ def _set_done(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def strip_own_frames(error: BaseException) -> BaseException:
+def _strip(error: BaseException) -> BaseException:
     """Drop wf's own frames from the top of a traceback: the reader wants the step's."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OWN_FILES:

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import contextlib
 import functools
 import inspect
@@ -27,7 +28,7 @@ from wf import codec, registry
 from wf.arguments import give_types
 from wf.context import current_attempt
 from wf.durations import show_duration
-from wf.engine.body import check_attributes, merge_attributes
+from wf.engine.body import check_attributes, is_user_frame, merge_attributes
 from wf.errors import NotRegisteredError, StepTimeoutError, ValidationError, WorkflowError, WorldError
 from wf.keys import Keyring
 from wf.records import open_event
@@ -36,7 +37,6 @@ from wf.session import Session
 from wf.settings import Limits, load_settings
 from wf.streams import chunk_place
 from wf.worker import logs
-from wf.worker.attempts import strip_own_frames
 from wf.world import Appended, Created, Fence, Message, NewRun, RunRow, Sent
 from wfstudio.core.bench import wire
 from wfstudio.core.bench.views import EffectView
@@ -137,7 +137,7 @@ class _Trial:
         except _Overran:
             outcome = "timed_out"
         except BaseException as error:  # SystemExit of a step ends the attempt only
-            data = codec.encode(strip_own_frames(error), "error")
+            data = codec.encode(_begin_at_the_step(error), "error")
         took_ms = (time.perf_counter() - began) * 1000
         return wire.Tried(outcome, data, round(took_ms, 3), self.log.finish(), self.effects)
 
@@ -193,6 +193,18 @@ class _Trial:
 
 def _on_alarm(number: int, frame: FrameType | None) -> NoReturn:
     raise _Overran
+
+
+def _begin_at_the_step(error: BaseException) -> BaseException:
+    """Drop the frames that lead to the step: ours, asyncio's, and those of its thread."""
+    trace = error.__traceback__
+    while trace is not None and not _is_of_the_step(trace.tb_frame):
+        trace = trace.tb_next
+    return error if trace is None else error.with_traceback(trace)
+
+
+def _is_of_the_step(frame: FrameType) -> bool:
+    return is_user_frame(frame) and frame.f_code.co_filename not in (__file__, concurrent.futures.thread.__file__)
 
 
 class _Nowhere:

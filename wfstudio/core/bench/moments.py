@@ -11,7 +11,7 @@ import linecache
 import os
 from collections.abc import Iterable
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -124,13 +124,11 @@ class Scene:
         )
 
     def _show_local(self, name: str, value: Any, key: tuple[int, int, int, str]) -> LocalView:
-        view = self._renderer.render(value)
-        if self._before is None:
-            return LocalView(name=name, value=view)
-        known = self._before.get(key)
-        if known is None:
-            return LocalView(name=name, value=view, change="new")
-        return LocalView(name=name, value=view, change="changed" if known != _note(self._plain, value) else None)
+        change: Literal["new", "changed"] | None = None
+        if self._before is not None:  # first: the user's `__repr__` may change what it shows
+            known = self._before.get(key)
+            change = "new" if known is None else "changed" if known != _note(self._plain, value) else None
+        return LocalView(name=name, value=self._renderer.render(value), change=change)
 
     # -- what they wait for
 

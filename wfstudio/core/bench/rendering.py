@@ -20,13 +20,12 @@ from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PosixPath, WindowsPath
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from types import (
     BuiltinFunctionType,
     CoroutineType,
     FrameType,
     FunctionType,
-    GetSetDescriptorType,
     MemberDescriptorType,
     MethodType,
     ModuleType,
@@ -52,6 +51,7 @@ ALL_NODES: Final = 20_000
 MOST_COMPARED: Final = 1_000
 REPR_SECONDS: Final = 0.1
 ALL_REPRS_SECONDS: Final = 0.5
+_SHORTEST_SECONDS: Final = 0.001
 _MASK: Final = "**********"
 _CUT: Final = "…"
 _LARGEST_INT: Final = 10**60
@@ -88,7 +88,7 @@ class Renderer:
     def _render(self, value: Any, depth: int) -> ValueView:
         self._nodes -= 1
         cls = type(value)
-        simple = _SIMPLE.get(cls)
+        simple = _SIMPLE.get(id(cls))
         if simple is not None:
             return simple(value)
         if id(value) in self._path:
@@ -104,7 +104,7 @@ class Renderer:
         if _is_secret(mro):
             return ValueView(type=_name(cls), text=f"{_short(cls)}({_MASK!r})")
         for base in mro:
-            container = _CONTAINERS.get(base)
+            container = _CONTAINERS.get(id(base))
             if container is not None:
                 names = _dict_of(cls).get("_fields")
                 if base is tuple and type(names) is tuple:  # a named one
@@ -112,19 +112,20 @@ class Renderer:
                     return self._assemble(cls, None, f"{_short(cls)}(", ")", None, named, depth)
                 opening, closing, size, parts = container
                 return self._assemble(cls, base, opening, closing, size(value), parts(value), depth)
-            if base in _SIMPLE:  # of a subclass: an IntEnum, a str with methods
-                return self._render_kin(value, cls, _SIMPLE[base](value))
-        if BaseException in mro:
+            if id(base) in _SIMPLE:  # of a subclass: an IntEnum, a str with methods
+                return self._render_kin(value, cls, _SIMPLE[id(base)](value))
+        if _is_among(BaseException, mro):
             return self._render_exception(value, cls, depth)
-        if cls in _OPAQUE or type in mro:
+        if id(cls) in _OPAQUE or _is_among(type, mro):
             return ValueView(type=_name(cls), text=_describe_opaque(value))
         if _is_ours(cls) and not _is_record(mro):
             return ValueView(type=_name(cls), text=_cut(self._describe_ours(value, cls, mro)))
         member = _enum_name(value, cls)
         if member is not None:
             return ValueView(type=_name(cls), text=f"{_short(cls)}.{member}")
-        fields = [] if _is_of_python(cls) else _list_fields(value, cls, mro)
-        if _is_record(mro) or _owner_of_repr(mro) is object:
+        is_record = _is_record(mro)
+        fields = _list_fields(value, cls, mro) if is_record or not _is_of_python(cls) else []
+        if is_record or _owner_of_repr(mro) is object:
             return self._assemble(cls, None, f"{_short(cls)}(", ")", None, fields, depth)
         text, problem = self._ask(value, cls)
         view = self._assemble(cls, None, f"{_short(cls)}(", ")", None, fields, depth)
@@ -195,7 +196,7 @@ class Renderer:
         plain = f"<{_name(cls)}>"
         if self._is_plain:
             return plain, "its __repr__ was not called"
-        if self._left_seconds <= 0:
+        if self._left_seconds < _SHORTEST_SECONDS:
             return plain, "its __repr__ was not called: others took all the time"
         try:
             with self._timed():
@@ -236,6 +237,10 @@ _get_qualname: Final = type.__dict__["__qualname__"].__get__
 
 def _mro(cls: type) -> tuple[type, ...]:
     return _get_mro(cls)  # type: ignore[no-any-return]
+
+
+def _is_among(cls: type, mro: tuple[type, ...]) -> bool:
+    return any(base is cls for base in mro)
 
 
 def _dict_of(cls: type) -> Any:
@@ -302,7 +307,7 @@ def _show_moment(value: Any) -> ValueView:
     return ValueView(type=_name(cls), text=text, is_cut=not is_known)
 
 
-_SIMPLE: Final[dict[type, Callable[[Any], ValueView]]] = {
+_SHOWN_BY: Final[dict[type, Callable[[Any], ValueView]]] = {
     str: _show_text,
     bytes: _show_bytes,
     bytearray: _show_bytearray,
@@ -313,10 +318,15 @@ _SIMPLE: Final[dict[type, Callable[[Any], ValueView]]] = {
     type(None): _show_by(type(None)),
     type(...): _show_by(type(...)),
     range: _show_by(range),
+    datetime: _show_moment,
+    time: _show_moment,
     **{
-        cls: _show_by(cls) for cls in (date, datetime, time, timedelta, Decimal, Fraction, UUID, PosixPath, WindowsPath)
+        cls: _show_by(cls)
+        for cls in (date, timedelta, Decimal, Fraction, UUID, PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
     },
 }
+_SIMPLE: Final = {id(cls): show for cls, show in _SHOWN_BY.items()}
+"""By the id of their class: how that hashes may be its metaclass's own idea."""
 
 
 # -- containers ---------------------------------------------------------------------------------
@@ -329,15 +339,15 @@ def _members(values: Iterable[Any]) -> Iterable[tuple[Any, Any]]:
 def _sorted_members(values: Iterable[Any]) -> Iterable[tuple[Any, Any]]:
     """Give a set's members in an order of their own: by type and text where they are simple."""
     members = list(values)
-    simple = [member for member in members if type(member) in _SIMPLE]
+    simple = [member for member in members if id(type(member)) in _SIMPLE]
     if len(simple) == len(members):
-        members.sort(key=lambda member: (type(member).__name__, _SIMPLE[type(member)](member).text))
+        members.sort(key=lambda member: (type(member).__name__, _SIMPLE[id(type(member))](member).text))
     return _members(members)
 
 
 _Container = tuple[str, str, Callable[[Any], int], Callable[[Any], Iterable[tuple[Any, Any]]]]
 
-_CONTAINERS: Final[dict[type, _Container]] = {
+_TAKEN_APART_BY: Final[dict[type, _Container]] = {
     dict: ("{", "}", dict.__len__, dict.items),
     list: ("[", "]", list.__len__, lambda value: _members(list.__iter__(value))),
     tuple: ("(", ")", tuple.__len__, lambda value: _members(tuple.__iter__(value))),
@@ -345,19 +355,20 @@ _CONTAINERS: Final[dict[type, _Container]] = {
     frozenset: ("frozenset({", "})", frozenset.__len__, lambda value: _sorted_members(frozenset.__iter__(value))),
     deque: ("deque([", "])", deque.__len__, lambda value: _members(deque.__iter__(value))),
 }
+_CONTAINERS: Final = {id(cls): container for cls, container in _TAKEN_APART_BY.items()}
 
-_OPAQUE: Final = frozenset({FunctionType, BuiltinFunctionType, MethodType, ModuleType, CoroutineType})
+_OPAQUE: Final = frozenset(map(id, (FunctionType, BuiltinFunctionType, MethodType, ModuleType, CoroutineType)))
 
 
 def _describe_opaque(value: Any) -> str:
     kind = type(value)
     if kind is ModuleType:
         return f"<module {ModuleType.__getattribute__(value, '__dict__').get('__name__', '?')}>"
-    if type in _mro(kind):
+    if _is_among(type, _mro(kind)):
         return f"<class {_name(value)}>"
     if kind is MethodType:
         value = value.__func__
-    name = getattr(value, "__qualname__", "?") if type(value) in _OPAQUE else "?"
+    name = getattr(value, "__qualname__", "?") if id(type(value)) in _OPAQUE else "?"
     return f"<{'coroutine' if kind is CoroutineType else 'function'} {name}>"
 
 
@@ -375,7 +386,7 @@ def _list_fields(value: Any, cls: type, mro: tuple[type, ...]) -> list[tuple[str
                     found[name] = member.__get__(value, cls)
                 except Exception:  # a slot that is empty
                     continue
-    if any(type(_dict_of(base).get("__dict__")) is GetSetDescriptorType for base in mro):
+    if any("__dict__" in _dict_of(base) for base in mro):
         try:
             own = object.__getattribute__(value, "__dict__")
         except Exception:
@@ -388,7 +399,7 @@ def _list_fields(value: Any, cls: type, mro: tuple[type, ...]) -> list[tuple[str
 def _is_record(mro: tuple[type, ...]) -> bool:
     """A class whose text is that of its fields, whatever it says: dataclass, model, struct, attrs."""
     marks = ("__dataclass_fields__", "__struct_fields__", "__pydantic_fields__", "__attrs_attrs__")
-    return SimpleNamespace in mro or any(mark in _dict_of(base) for base in mro for mark in marks)
+    return _is_among(SimpleNamespace, mro) or any(mark in _dict_of(base) for base in mro for mark in marks)
 
 
 def _owner_of_repr(mro: tuple[type, ...]) -> type:
@@ -439,18 +450,18 @@ def _trace(value: Any, budget: list[int], path: frozenset[int]) -> Any:
         return None
     if cls is str or cls is bytes:
         return kind, value
-    if cls in _SIMPLE:  # by its text: Python holds 1, 1.0 and True for equal, and a nan for another one
-        return kind, _SIMPLE[cls](value).text
+    if kind in _SIMPLE:  # by its text: Python holds 1, 1.0 and True for equal, and a nan for another one
+        return kind, _SIMPLE[kind](value).text
     path = path | {id(value)}
     mro = _mro(cls)
     for base in mro:
-        container = _CONTAINERS.get(base)
+        container = _CONTAINERS.get(id(base))
         if container is not None:
             return kind, tuple((_trace(k, budget, path), _trace(v, budget, path)) for k, v in container[3](value))
-        if base in _SIMPLE:
-            return kind, _SIMPLE[base](value).text
-    if BaseException in mro:
+        if id(base) in _SIMPLE:
+            return kind, _SIMPLE[id(base)](value).text
+    if _is_among(BaseException, mro):
         return kind, _trace(BaseException.__dict__["args"].__get__(value), budget, path)
-    if cls in _OPAQUE or type in mro or _is_ours(cls):
+    if id(cls) in _OPAQUE or _is_among(type, mro) or _is_ours(cls):
         return kind, id(value)
     return kind, tuple((name, _trace(member, budget, path)) for name, member in _list_fields(value, cls, mro))
