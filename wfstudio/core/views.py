@@ -261,7 +261,8 @@ class ParameterView(msgspec.Struct, frozen=True, kw_only=True):
 
 class FindingView(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with a workflow. Either a rule of `wf check` is broken: `code` is the rule's (`WF101`), and
-    `file`, `line` and `column` say where. Or `wf dev` found it by replaying the run `run_id`, which had ended: `NONDETERMINISM`.
+    `file`, `line` and `column` say where. Or `wf dev` found it by replaying the run `run_id`, which had ended:
+    `NONDETERMINISM`.
 
     `severity` is `error` or `warning`, `more` the rule's page, `where` a text: `in price, called by flow:order`.
     """
