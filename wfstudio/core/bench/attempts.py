@@ -34,7 +34,7 @@ from wf.keys import Keyring
 from wf.records import open_event
 from wf.registry import Step
 from wf.session import Session
-from wf.settings import Limits, load_settings
+from wf.settings import load_settings
 from wf.streams import chunk_place
 from wf.worker import logs
 from wf.world import Appended, Created, Fence, Message, NewRun, RunRow, Sent
@@ -52,7 +52,7 @@ class _Overran(BaseException):
     """Ends an attempt that takes longer than it was given. Do not catch it."""
 
 
-def try_step(question: wire.TryStep, limits: Limits) -> wire.Tried | wire.Refused:
+def try_step(question: wire.TryStep, code: wire.Code) -> wire.Tried | wire.Refused:
     """Carry out a step with its recorded arguments, or with some of them edited."""
     name = question.info.step_name
     step = registry.find_step(name)
@@ -70,7 +70,7 @@ def try_step(question: wire.TryStep, limits: Limits) -> wire.Tried | wire.Refuse
         return wire.Refused("usage", text, "parameters that are not named keep their recorded value")
     except WorkflowError as error:
         return wire.Refused("conflict", f"this code cannot rebuild the recorded input: {error}", error.hint)
-    trial = _Trial(question, step, limits)
+    trial = _Trial(question, step, code)
     if question.debugger is not None:  # what it prints is seen as it comes, between what the debugger prints
         return trial.perform(args, kwargs)
     logs.capture()
@@ -83,7 +83,7 @@ def try_step(question: wire.TryStep, limits: Limits) -> wire.Tried | wire.Refuse
 class _Trial:
     """One attempt; also what the step's own code reaches through `current_attempt`, as it would in a worker."""
 
-    def __init__(self, question: wire.TryStep, step: Step[Any, Any], limits: Limits) -> None:
+    def __init__(self, question: wire.TryStep, step: Step[Any, Any], code: wire.Code) -> None:
         self.step = step
         self.info = question.info
         self.workflow_info = question.workflow_info
@@ -98,12 +98,13 @@ class _Trial:
         self.world = _Nowhere(self)
         self.keyring = Keyring.off()
         self.fence = Fence(question.info.run_id, 0)
-        settings = msgspec.structs.replace(load_settings(), limits=limits)
+        settings = msgspec.structs.replace(load_settings(), limits=code.limits)
         session = Session(self.world, self.keyring, settings)  # type: ignore[arg-type]
         session.deployment_id = question.workflow_info.deployment_id
         self.live = SimpleNamespace(run_id=question.info.run_id, worker=SimpleNamespace(session=session), is_lost=False)
         self._seconds = question.timeout_seconds
         self._debugger = question.debugger
+        self._root = code.root
 
     # -- what the step asks of its attempt
 
@@ -145,7 +146,7 @@ class _Trial:
         if self._debugger is not None:
             from wfstudio.core.bench import debugging  # pdb is heavy, and hardly ever wanted
 
-            with debugging.stopping_in(self._debugger, self.step.func):
+            with debugging.stopping_in(self._debugger, self.step.func, self._root):
                 return await self._call(args, kwargs, None)
         async with self._in_time():
             return await self._call(args, kwargs, context)

@@ -17,7 +17,7 @@ from typing import assert_never
 
 from wf import registry
 from wf.errors import NondeterminismError, NotRegisteredError
-from wf.settings import Limits, configure
+from wf.settings import configure
 from wf.worker import guard
 from wf.worker.verdicts import judge_log
 from wfstudio.core.bench import wire
@@ -76,9 +76,9 @@ class _Bench:
                 assert self._posts is not None
                 return self._posts.look(seq)
             case wire.TryStep():
-                return _prepare(question.debugger) or try_step(question, self._code.limits)
+                return _prepare(question.debugger) or try_step(question, self._code)
             case wire.Debug():
-                return _prepare(question.debugger) or _debug(question, self._code.limits)
+                return _prepare(question.debugger) or _debug(question, self._code)
         assert_never(question)
 
     def _travel(self, posts: Posts, log: wire.Log) -> wire.Answer:
@@ -100,10 +100,10 @@ def _prepare(debugger: wire.Debugger | None) -> wire.Refused | None:
     return debugging.prepare(debugger)
 
 
-def _debug(question: wire.Debug, limits: Limits) -> wire.Answer:
+def _debug(question: wire.Debug, code: wire.Code) -> wire.Answer:
     from wfstudio.core.bench import debugging
 
-    return debugging.debug_run(question, limits)
+    return debugging.debug_run(question, code.limits, code.root)
 
 
 def main(argv: list[str]) -> int:

@@ -15,11 +15,13 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import unwrap
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
 from wf import events
 from wf.errors import NondeterminismError, NotRegisteredError
+from wf.loading import is_own_file
 from wf.settings import Limits
 from wf.worker.tracing import quiet_context
 from wf.worker.verdicts import begin_replay
@@ -32,13 +34,22 @@ _INSTALLED: Final = tuple(os.path.join(sysconfig.get_path(name), "") for name in
 
 class _Pdb(pdb.Pdb):
     """pdb that knows coroutines: a frame that goes on after an await is no call to stop at, and between two
-    lines of a body lie wf's, asyncio's and other frames of Python's own, which nobody wants to step through."""
+    lines of a body lie wf's, asyncio's and other frames of Python's own, which nobody wants to step through.
+    It first stops in the project's own code; from there, `s` leads into libraries, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str) -> None:
         super().__init__(skip=_OURS, nosigint=True)
+        self._root = Path(root)
+        self._has_stopped = False
 
     def stop_here(self, frame: FrameType) -> bool:
+        if not self._has_stopped and not is_own_file(frame.f_code.co_filename, self._root):
+            return False
         return not _is_of_python(frame) and bool(super().stop_here(frame))
+
+    def interaction(self, *arguments: Any) -> None:
+        self._has_stopped = True
+        super().interaction(*arguments)
 
     def user_call(self, frame: FrameType, argument_list: Any) -> None:
         return
@@ -50,7 +61,7 @@ class _Pdb(pdb.Pdb):
     do_q = do_exit = do_EOF = do_quit
 
 
-def debug_run(question: wire.Debug, limits: Limits) -> wire.Travelled | wire.Refused:
+def debug_run(question: wire.Debug, limits: Limits, root: str) -> wire.Travelled | wire.Refused:
     """Replay a run, stopping where its body goes on with the delivery that is, or was the last before, an event."""
     try:
         replay = begin_replay(question.run, question.log, limits)
@@ -66,7 +77,7 @@ def debug_run(question: wire.Debug, limits: Limits) -> wire.Travelled | wire.Ref
         with contextlib.ExitStack() as stack:
             for event, data in question.log:
                 if event.seq == stop:
-                    stack.enter_context(stopping_next(question.debugger))
+                    stack.enter_context(stopping_next(question.debugger, root))
                 context.run(replay.feed, event, data)
                 reached = event.seq
     except NondeterminismError as error:
@@ -75,7 +86,7 @@ def debug_run(question: wire.Debug, limits: Limits) -> wire.Travelled | wire.Ref
 
 
 @contextlib.contextmanager
-def stopping_in(debugger: wire.Debugger, function: Callable[..., Any]) -> Iterator[None]:
+def stopping_in(debugger: wire.Debugger, function: Callable[..., Any], root: str) -> Iterator[None]:
     """Within the block, stop at the first line of a function."""
     found: Any = unwrap(function)
     code: CodeType = found.__code__
@@ -88,14 +99,18 @@ def stopping_in(debugger: wire.Debugger, function: Callable[..., Any]) -> Iterat
         pdb.set_break(code.co_filename, _first_line(code), temporary=True)
         pdb.set_continue()
 
-    with _tracing(stop):
+    with _tracing(stop, root):
         yield
 
 
 @contextlib.contextmanager
-def stopping_next(debugger: wire.Debugger) -> Iterator[None]:
-    """Within the block, stop at the first line of the user's that runs."""
-    with _suspending(_is_users) if debugger == "debugpy" else _tracing(_Pdb.set_step):
+def stopping_next(debugger: wire.Debugger, root: str) -> Iterator[None]:
+    """Within the block, stop at the first line of the project's code that runs."""
+    if debugger == "debugpy":
+        with _suspending(lambda frame: is_own_file(frame.f_code.co_filename, Path(root))):
+            yield
+        return
+    with _tracing(_Pdb.set_step, root):
         yield
 
 
@@ -116,9 +131,9 @@ def prepare(debugger: wire.Debugger) -> wire.Refused | None:
 
 
 @contextlib.contextmanager
-def _tracing(stop: Callable[[_Pdb], None]) -> Iterator[None]:
+def _tracing(stop: Callable[[_Pdb], None], root: str) -> Iterator[None]:
     """Trace what is called in the block; `stop` says where to, before anything is traced."""
-    debugger = _Pdb()
+    debugger = _Pdb(root)
     debugger.reset()
     debugger.botframe = sys._getframe()  # `continue` then keeps breakpoints alive
     stop(debugger)
@@ -148,11 +163,6 @@ def _suspending(is_wanted: Callable[[FrameType], bool]) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
-
-
-def _is_users(frame: FrameType) -> bool:
-    name = str(frame.f_globals.get("__name__", ""))
-    return not _is_of_python(frame) and name.partition(".")[0] not in _OURS
 
 
 def _is_of_python(frame: FrameType) -> bool:
