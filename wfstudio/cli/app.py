@@ -48,6 +48,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "retry": Entry("control:retry", "Try failed runs again, from where they failed."),
         "fork": Entry("fork:fork", "Start a run from a point of another's history, with today's code."),
         "replay": Entry("replay:replay", "Replay runs against today's code, or look at one as it was."),
+        "diff": Entry("diff:diff", "Compare two runs call by call, or a run with what some code does."),
         "logs": Entry("tail:logs", "Show what the steps of a run printed."),
         "stream": Entry("tail:stream", "Show what a run writes to a stream."),
         "export": Entry("transfer:export_runs", "Write runs into a file that another project can read."),

@@ -1,7 +1,6 @@
 """Changes: where two JSON values differ, by paths that read like Python.
 
-Objects are compared by key, lists by place, after what they have in common at both ends: so one line that
-was put in front is one addition.
+Objects are compared by key, lists by what they have in common: so one line that was put in is one addition.
 """
 
 from __future__ import annotations
@@ -10,6 +9,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+
+from wfstudio.core.alignment import find_chain
 from wfstudio.core.bench.views import ChangeView
 
 MOST_CHANGES: Final = 200
@@ -38,22 +40,24 @@ def _compare(before: Any, after: Any, path: str) -> Iterator[ChangeView]:
 
 
 def _compare_lists(before: list[Any], after: list[Any], path: str) -> Iterator[ChangeView]:
-    shortest = min(len(before), len(after))
-    head = 0
-    while head < shortest and _is_same(before[head], after[head]):
-        head += 1
-    tail = 0
-    while tail < shortest - head and _is_same(before[-1 - tail], after[-1 - tail]):
-        tail += 1
-    old, new = before[head : len(before) - tail], after[head : len(after) - tail]
-    for index, (one, other) in enumerate(zip(old, new, strict=False), head):
-        yield from _compare(one, other, f"{path}[{index}]")
-    for index in range(len(new), len(old)):
-        yield ChangeView(path=f"{path}[{head + index}]", kind="removed", before=old[index])
-    for index in range(len(old), len(new)):
-        yield ChangeView(path=f"{path}[{head + index}]", kind="added", after=new[index])
+    """Compare lists by what is the same in both, in order; what lies between is compared place by place.
+
+    A place is that in `before`, and in `after` for what was added.
+    """
+    old, new = ([_encode(item) for item in items] for items in (before, after))
+    # Always the same way round: of equally good chains each way would choose another.
+    chain = find_chain(old, new) if old <= new else [(i, j) for j, i in find_chain(new, old)]
+    i = j = 0
+    for next_i, next_j in [*chain, (len(old), len(new))]:
+        both = min(next_i - i, next_j - j)
+        for step in range(both):
+            yield from _compare(before[i + step], after[j + step], f"{path}[{i + step}]")
+        for place in range(i + both, next_i):
+            yield ChangeView(path=f"{path}[{place}]", kind="removed", before=before[place])
+        for place in range(j + both, next_j):
+            yield ChangeView(path=f"{path}[{place}]", kind="added", after=after[place])
+        i, j = next_i + 1, next_j + 1
 
 
-def _is_same(before: Any, after: Any) -> bool:
-    """Tell whether two values are the same JSON; Python holds 1, 1.0 and true for equal."""
-    return next(_compare(before, after, ""), None) is None
+_encode = msgspec.json.Encoder(order="sorted").encode
+"""As text, not as values: Python holds 1, 1.0 and true for equal."""

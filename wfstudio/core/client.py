@@ -24,6 +24,8 @@ from wf.session import enter_session, leave_session
 from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
 from wfstudio.core import rows
 from wfstudio.core.arguments import bind_arguments, find_entry
+from wfstudio.core.diff_views import DiffView
+from wfstudio.core.diffs import diff_runs
 from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.core.forks import ForkRequest, choose_code, fork_run
 from wfstudio.core.reading import Reader
@@ -134,6 +136,10 @@ class Client(Reader):
         await self._read_row(run_id)
         forked = await fork_run(self.session, run_id, request)
         return ForkedView(run=await self.get_run(forked.run_id), notes=forked.notes)
+
+    async def diff(self, a: str, b: str, *, is_locked: bool = False, is_all: bool = False) -> DiffView:
+        """Compare two runs, call by call; with `is_all` calls that do not differ are listed, too."""
+        return await diff_runs(self.session, a, b, is_locked=is_locked, is_all=is_all)
 
     @contextmanager
     def _acting(self) -> Iterator[None]:
