@@ -79,6 +79,10 @@ MEASUREMENTS: Final = (
         ),
         ("process",),
     ),
+    Measurement(
+        "looking:measure_moments", (Figure("moment", "s", _any(1)), Figure("moment-next", "ms", _any(50))), ("process",)
+    ),
+    Measurement("looking:measure_verdicts", (Figure("verdicts", "s", _any(1)),), ("process",)),
     Measurement("reloads:measure_help", (Figure("wf-help", "ms", _any(150)),), ("process",)),
 )
 

@@ -119,20 +119,25 @@ class TimeTravel:
         return trip
 
     async def _open(self, row: RunRow, code: str | None, *, may_replace: bool) -> _Trip:
-        log = await self._workbench.open_log(row)
-        is_replacement = False
+        workbench, is_replacement = self._workbench, False
         try:
-            described = await self._workbench.describe_code(code)
+            described = await workbench.describe_code(code)
         except NotFoundError:
             if not may_replace:
                 raise
             is_replacement = True
-            code, described = None, await self._workbench.describe_code(None)
-        loaded = await self._workbench.open_loaded(described, code)
+            code, described = None, await workbench.describe_code(None)
+        # The process starts and loads while the log is read and opened.
+        loading = asyncio.get_running_loop().create_task(workbench.open_loaded(described, code))
         try:
+            log = await workbench.open_log(row)
+            loaded = await loading
             await loaded.bench.ask(wire.Travel(row, log), wire.Travelled, TRAVEL_SECONDS)
         except BaseException:
-            await loaded.bench.close()
+            loading.cancel()
+            [found] = await asyncio.gather(loading, return_exceptions=True)
+            if isinstance(found, LoadedBench):
+                await found.bench.close()
             raise
         return _Trip(row, loaded, _stamp(loaded.files) if code is None else [], is_replacement=is_replacement)
 

@@ -89,6 +89,27 @@ def test_code_that_makes_another_call_diverges_there(tmp_path: Path) -> None:
     assert "test_verdicts.py:" in (verdict.trouble.where or "")
 
 
+def test_code_that_goes_on_where_the_log_ends_diverges_as_an_extension(tmp_path: Path) -> None:
+    def edit() -> None:
+        @wf.step(name="first")
+        async def one() -> str: ...
+
+        @wf.step(name="second")
+        async def two() -> str: ...
+
+        @wf.workflow(name="flow")
+        async def flow(text: str = "") -> None:
+            await one()
+            wf.hook(token="go")  # registered by the call, as it is when it is awaited
+            await two()
+
+    verdict = judged(tmp_path, lambda: wf.start(define()), edit)
+    assert (verdict.outcome, verdict.is_extension) == ("diverges", True)
+    assert verdict.trouble is not None
+    assert (verdict.trouble.recorded, verdict.trouble.actual) == ("nothing more", "step second (position 3)")
+    assert not judged(tmp_path, lambda: wf.start(define()), lambda: define("second")).is_extension
+
+
 def test_a_workflow_that_is_gone_diverges_with_the_close_names(tmp_path: Path) -> None:
     def edit() -> None:
         registry._workflows.clear()

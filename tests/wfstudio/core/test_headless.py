@@ -14,6 +14,8 @@ FACES = {"typer", "click", "rich", "textual", "starlette", "uvicorn", "watchfile
     ("module", "forbidden"),
     [
         ("wfstudio.core.client", FACES | {"jsonschema", "wfstudio.server", "wfstudio.cli", "wfstudio.dev"}),
+        ("wfstudio.core.replays", FACES | {"wfstudio.server", "wfstudio.cli", "wfstudio.dev", "pdb"}),
+        ("wfstudio.core.bench.child", FACES | {"wfstudio.core.client", "wfstudio.server", "wfstudio.cli", "pdb"}),
         ("wfstudio.core.live", FACES | {"wfstudio.server", "wf.worlds.sqlite"}),
         ("wfstudio.server.app", FACES - {"starlette"} | {"wfstudio.cli", "wfstudio.dev", "wfstudio.tui"}),
         (
