@@ -1,0 +1,134 @@
+/**
+ * The timeline by itself, for measuring and for looking at: `timeline.html?spans=100000`, or `?trace=URL`.
+ *
+ * `tests/browser/bench_timeline.mjs` builds, serves and drives it. What it measures is on `window.bench`.
+ */
+
+import { render } from "preact";
+import type { EventView, Trace } from "../src/api_types";
+import type { TimelineSource } from "../src/views/run/timeline_source";
+import type { Chart } from "../src/canvas/chart";
+import { Timeline } from "../src/views/run/Timeline";
+import { followKeys } from "../src/state/keyboard";
+import { makeSyntheticTrace } from "./synthetic";
+
+const query = new URLSearchParams(location.search);
+const root = document.getElementById("root")!;
+
+const source: TimelineSource = {
+  readTrace: async (runId) => (await fetch(`./traces/${encodeURIComponent(runId)}`)).json() as Promise<Trace>,
+  follow(_runId, afterSeq, take, ended) {
+    const events = new EventSource(`./events?after=${afterSeq}`);
+    events.onmessage = (event) => take([JSON.parse(event.data as string) as EventView]);
+    events.addEventListener("end", () => {
+      events.close();
+      ended();
+    });
+    return () => events.close();
+  },
+};
+
+let selectedId: string | null = null;
+
+function show(trace: Trace, live: boolean, nowUs?: () => number): void {
+  const draw = (): void =>
+    render(
+      <Timeline
+        trace={trace}
+        live={live}
+        selectedId={selectedId}
+        onSelect={(id) => {
+          selectedId = id;
+          draw();
+        }}
+        source={source}
+        onChart={(chart) => {
+          window.timelineChart = chart;
+        }}
+        {...(nowUs ? { nowUs } : {})}
+      />,
+      root,
+    );
+  draw();
+}
+
+/** After the frame in which it was called has been handed over to the compositor. */
+function afterPaint(): Promise<number> {
+  return new Promise((resolve) => {
+    requestAnimationFrame(() => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => resolve(performance.now());
+      channel.port2.postMessage(null);
+    });
+  });
+}
+
+/** Show a trace given as text, and say how long it took until it was painted. */
+async function paintFirst(text: string): Promise<{ parseMs: number; paintMs: number }> {
+  render(null, root);
+  await afterPaint();
+  const startMs = performance.now();
+  const trace = JSON.parse(text) as Trace;
+  const parsedMs = performance.now();
+  show(trace, false);
+  const paintedMs = await afterPaint();
+  return { parseMs: parsedMs - startMs, paintMs: paintedMs - startMs };
+}
+
+interface Frames {
+  /** From a frame's beginning until its work was handed over. */
+  work: number[];
+  /** From one frame's beginning to the next one's. */
+  intervals: number[];
+}
+
+let isRecording = false;
+
+/** Record frames until `stopFrames`. */
+function recordFrames(): Promise<Frames> {
+  const frames: Frames = { work: [], intervals: [] };
+  isRecording = true;
+  let lastMs = 0;
+  return new Promise((resolve) => {
+    const tick = (timeMs: number): void => {
+      const startMs = performance.now();
+      if (lastMs > 0) frames.intervals.push(timeMs - lastMs);
+      lastMs = timeMs;
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => frames.work.push(performance.now() - startMs);
+      channel.port2.postMessage(null);
+      if (isRecording) requestAnimationFrame(tick);
+      else resolve(frames);
+    };
+    requestAnimationFrame(tick);
+  });
+}
+
+const bench = {
+  show,
+  paintFirst,
+  afterPaint,
+  recordFrames,
+  stopFrames: () => {
+    isRecording = false;
+  },
+  makeText: (spans: number, isEnded = true) => JSON.stringify(makeSyntheticTrace(spans, 1, isEnded)),
+};
+
+declare global {
+  interface Window {
+    bench: typeof bench;
+    timelineChart?: Chart;
+  }
+}
+
+window.bench = bench;
+followKeys();
+
+const url = query.get("trace");
+if (url !== null) {
+  const trace = (await (await fetch(url)).json()) as Trace;
+  show(trace, query.has("live"));
+} else if (query.has("spans")) {
+  show(makeSyntheticTrace(Number(query.get("spans"))), false);
+}

@@ -1,0 +1,38 @@
+/** A canvas that is as sharp as the screen. Sizes are CSS pixels; the context is scaled to match. */
+
+export class Surface {
+  readonly context: CanvasRenderingContext2D;
+  widthPx = 0;
+  heightPx = 0;
+  ratio = 1;
+
+  constructor(readonly canvas: HTMLCanvasElement) {
+    // `desynchronized` and `alpha: false` were tried: no gain in software, and artefacts in Firefox.
+    const context = canvas.getContext("2d");
+    if (context === null) throw new Error("this browser has no 2D canvas");
+    this.context = context;
+  }
+
+  /** Fit the canvas to its box; tells whether it changed. Setting a size clears the canvas, so only then. */
+  resize(widthPx: number, heightPx: number): boolean {
+    const ratio = Math.max(1, globalThis.devicePixelRatio || 1);
+    const isSame = widthPx === this.widthPx && heightPx === this.heightPx && ratio === this.ratio;
+    if (isSame) return false;
+    this.widthPx = widthPx;
+    this.heightPx = heightPx;
+    this.ratio = ratio;
+    this.canvas.width = Math.round(widthPx * ratio);
+    this.canvas.height = Math.round(heightPx * ratio);
+    return true;
+  }
+
+  /** Begin a picture: everything is cleared, and nothing of the one before remains set. */
+  begin(): CanvasRenderingContext2D {
+    const { context, ratio } = this;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, this.widthPx, this.heightPx);
+    context.globalAlpha = 1;
+    context.textBaseline = "middle";
+    return context;
+  }
+}

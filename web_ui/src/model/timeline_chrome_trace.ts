@@ -1,0 +1,94 @@
+/**
+ * A timeline in Chrome's trace format, for Perfetto and `chrome://tracing`.
+ *
+ * Each run is a process. Its calls are packed into threads, since slices of a thread must not overlap; a call's
+ * segments are slices within it. Times are microseconds since the outermost run was created. What has not ended is
+ * a `B` without an `E`, which both readers draw up to the end. Format: "Trace Event Format" of the Chromium project.
+ */
+
+import { Packing } from "./timeline_lanes";
+import type { Scene, Track } from "./timeline_scene";
+import { NONE, OPEN, RUN, showSpan } from "./timeline_spans";
+import { shortName } from "./timeline_words";
+
+export interface ChromeEvent {
+  readonly ph: "X" | "B" | "i" | "M";
+  readonly name: string;
+  readonly cat?: string;
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts?: number;
+  readonly dur?: number;
+  readonly s?: "t" | "p";
+  readonly args: Record<string, unknown>;
+}
+
+export interface ChromeTrace {
+  readonly traceEvents: readonly ChromeEvent[];
+  readonly displayTimeUnit: "ms";
+  readonly metadata: Record<string, unknown>;
+}
+
+const RUN_THREAD = 1;
+
+export function makeChromeTrace(scene: Scene): ChromeTrace {
+  const traceEvents: ChromeEvent[] = [];
+  let pid = 0;
+  for (const track of scene.tracks()) addTrack(traceEvents, track, ++pid);
+  const { table } = scene.root;
+  return {
+    traceEvents,
+    displayTimeUnit: "ms",
+    metadata: { source: "wf", run_id: table.runId, workflow: table.nameOf(RUN), created_at: table.at },
+  };
+}
+
+function addTrack(events: ChromeEvent[], track: Track, pid: number): void {
+  const { table, shiftMs } = track;
+  const packing = new Packing(table, true);
+  packing.extend();
+  const title = `${table.nameOf(RUN)} ${table.runId}`;
+  events.push({ ph: "M", name: "process_name", pid, tid: 0, args: { name: title } });
+  events.push({ ph: "M", name: "process_sort_index", pid, tid: 0, args: { sort_index: pid } });
+  events.push({ ph: "M", name: "thread_name", pid, tid: RUN_THREAD, args: { name: "run" } });
+  for (let span = 0; span < table.count; span++) {
+    const tid = RUN_THREAD + packing.laneOfSpan[span]!.at;
+    addSpan(events, track, span, pid, tid);
+  }
+  for (const marker of table.markers) {
+    const span = table.findId(marker.span_id);
+    const tid = span === NONE ? RUN_THREAD : RUN_THREAD + packing.laneOfSpan[span]!.at;
+    const args = { span_id: marker.span_id, at: marker.at, ...marker.data };
+    events.push({
+      ph: "i",
+      name: marker.kind,
+      cat: "marker",
+      pid,
+      tid,
+      ts: toUs(marker.at_ms + shiftMs),
+      s: "t",
+      args,
+    });
+  }
+}
+
+function addSpan(events: ChromeEvent[], track: Track, span: number, pid: number, tid: number): void {
+  const { table, shiftMs } = track;
+  const { segments, kind, name, start_ms, end_ms, ...args } = showSpan(table, span);
+  const slice = (label: string, cat: string, startMs: number, endMs: number, more: Record<string, unknown>): void => {
+    const ts = toUs(startMs + shiftMs);
+    const at = { name: label, cat, pid, tid, ts, args: more };
+    events.push(endMs === OPEN ? { ph: "B", ...at } : { ph: "X", ...at, dur: toUs(endMs + shiftMs) - ts });
+  };
+  slice(shortName(name), kind, start_ms, end_ms ?? OPEN, { ...args, kind, full_name: name });
+  for (const part of segments) {
+    const label = part.attempt === null ? part.kind.replace("_", " ") : `attempt ${part.attempt}`;
+    const more = { span_id: args.id, attempt: part.attempt, outcome: part.outcome };
+    slice(label, `segment,${part.kind}`, part.start_ms, part.end_ms ?? OPEN, more);
+  }
+}
+
+/** Instants of a log are whole microseconds. */
+function toUs(ms: number): number {
+  return Math.round(ms * 1000);
+}

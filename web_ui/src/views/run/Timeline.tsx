@@ -1,0 +1,398 @@
+// The timeline of a run: a canvas, the tools around it, and a table that says the same in words.
+//
+//   <Timeline trace={trace} live selectedId={id} onSelect={select} />
+//
+// 1. `trace` is where it begins. While `live` it follows the run's events by itself, and reads the trace anew now and
+//    then, since lines that were logged and waits that were given up are no events.
+// 2. A span of a child run has the id `<run id>/<id>`; those of the run itself have their own.
+// 3. Whatever can be seen can be read: the table has every call, the selected one is spoken, and no state is told
+//    by colour alone.
+
+import type { RefObject } from "preact";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Trace } from "../../api_types";
+import { Chart, type ChartState } from "../../canvas/chart";
+import { attachInput } from "../../canvas/input";
+import { showCount, showDuration } from "../../model/instants";
+import { makeChromeTrace } from "../../model/timeline_chrome_trace";
+import type { SpanAt } from "../../model/timeline_scene";
+import { useKeys } from "../../state/keyboard";
+import { Button } from "../parts/small";
+import { TimelineLegend } from "./TimelineLegend";
+import { TimelineTable } from "./TimelineTable";
+import { TimelineTip } from "./TimelineTip";
+import "./timeline.css";
+import { followRun } from "./timeline_follow";
+import { sayCall } from "./timeline_sayings";
+import { serverSource, type TimelineSource } from "./timeline_source";
+
+export interface TimelineProps {
+  trace: Trace;
+  /** The run goes on: follow it. */
+  live: boolean;
+  selectedId: string | null;
+  onSelect: (id: string | null) => void;
+  /** Enter, or a double click in the table: show the details. */
+  onOpen?: (id: string) => void;
+  source?: TimelineSource;
+  /** Instead of the clock: microseconds since 1970. */
+  nowUs?: () => number;
+  /** The chart is there: for who measures it. */
+  onChart?: (chart: Chart) => void;
+}
+
+const ZOOM = 0.6;
+const PAN = 0.25;
+
+export function Timeline(props: TimelineProps) {
+  const { trace, live, selectedId, source = serverSource } = props;
+  const frame = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const minimap = useRef<HTMLCanvasElement>(null);
+  const search = useRef<HTMLInputElement>(null);
+  const latest = useRef(props);
+  latest.current = props;
+  const [chart, setChart] = useState<Chart | null>(null);
+  const [state, setState] = useState<ChartState | null>(null);
+  const [tip, setTip] = useState<{ at: SpanAt; xPx: number; yPx: number } | null>(null);
+  const [isTable, setTable] = useState(false);
+  const [trouble, setTrouble] = useState("");
+  const refresh = useRef<() => void>(() => {});
+
+  useEffect(() => {
+    const parts = { chart: canvas.current!, minimap: minimap.current!, frame: frame.current! };
+    const made: Chart = new Chart(
+      parts,
+      latest.current.trace,
+      {
+        selected: (at) => latest.current.onSelect(at === null ? null : made.scene.idOf(at)),
+        opened: (at) => latest.current.onOpen?.(made.scene.idOf(at)),
+        hovered: (at, xPx, yPx) => setTip(at === null ? null : { at, xPx, yPx }),
+        changed: setState,
+        toggled: (at) => void toggleChild(made, at, latest.current.source ?? serverSource, setTrouble),
+        stale: () => refresh.current(),
+      },
+      latest.current.nowUs,
+    );
+    const detach = attachInput(made, parts.chart, parts.minimap);
+    setChart(made);
+    latest.current.onChart?.(made);
+    return () => {
+      detach();
+      made.dispose();
+    };
+  }, []);
+
+  const shown = useRef(trace);
+  useEffect(() => {
+    if (chart === null || shown.current === trace) return;
+    shown.current = trace;
+    const { table } = chart.scene.root;
+    // What was folded in meanwhile may be newer than what was read.
+    if (trace.run_id !== table.runId || trace.seq >= table.seq) chart.setTrace(trace);
+  }, [chart, trace]);
+
+  const runId = trace.run_id;
+  useEffect(() => {
+    if (chart === null) return;
+    chart.isLive = live;
+    chart.invalidate();
+    if (!live) return;
+    const followed = followRun(chart, runId, source);
+    refresh.current = followed.refresh;
+    return followed.stop;
+  }, [chart, live, runId, source]);
+
+  useEffect(() => {
+    chart?.selectId(selectedId);
+  }, [chart, selectedId]);
+
+  useKeys(chart === null ? [] : bindingsOf(chart, search, state), [chart, state?.isPathShown, state?.isMeasuring]);
+
+  const download = useCallback(() => {
+    if (chart !== null) saveTrace(chart);
+  }, [chart]);
+
+  return (
+    <section class="tl" aria-label="timeline">
+      <div class="tl-tools">
+        <Search chart={chart} state={state} input={search} />
+        <Tools chart={chart} state={state} live={live} />
+        <span class="tl-tools-end">
+          <Button kind="quiet" aria-pressed={isTable} title="the same as a table" onClick={() => setTable(!isTable)}>
+            Table
+          </Button>
+          <Button kind="quiet" title="download for Perfetto or chrome://tracing" onClick={download}>
+            Export
+          </Button>
+        </span>
+      </div>
+      {trouble !== "" && (
+        <p class="tl-trouble" role="alert">
+          {trouble}
+        </p>
+      )}
+      <div class={`tl-body ${isTable ? "tl-has-table" : ""}`}>
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move in the chart, so it can have the focus */}
+        <div
+          class="tl-frame"
+          ref={frame}
+          tabIndex={0}
+          role="group"
+          aria-label={`chart of ${showCount(state?.spanCount ?? 0)} calls; j and k go from call to call, the table says the same`}
+          onKeyDown={(event) => chart !== null && onArrow(chart, event)}
+        >
+          <canvas ref={minimap} class="tl-minimap" aria-hidden="true" />
+          <canvas ref={canvas} class="tl-chart" aria-hidden="true" />
+          {chart !== null && tip !== null && <TimelineTip chart={chart} {...tip} />}
+        </div>
+        {isTable && chart !== null && (
+          <TimelineTable
+            chart={chart}
+            version={state?.version ?? 0}
+            selectedId={selectedId}
+            onSelect={(at) => chart.select(at)}
+            onOpen={(at) => latest.current.onOpen?.(chart.scene.idOf(at))}
+          />
+        )}
+      </div>
+      <Footer chart={chart} state={state} />
+      <p class="hidden-text" aria-live="polite">
+        {chart !== null && chart.selected !== null && selectedId !== null ? sayCall(chart, chart.selected) : ""}
+      </p>
+    </section>
+  );
+}
+
+type ChartRef = { chart: Chart | null; state: ChartState | null };
+
+function Search({ chart, state, input }: ChartRef & { input: RefObject<HTMLInputElement | null> }) {
+  const [text, setText] = useState("");
+  const hasSearch = text.trim() !== "";
+  const apply = (wanted: string) => {
+    setText(wanted);
+    chart?.search(wanted);
+  };
+  const count = state?.matchCount ?? 0;
+  return (
+    <form
+      class="tl-search"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        chart?.seek(1);
+      }}
+    >
+      <input
+        ref={input}
+        type="search"
+        placeholder="Find calls  /"
+        aria-label="find calls by name, kind, status or error"
+        value={text}
+        onInput={(event) => apply(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && event.shiftKey) {
+            event.preventDefault();
+            chart?.seek(-1);
+          } else if (event.key === "Escape") {
+            event.stopPropagation();
+            apply("");
+            event.currentTarget.blur();
+          }
+        }}
+      />
+      <output class="tl-count num" aria-live="polite">
+        {hasSearch ? (count === 0 ? "none" : `${place(state)}${showCount(count)}`) : ""}
+      </output>
+      {hasSearch && count > 0 && (
+        <>
+          <Button kind="quiet" aria-label="previous match" title="previous match (N)" onClick={() => chart?.seek(-1)}>
+            ‹
+          </Button>
+          <Button kind="quiet" aria-label="next match" title="next match (n)" onClick={() => chart?.seek(1)}>
+            ›
+          </Button>
+        </>
+      )}
+    </form>
+  );
+}
+
+function place(state: ChartState | null): string {
+  return state !== null && state.matchPlace >= 0 ? `${showCount(state.matchPlace + 1)} / ` : "";
+}
+
+function Tools({ chart, state, live }: ChartRef & { live: boolean }) {
+  if (chart === null || state === null) return null;
+  const { arrangement, isPathShown, isFolding, isMeasuring, following } = state;
+  return (
+    <>
+      <span class="tl-choice" role="group" aria-label="rows">
+        <Button
+          kind="quiet"
+          aria-pressed={arrangement === "calls"}
+          title="a row for each call, in order"
+          onClick={() => chart.arrange("calls")}
+        >
+          Calls
+        </Button>
+        <Button
+          kind="quiet"
+          aria-pressed={arrangement === "names"}
+          title="calls of one name side by side"
+          onClick={() => chart.arrange("names")}
+        >
+          Names
+        </Button>
+      </span>
+      <Button
+        kind="quiet"
+        aria-pressed={isPathShown}
+        title="what the run's length depends on (p)"
+        onClick={() => chart.showPath(!isPathShown)}
+      >
+        Critical path
+      </Button>
+      <Button
+        kind="quiet"
+        aria-pressed={isFolding}
+        title="press stretches together in which the run only waited (z)"
+        onClick={() => chart.foldGaps(!isFolding)}
+      >
+        Fold gaps
+      </Button>
+      <Button
+        kind="quiet"
+        aria-pressed={isMeasuring}
+        title="drag over the chart to measure (m, or Shift and drag)"
+        onClick={() => chart.setMeasuring(!isMeasuring)}
+      >
+        Measure
+      </Button>
+      {live && !state.isEnded && (
+        <Button
+          kind="quiet"
+          aria-pressed={following !== "off"}
+          title="keep the newest in sight"
+          onClick={() => chart.follow(following === "off" ? "end" : "off")}
+        >
+          Follow
+        </Button>
+      )}
+      <span class="tl-choice" role="group" aria-label="zoom">
+        <Button
+          kind="quiet"
+          aria-label="zoom out"
+          title="zoom out (s)"
+          onClick={() => chart.zoom(1 / ZOOM, null, true)}
+        >
+          −
+        </Button>
+        <Button kind="quiet" aria-label="zoom in" title="zoom in (w)" onClick={() => chart.zoom(ZOOM, null, true)}>
+          +
+        </Button>
+        <Button kind="quiet" title="show everything (f)" onClick={() => chart.fit()}>
+          Fit
+        </Button>
+      </span>
+    </>
+  );
+}
+
+function Footer({ chart, state }: ChartRef) {
+  const parts = useMemo(() => (state === null ? [] : sayState(state)), [state]);
+  return (
+    <footer class="tl-foot">
+      <span class="num">{parts.join(" · ")}</span>
+      {chart !== null && <TimelineLegend />}
+    </footer>
+  );
+}
+
+function sayState(state: ChartState): string[] {
+  const parts = [`${showCount(state.spanCount)} spans`];
+  if (state.gapCount > 0) parts.push(`${state.gapCount} ${state.gapCount === 1 ? "gap" : "gaps"} folded`);
+  if (state.isPathShown) parts.push(`critical path: ${showCount(state.pathCount)} calls`);
+  const { measured } = state;
+  if (measured !== null) {
+    parts.push(
+      `${showDuration(measured.lengthMs)} measured`,
+      `${showCount(measured.calls)} calls under way`,
+      `attempts ran ${showDuration(measured.busyMs)}`,
+      ...(measured.failed > 0 ? [`${showCount(measured.failed)} failed`] : []),
+    );
+  }
+  return parts;
+}
+
+function bindingsOf(chart: Chart, search: RefObject<HTMLInputElement | null>, state: ChartState | null) {
+  const bind = (keys: string, label: string, run: () => void) => ({ keys, label, group: "Timeline", run });
+  const panPx = () => chart.camera.widthPx * PAN;
+  return [
+    bind("w", "zoom in", () => chart.zoom(ZOOM, null, true)),
+    bind("s", "zoom out", () => chart.zoom(1 / ZOOM, null, true)),
+    bind("a", "pan left", () => chart.pan(-panPx(), 0, true)),
+    bind("d", "pan right", () => chart.pan(panPx(), 0, true)),
+    bind("f", "show everything", () => chart.fit()),
+    bind("F", "show the selected call as wide as the chart", () => chart.fitSelected()),
+    bind("j", "next call", () => chart.step(1)),
+    bind("k", "previous call", () => chart.step(-1)),
+    bind("Enter", "open the selected call", () => chart.openSelected()),
+    bind("Escape", "leave measure, search, selection", () => chart.escape()),
+    bind("/", "find calls", () => search.current?.focus()),
+    bind("n", "next match", () => chart.seek(1)),
+    bind("N", "previous match", () => chart.seek(-1)),
+    bind("p", "critical path", () => chart.showPath(!state?.isPathShown)),
+    bind("z", "fold gaps", () => chart.foldGaps(!chart.scene.isFolding)),
+    bind("m", "measure", () => chart.setMeasuring(!state?.isMeasuring)),
+  ];
+}
+
+function onArrow(chart: Chart, event: KeyboardEvent): void {
+  const run: Record<string, () => void> = {
+    ArrowDown: () => chart.step(1),
+    ArrowUp: () => chart.step(-1),
+    ArrowRight: () => chart.toggleSelected(true),
+    ArrowLeft: () => chart.toggleSelected(false),
+    PageDown: () => chart.pan(0, chart.camera.heightPx * 0.9, true),
+    PageUp: () => chart.pan(0, -chart.camera.heightPx * 0.9, true),
+    Home: () => chart.pan(0, -Number.MAX_SAFE_INTEGER, true),
+    End: () => chart.pan(0, Number.MAX_SAFE_INTEGER, true),
+  };
+  const found = run[event.key];
+  if (found === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  event.stopPropagation();
+  found();
+}
+
+async function toggleChild(
+  chart: Chart,
+  at: SpanAt,
+  source: TimelineSource,
+  tell: (trouble: string) => void,
+): Promise<void> {
+  if (at.track.children.has(at.span)) {
+    chart.closeChild(at);
+    return;
+  }
+  const runId = at.track.table.childRunIds.get(at.span);
+  if (runId === undefined) return;
+  try {
+    chart.openChild(at, await source.readTrace(runId));
+    tell("");
+  } catch (error) {
+    tell(`the child run ${runId} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function saveTrace(chart: Chart): void {
+  const text = JSON.stringify(makeChromeTrace(chart.scene));
+  const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = `${chart.scene.root.table.runId}.trace.json`;
+  link.click();
+  // The download has begun with the click; a later turn is early enough to let the text go.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
