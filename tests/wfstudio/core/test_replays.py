@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.wfstudio.recorded import Recording, own_modules, recording, serving
-from wf.errors import RunNotFoundError
+from wf.errors import DecryptionError, RunNotFoundError
+from wf.keys import Keyring
 from wfstudio.core.bench.views import ReplayView
 from wfstudio.core.errors import NotFoundError, UsageError
 
@@ -157,6 +158,19 @@ async def test_what_names_no_run_or_deployment_is_refused(tmp_path: Path) -> Non
         run_id = await found.run("pay", "ada")
         with pytest.raises(NotFoundError, match="the code of the deployment 'dep_none' is not kept"):
             await found.replays.replay_run(run_id, deployment="dep_none")
+
+
+async def test_a_log_that_cannot_be_opened_gives_no_verdict(tmp_path: Path) -> None:
+    async with recording(tmp_path) as found:
+        run_id = await found.run("pay", "ada")
+        found.session.keyring, own = Keyring([b"x" * 32]), found.session.keyring
+        try:
+            view = await judged(found, run_id)
+            with pytest.raises(DecryptionError):
+                await found.replays.look(run_id, 1, deployment="today")
+        finally:
+            found.session.keyring = own
+        assert (view.outcome, view.code) == ("cannot_load", "DECRYPTION")
 
 
 # -- many runs ----------------------------------------------------------------------------------

@@ -9,11 +9,14 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import wf
 from tests.wfstudio.recorded import Recording, own_modules, recording, serving, until
 from wf.errors import RunNotFoundError
+from wf.world import ImportedRun
+from wf.worlds.memory import MemoryWorld
 from wfstudio.core import time_travel
 from wfstudio.core.bench.views import FrameView, MomentView, TaskView
 from wfstudio.core.errors import BenchError, ConflictError, NotFoundError, UsageError
@@ -750,3 +753,23 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+async def test_a_run_that_came_in_a_bundle_is_looked_at_with_the_code_that_came_with_it(tmp_path: Path) -> None:
+    async with recording(tmp_path) as found:
+        run_id = await found.rest("order", "ada")
+        row, log, _, _ = await found.read_everything(run_id)
+        deployment = await found.world.get_deployment(row.deployment_id)
+        assert deployment is not None
+        sources = {digest: await found.world.read_source(digest) for digest in deployment.manifest.values()}
+        other = MemoryWorld()
+        await other.put_deployment(deployment, sources)
+        await other.import_run(ImportedRun(msgspec.structs.replace(row, origin="bundle:a.wfbundle"), log))
+        own, found.session.world = found.session.world, other
+        (tmp_path / "flow.py").unlink()
+        try:
+            view = await found.replays.look(run_id, 4)
+            assert (view.is_own, line(view)) == (True, "receipt = await charge(card, number)")
+            assert (await found.replays.replay_run(run_id, deployment="own")).outcome == "clean"
+        finally:
+            found.session.world = own

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable
 from typing import Final
 
+_LENGTH: Final = 8
 _PIECE: Final = 1 << 16
 _MEMORY: Final = 1 << 30
 _PR_SET_PDEATHSIG: Final = 1
@@ -56,27 +57,25 @@ def _be_a_copy(act: Callable[[], bytes], writing: int) -> None:
     try:
         die_with_parent()
         _limit_memory()
-        data = memoryview(act())
+        answer = act()
+        data = memoryview(len(answer).to_bytes(_LENGTH, "big") + answer)
         while data:
             data = data[os.write(writing, data) :]
-        os.write(writing, _END)
     finally:
         os._exit(0)
 
 
-_END: Final = b"\0end of the answer\0"  # what has it was not cut off
-
-
 def _read_until(reading: int, deadline: float) -> bytes:
+    """Read an answer that begins with its length; nothing where it does not come whole."""
     found = bytearray()
-    while not found.endswith(_END):
+    while len(found) < _LENGTH or len(found) < _LENGTH + int.from_bytes(found[:_LENGTH], "big"):
         left = deadline - time.monotonic()
         ready, _, _ = select.select([reading], [], [], max(left, 0))
         piece = os.read(reading, _PIECE) if ready else b""
         if not piece:
             return b""
         found += piece
-    return bytes(found[: -len(_END)])
+    return bytes(found[_LENGTH:])
 
 
 def _limit_memory() -> None:
