@@ -11,7 +11,6 @@ The user's code is never imported here: what a module does on import must not ou
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import select
@@ -24,13 +23,13 @@ from typing import Final
 import msgspec
 
 from wfstudio.core.bench.child import run_bench
+from wfstudio.core.parentage import die_with_parent
 from wfstudio.dev import child
 from wfstudio.dev.wire import BenchOrder, Order, encode_line
 
 PIECE: Final = 1 << 16
 PARTING_SECONDS: Final = 4.0
 """How long children may take to leave by themselves when the studio is gone."""
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Forked(msgspec.Struct, frozen=True, tag="forked"):
@@ -104,7 +103,7 @@ def _fork(control: socket.socket, order: Order | BenchOrder, descriptors: list[i
         return
     status = 1
     try:
-        _die_with_parent()
+        die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         control.close()
@@ -126,12 +125,6 @@ def _fork(control: socket.socket, order: Order | BenchOrder, descriptors: list[i
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)  # not through the zygote's own frames
-
-
-def _die_with_parent() -> None:
-    """Have the system kill this process when its parent dies; where it cannot, the end of the stream tells."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _tell_ended(control: socket.socket) -> None:

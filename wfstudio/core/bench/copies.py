@@ -6,7 +6,6 @@ A copy ends without anything of the interpreter's end: no `finally` of the user'
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import select
@@ -17,16 +16,11 @@ import warnings
 from collections.abc import Callable
 from typing import Final
 
+from wfstudio.core.parentage import die_with_parent
+
 _LENGTH: Final = 8
 _PIECE: Final = 1 << 16
 _MEMORY: Final = 1 << 30
-_PR_SET_PDEATHSIG: Final = 1
-
-
-def die_with_parent() -> None:
-    """Have the system kill this process when its parent dies; where it cannot, the end of a stream tells."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def fork_quietly() -> int:

@@ -35,9 +35,10 @@ from wf.worker.tracing import quiet_context
 from wf.worker.verdicts import begin_replay
 from wf.world import RunRow
 from wfstudio.core.bench import wire
-from wfstudio.core.bench.copies import ask_copy, die_with_parent, fork_quietly
+from wfstudio.core.bench.copies import ask_copy, fork_quietly
 from wfstudio.core.bench.moments import Notes, Scene, show_event, take_notes
 from wfstudio.core.bench.views import MomentView, TroubleView
+from wfstudio.core.parentage import die_with_parent
 
 SHORTEST_STRIDE: Final = 500
 MOST_POSTS: Final = 24
