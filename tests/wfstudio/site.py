@@ -15,6 +15,7 @@ import msgspec
 from tests.wfstudio.studio import open_studio
 from wfstudio.core.client import Client
 from wfstudio.core.errors import UsageError
+from wfstudio.core.faults import FaultError, FaultRule, make_rule
 from wfstudio.core.live import Feed
 from wfstudio.core.replays import Replays
 from wfstudio.core.views import FindingView
@@ -50,6 +51,7 @@ class FakeDev:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
+        self.faults: list[FaultRule] = []
 
     def status(self) -> dict[str, Any]:
         return {"deployment_id": "dep_1", "diverging": []}
@@ -62,6 +64,20 @@ class FakeDev:
             raise UsageError(f"there is no remedy {action!r}")
         self.calls.append(("remedy", run_id, action))
         return {"run_id": run_id}
+
+    def list_faults(self) -> list[FaultRule]:
+        return list(self.faults)
+
+    async def add_fault(self, action: str, **fields: Any) -> FaultRule:
+        self.faults.append(make_rule(f"f{len(self.faults) + 1}", action, **fields))
+        return self.faults[-1]
+
+    async def clear_faults(self, ids: list[str] | None = None) -> int:
+        before = len(self.faults)
+        if ids and not any(rule.id in ids for rule in self.faults):
+            raise FaultError(f"there is no fault {ids[0]!r}")
+        self.faults = [rule for rule in self.faults if ids is not None and rule.id not in ids]
+        return before - len(self.faults)
 
     async def reload(self) -> dict[str, Any]:
         self.calls.append(("reload",))

@@ -35,6 +35,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
     "Develop": {
         "dev": Entry("dev:dev", "Serve the studio and run the project's workflows, with hot reload."),
         "run": Entry("run:run", "Run one workflow in this process and print its result."),
+        "fault": Entry("fault:fault", "Disturb runs on purpose, under wf dev."),
         "check": Entry("check:check", "Check workflow bodies for what a replay would not repeat."),
     },
     "Runs": {

@@ -14,10 +14,12 @@ from wfstudio.cli.terminal import Terminal, printable, to_json
 from wfstudio.cli.timeline import draw_timeline
 from wfstudio.cli.widths import cut
 from wfstudio.core.reasons import short_name
+from wfstudio.core.traces import Trace
 from wfstudio.core.views import ForkView, RunView, StepView
 
 MOST_LINES = 200
 """Spans that a timeline draws unless more are asked for."""
+_MOST_FAULTS = 10
 _KEY_WIDTH = 11
 _VALUE_WIDTH = 2_000
 
@@ -43,6 +45,7 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
     lines += _list_facts(terminal, facts)
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += _list_facts(terminal, [("because", run.output)])
+    lines += _list_faults(terminal, look.trace)
     lines += ["", *draw_timeline(terminal, lay_out(look), max(now_ms, 0.001), limit=limit)]
     if run.attention is not None:
         lines += ["", terminal.paint(f"needs attention: {printable(run.attention.message)}", "yellow")]
@@ -51,6 +54,15 @@ def draw_run(terminal: Terminal, run: RunView, look: Look, limit: int | None = M
     if run.error is not None:
         lines += ["", *describe_error(run.error)]
     return lines
+
+
+def _list_faults(terminal: Terminal, trace: Trace) -> list[str]:
+    """List what was done to a run on purpose, so that nobody takes it for real."""
+    texts = [str(marker.data.get("text", "")) for marker in trace.markers if marker.kind == "fault"]
+    shown = [("injected", text) for text in texts[:_MOST_FAULTS]]
+    more = len(texts) - len(shown)
+    lines = _list_facts(terminal, [*shown, *([("", f"and {more} more faults")] if more else [])])
+    return [terminal.paint(line, "yellow") for line in lines]
 
 
 def _say_fork(fork: ForkView) -> str:

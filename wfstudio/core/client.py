@@ -13,13 +13,14 @@ from typing import Any
 from wf import codec
 from wf import operations as ops
 from wf.catalog import Catalog, open_catalog
-from wf.durations import Duration, parse_duration
+from wf.durations import Duration, parse_duration, show_duration
 from wf.engine.body import check_attributes
-from wf.errors import HookNotFoundError, ImportedRunError, PayloadTooLargeError, shorten
+from wf.errors import HookNotFoundError, ImportedRunError, NotRegisteredError, PayloadTooLargeError, shorten
+from wf.events import ENDED
 from wf.forking import read_source, retry_run
 from wf.hooks import MAX_TOKEN, resume_hook
 from wf.ids import hash_token, is_run_id
-from wf.records import seal_new_run
+from wf.records import seal_message, seal_new_run
 from wf.session import enter_session, leave_session
 from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
 from wfstudio.core import rows
@@ -27,9 +28,10 @@ from wfstudio.core.arguments import bind_arguments, find_entry
 from wfstudio.core.diff_views import DiffView
 from wfstudio.core.diffs import diff_runs
 from wfstudio.core.errors import ConflictError, UsageError
+from wfstudio.core.faults import FaultError, is_named
 from wfstudio.core.forks import ForkRequest, choose_code, fork_run
 from wfstudio.core.reading import Reader
-from wfstudio.core.views import ForkedView, HookView, RunView
+from wfstudio.core.views import ForkedView, HookView, RunView, WaitView
 
 
 class Client(Reader):
@@ -117,6 +119,42 @@ class Client(Reader):
         await self._read_row(run_id)
         with self._acting():
             return await ops.wake_run(run_id)
+
+    async def jump(self, run_id: str) -> WaitView:
+        """Have a run's next due time come now, and give what it waited for: a sleep, a deadline, a retry, its timeout.
+
+        It is told on the run as a fault. Raises `FaultError` for a run that waits for no time.
+        """
+        row = await self._read_row(run_id)
+        if row.origin is not None:
+            raise ImportedRunError(run_id, row.origin)
+        waits = await self.session.world.list_waits(run_id, 1)
+        if not waits:
+            raise FaultError(f"run {run_id} waits for no time", "`wf inspect waits` lists the runs that do")
+        [wait] = waits
+        now = self.session.now_us()
+        early = show_duration(max(0, wait.due_at - now))
+        text = f"jump to the {wait.kind} at position {wait.correlation_id}, {early} early"
+        meta = {"due_at": wait.due_at, "fault": text}
+        message = seal_message(
+            self.session.keyring, run_id, "timer", now, correlation_id=wait.correlation_id, meta=meta
+        )
+        if (await self.session.world.send(run_id, message)).status != "queued":
+            raise FaultError(f"run {run_id} has ended meanwhile")
+        return rows.show_wait(wait)
+
+    async def check_fault(self, run: str | None, workflow: str | None, step: str | None) -> None:
+        """Refuse a fault that could strike nothing: of a run that has ended, of a workflow or step that is none."""
+        row = await self.session.world.get_run(run) if run is not None and is_run_id(run) else None
+        if row is not None and (row.status in ENDED or row.origin is not None):
+            raise FaultError(f"run {run} is {row.status}: nothing befalls it any more", "fork it, and disturb the fork")
+        newest = await self._newest_deployment()
+        catalog = Catalog() if newest is None else open_catalog(self.session.keyring, newest)
+        for kind, name, entries in (("workflow", workflow, catalog.workflows), ("step", step, catalog.steps)):
+            ids = [entry.id for entry in entries]
+            if name is not None and not name.isdecimal() and ids and not any(is_named(name, id) for id in ids):
+                bare = [id.rpartition(".")[2].rpartition(":")[2] for id in ids]
+                raise NotRegisteredError(kind, name, list(dict.fromkeys([*bare, *ids])))
 
     async def retry(self, run_id: str) -> RunView:
         """Try an ended run again, in a new run with today's code, and give that one.

@@ -27,8 +27,8 @@ GAP: Final = "gap"
 
 
 class LiveEvent(msgspec.Struct, frozen=True):
-    """Kinds: `run` (one changed), `runs` (many did), `reload`, `verdict`, `worker`, `error`; and `gap`: events
-    were missed."""
+    """Kinds: `run` (one changed), `runs` (many did), `reload`, `verdict`, `worker`, `fault`, `error`; and
+    `gap`: events were missed."""
 
     id: int
     kind: str

@@ -20,6 +20,7 @@ the log went on is taken as given up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Literal
 
@@ -31,6 +32,10 @@ from wf.records import decode_meta
 from wfstudio.core.views import show_instant
 
 RUN_SPAN: Final = "run"
+FAULT: Final = "wf/fault"
+"""The name by which an injected fault changes its run's attributes (`wf.worker.interference`)."""
+
+_POSITION: Final = re.compile(r"position (\d{1,9})\b")
 
 SpanKind = Literal["run", "step", "operation", "sleep", "deadline", "hook", "lock", "child", "watch"]
 """`operation` is a step of wf's own (what a body asks of another run, hook or stream); `watch` waits
@@ -57,7 +62,8 @@ class Marker(msgspec.Struct, frozen=True, kw_only=True):
     """An instant of interest. `span_id` is where it belongs.
 
     Kinds: `attributes` (data: what was `set`), `cancel_requested`, `timeout` (the run's), `payload` (a
-    hook's), `log` (data: `attempt`), `stream_opened`, `stream_closed` (data: `name`).
+    hook's), `fault` (one that was injected; data: `text`), `log` (data: `attempt`), `stream_opened`,
+    `stream_closed` (data: `name`).
     """
 
     kind: str
@@ -253,7 +259,16 @@ class _Tracer:
                 draft.close(status, event.at, None, "abandoned")
 
     def set_attributes(self, event: Event) -> None:
+        if event.name == FAULT:
+            self._mark_fault(event)
+            return
         self._mark("attributes", RUN_SPAN, event.at, event.seq, {"set": decode_meta(event.meta).get("set", {})})
+
+    def _mark_fault(self, event: Event) -> None:
+        """Mark what was done to the run on purpose at the call that it was done to."""
+        text = str(decode_meta(event.meta).get("set", {}).get("$fault", ""))
+        found = [number for number in _POSITION.findall(text) if int(number) in self.calls]
+        self._mark("fault", found[-1] if found else RUN_SPAN, event.at, event.seq, {"text": text})
 
     def request_cancel(self, event: Event) -> None:
         self._mark("cancel_requested", RUN_SPAN, event.at, event.seq)

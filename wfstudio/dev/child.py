@@ -33,9 +33,11 @@ from wf.session import Session, enter_session, make_world
 from wf.settings import Settings, configure, load_settings
 from wf.worker import guard, verdicts
 from wf.worker.worker import Worker
+from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
     LONGEST_LINE,
     Failed,
+    FaultsSet,
     HandOver,
     Judge,
     Judged,
@@ -47,6 +49,7 @@ from wfstudio.dev.wire import (
     Pong,
     Serve,
     Serving,
+    SetFaults,
     decode_command,
     encode_line,
     read_line,
@@ -116,6 +119,7 @@ class _Child:
         self._order = order
         self._modules = modules
         self._worker: Worker | None = None
+        self._faults = WorkerFaults()
 
     async def run(self) -> int:
         self._control.setblocking(False)
@@ -161,7 +165,7 @@ class _Child:
                 await self._worker.close(grace_seconds)
             await self._session.world.close()
 
-    async def _obey(self, command: Judge | Serve | HandOver | Ping) -> None:
+    async def _obey(self, command: Judge | Serve | HandOver | SetFaults | Ping) -> None:
         match command:
             case Judge():
                 await self._say(Judged([verdict async for verdict in self._judge(command)]))
@@ -171,6 +175,10 @@ class _Child:
             case HandOver():
                 if self._worker is not None:
                     self._worker.hand_over(command.run_ids)
+            case SetFaults():
+                unknown = self._faults.set_rules(command.rules)
+                self._interfere()
+                await self._say(FaultsSet(unknown))
             case Ping():
                 await self._say(Pong())
 
@@ -192,7 +200,12 @@ class _Child:
             deployments=deployments,
             page_url=(lambda run_id: f"{url}/runs/{run_id}") if url else None,
         )
+        self._interfere()
         await self._worker.open()
+
+    def _interfere(self) -> None:
+        if self._worker is not None:
+            self._worker.interference = self._faults if self._faults.rules else None
 
     async def _say(self, report: Any) -> None:
         self._writer.write(encode_line(report))

@@ -21,7 +21,22 @@ from wf.deployment import read_deployment
 from wf.session import Session
 from wf.worker.verdicts import Verdict
 from wfstudio.core.bench.process import Started
-from wfstudio.dev.wire import Failed, HandOver, Judge, Judged, Loaded, NotLoaded, Order, Ping, Pong, Serve, Serving
+from wfstudio.core.faults import FaultRule
+from wfstudio.dev.wire import (
+    Failed,
+    FaultsSet,
+    HandOver,
+    Judge,
+    Judged,
+    Loaded,
+    NotLoaded,
+    Order,
+    Ping,
+    Pong,
+    Serve,
+    Serving,
+    SetFaults,
+)
 from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess
 
 LOAD_SECONDS: Final = 60.0
@@ -79,6 +94,7 @@ class Fleet:
         self._nursery = Nursery(prints_to_stderr=prints_to_stderr)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closing = False
+        self._faults: list[FaultRule] = []
 
     async def open(self) -> None:
         await self._nursery.open()
@@ -160,7 +176,32 @@ class Fleet:
         return [self.current.deployment_id, *sorted(self.adopted - {self.current.deployment_id})]
 
     async def _serve(self, worker: WorkerProcess, deployments: list[str]) -> None:
+        if self._faults:
+            await worker.ask(SetFaults(self._faults), FaultsSet, SERVE_SECONDS)
         await worker.ask(Serve(deployments), Serving, SERVE_SECONDS)
+
+    async def set_faults(self, rules: list[FaultRule]) -> list[str]:
+        """Have all workers, and those to come, disturb runs by these rules; give the exceptions that none knows."""
+        self._faults = rules
+        workers = [worker for served in self._list_served() for worker in served.workers if worker.is_alive]
+        told = await asyncio.gather(*(self._tell_faults(worker) for worker in workers))
+        unknown = [set(answer.unknown) for answer in told if answer is not None]
+        return sorted(set.intersection(*unknown)) if unknown else []
+
+    async def _tell_faults(self, worker: WorkerProcess) -> FaultsSet | None:
+        """Give a worker the rules; one that dies over it, or is about to, needs none."""
+        try:
+            return await worker.ask(SetFaults(self._faults), FaultsSet, SERVE_SECONDS)
+        except WorkerGone:
+            return None
+
+    async def _catch_up(self, worker: WorkerProcess) -> None:
+        """Give a worker, now that `set_faults` finds it, what changed since it began to serve."""
+        if self._faults:
+            await self._tell_faults(worker)
+
+    def _list_served(self) -> list[Served]:
+        return [*([self.current] if self.current else ()), *self.pegged.values()]
 
     def retire(self, served: Served, then: Callable[[], object]) -> None:
         """Have the processes of a deployment finish their attempts and leave; `then` is called after that."""
@@ -201,6 +242,7 @@ class Fleet:
             else:
                 served = self.pegged[deployment_id] = Served(loaded, order, [worker])
                 self._watch(served, worker)
+                await self._catch_up(worker)
                 return True
         self.adopted.add(deployment_id)
         await self._announce()
@@ -289,6 +331,7 @@ class Fleet:
             self._note("error", {"message": f"no worker for {served.deployment_id}: {error}"})
             return None
         served.workers.append(worker)
+        await self._catch_up(worker)
         return worker
 
     def _start_soon(self, work: Any) -> None:

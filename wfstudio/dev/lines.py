@@ -118,6 +118,17 @@ def show_error(painter: Painter, error: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def show_fault(painter: Painter, facts: Mapping[str, Any]) -> str:
+    """Give the line of a fault that is injected from now on, or not any more."""
+    if facts["change"] == "cleared":
+        return painter.dim(f"faults taken back: {', '.join(facts['ids'])}")
+    where = f"run {facts['run']}" if facts.get("run") else f"workflow {facts['workflow']}"
+    narrowed = next((f", {kind} {facts[kind]}" for kind in ("step", "hook") if facts.get(kind)), "")
+    return painter.warn(f"injecting {clean_text(facts['text'])}") + clean_text(
+        f" into {where}{narrowed} ({facts['id']})"
+    )
+
+
 def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -> str:
     """Give every run that does not fit today's code, with what differs and what can be done."""
     if not diverging:

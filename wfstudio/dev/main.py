@@ -25,6 +25,7 @@ from wf.settings import Settings, configure, find_root, load_settings
 from wf.worlds.process import process_token
 from wfstudio import __version__
 from wfstudio.core.client import Client
+from wfstudio.core.faults import FaultRule
 from wfstudio.core.live import Feed
 from wfstudio.core.options import DevOptions
 from wfstudio.core.replays import Replays
@@ -38,6 +39,7 @@ from wfstudio.core.server_file import (
 )
 from wfstudio.core.views import FindingView, show_instant
 from wfstudio.dev import lines
+from wfstudio.dev.faults import FaultPlan
 from wfstudio.dev.remedies import apply_remedy
 from wfstudio.dev.supervisor import Supervisor
 from wfstudio.dev.terminal import Terminal, open_browser
@@ -122,6 +124,7 @@ class _DevServer:
         )
         replays = Replays(self.session, targets=targets, launch=self.supervisor.fleet.start_bench)
         checks = self.supervisor.checks
+        self.faults = FaultPlan(self.supervisor.fleet.set_faults, self._publish)
         app = make_app(client, self.feed, access=access, dev=self, replays=replays, checks=checks)
         port = options.port if options.port is not None else settings.port
         async with (
@@ -232,6 +235,15 @@ class _DevServer:
     async def reload(self) -> dict[str, Any]:
         """Load the code now, whether or not a file was saved, and say how it went."""
         return msgspec.to_builtins(await self.supervisor.reload_now())  # type: ignore[no-any-return]
+
+    def list_faults(self) -> list[FaultRule]:
+        return self.faults.list_rules()
+
+    async def add_fault(self, action: str, **fields: Any) -> FaultRule:
+        return await self.faults.add(action, **fields)
+
+    async def clear_faults(self, ids: list[str] | None = None) -> int:
+        return await self.faults.clear(ids)
 
     async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
         return await apply_remedy(self.session, run_id, action, self.supervisor.diverging.get(run_id))

@@ -51,6 +51,8 @@ class Terminal:
                 print(lines.show_check(painter, facts), flush=True)
         elif kind == "retention":
             print(lines.show_retention(painter, facts), flush=True)
+        elif kind == "fault":
+            print(lines.show_fault(painter, facts), flush=True)
         elif kind == "error":
             print(lines.show_error(painter, facts), flush=True)
 

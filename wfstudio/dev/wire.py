@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from wf.worker.verdicts import Verdict
+from wfstudio.core.faults import FaultRule
 
 LONGEST_LINE: Final = 64 << 20  # verdicts on thousands of runs, or a traceback, in one line
 
@@ -56,6 +57,12 @@ class HandOver(msgspec.Struct, frozen=True, tag="hand_over"):
     run_ids: list[str]
 
 
+class SetFaults(msgspec.Struct, frozen=True, tag="set_faults"):
+    """Disturb runs by these rules from now on, and by no others."""
+
+    rules: list[FaultRule]
+
+
 class Leave(msgspec.Struct, frozen=True, tag="leave"):
     grace_seconds: float
 
@@ -89,6 +96,12 @@ class Serving(msgspec.Struct, frozen=True, tag="serving"):
     deployments: list[str]
 
 
+class FaultsSet(msgspec.Struct, frozen=True, tag="faults_set"):
+    """`unknown` are the exceptions of the rules that the code here does not know."""
+
+    unknown: list[str] = []
+
+
 class Pong(msgspec.Struct, frozen=True, tag="pong"):
     pass
 
@@ -101,8 +114,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     hint: str | None = None
 
 
-Command = Judge | Serve | HandOver | Leave | Ping
-Report = Loaded | NotLoaded | Judged | Serving | Pong | Failed
+Command = Judge | Serve | HandOver | SetFaults | Leave | Ping
+Report = Loaded | NotLoaded | Judged | Serving | FaultsSet | Pong | Failed
 
 decode_command = msgspec.json.Decoder(Command).decode
 decode_report = msgspec.json.Decoder(Report).decode

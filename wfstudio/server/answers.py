@@ -27,6 +27,7 @@ STATUSES: Final = {
     "hook-disposed": 409,
     "nondeterminism": 409,
     "fork": 409,
+    "fault": 409,
     "imported": 409,
     "remedy": 409,
     "payload-too-large": 413,

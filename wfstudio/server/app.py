@@ -11,7 +11,7 @@ from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
-from wfstudio.server import code, diffs, forks, hooks, openapi, query, replays, runs, studio, transfers
+from wfstudio.server import code, diffs, faults, forks, hooks, openapi, query, replays, runs, studio, transfers
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -61,6 +61,7 @@ def list_routes(*, has_dev: bool) -> list[Route]:
         *runs.ROUTES,
         *forks.ROUTES,
         *diffs.ROUTES,
+        *faults.ROUTES,
         *code.ROUTES,
         *hooks.ROUTES,
         *query.ROUTES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from wfstudio.core.faults import FaultRule
 from wfstudio.core.views import FindingView
 
 
@@ -21,3 +22,12 @@ class DevFace(Protocol):
 
     async def reload(self) -> dict[str, Any]:
         """Load the code anew now, and say how it went."""
+
+    def list_faults(self) -> list[FaultRule]:
+        """Give the faults that are injected, in the order of their addition."""
+
+    async def add_fault(self, action: str, **fields: Any) -> FaultRule:
+        """Inject a fault from now on: see `core.faults.make_rule`. It is in force when this returns."""
+
+    async def clear_faults(self, ids: list[str] | None = None) -> int:
+        """Take faults back, all or some, and say how many."""

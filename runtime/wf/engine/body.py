@@ -81,14 +81,19 @@ class HookState:
     """A registered hook: payloads that nobody awaited yet, and the awaits that nothing answered yet.
 
     `token` is what resumers have; `given` what the body knows, which in a fork is another (engine/fork.py, law 4).
+    `count` is how many payloads have come.
     """
 
-    __slots__ = ("conflict", "correlation_id", "given", "is_disposed", "kind", "payloads", "token", "waiters")
+    __slots__ = (
+        "conflict", "correlation_id", "count", "given", "is_disposed", "kind", "name", "payloads", "token", "waiters",
+    )  # fmt: skip
 
-    def __init__(self, correlation_id: int, token: str, given: str, kind: str) -> None:
+    def __init__(self, correlation_id: int, name: str, token: str, given: str, kind: str) -> None:
         self.correlation_id = correlation_id
+        self.name = name
         self.token = token
         self.given = given
+        self.count = 0
         self.payloads: deque[bytes] = deque()
         self.waiters: list[BodyFuture] = []
         self.conflict: BaseException | None = None
@@ -267,7 +272,7 @@ class Body:
         meta = None if token is not None else '{"generated":true}'
         self._issue(commands.CreateHook(number, name, meta, data, token=own, kind=kind))
         self._calls = number
-        state = HookState(number, own, given, kind)
+        state = HookState(number, name, own, given, kind)
         self.hooks[number] = state
         return state
 

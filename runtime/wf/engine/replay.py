@@ -326,6 +326,7 @@ class Replay:
         if hook is None or self.is_ended or hook.is_disposed:
             return
         self.body.loop.now_us = event.at
+        hook.count += 1
         # The newest await takes it: an older one may be a race's loser that nobody awaits any more.
         while hook.waiters:
             waiter = hook.waiters.pop()

@@ -152,7 +152,8 @@ class Attempt:
                 raise asyncio.CancelledError(self.cancel_message)
             args, kwargs = self.step.signature.apply(codec.decode_arguments(self.arguments))
             function = live.worker.find_function(self.step)
-            if self.step.timeout_us is None and function is self.step.func and self.step.is_async:
+            is_usual = self.step.timeout_us is None and function is self.step.func and self.step.is_async
+            if is_usual and live.worker.interference is None:
                 result = await function(*args, **kwargs)  # the usual case, without a detour
             else:
                 result = await self._call(function, args, kwargs, context)
@@ -187,23 +188,26 @@ class Attempt:
 
     async def _call(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
         timeout_us = self.step.timeout_us
-        waiting: Any
-        if self.step.is_async or asyncio.iscoroutinefunction(function):
-            waiting = function(*args, **kwargs)
-        else:
-            call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
-            waiting = asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
         if timeout_us is None:
-            return await _settle(waiting)
+            return await self._carry_out(function, args, kwargs, context)
         timeout = asyncio.timeout(timeout_us / 1_000_000)
         try:
             async with timeout:
-                return await _settle(waiting)
+                return await self._carry_out(function, args, kwargs, context)
         except TimeoutError as error:
             if timeout.expired():
                 what = f"attempt {self.attempt} of step {self.name}"
                 raise StepTimeoutError(f"{what} took longer than {show_duration(timeout_us)}") from error
             raise
+
+    async def _carry_out(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
+        interference = self.live.worker.interference
+        if interference is not None:
+            await interference.meet(self)
+        if self.step.is_async or asyncio.iscoroutinefunction(function):
+            return await _settle(function(*args, **kwargs))
+        call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
+        return await _settle(asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call))
 
 
 def _call_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

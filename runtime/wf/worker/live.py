@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from wf import codec, events, ids
 from wf.engine import commands
-from wf.engine.body import StepState
+from wf.engine.body import MAX_ATTRIBUTES, StepState
 from wf.engine.replay import Opened
 from wf.errors import DecryptionError, FatalError, StepError
 from wf.records import End, decode_meta, encode_meta, open_message, seal_new_run
 from wf.registry import Workflow
 from wf.worker.inheritance import find_deadline, take_up_the_world
+from wf.worker.interference import ATTRIBUTE, FAULT, cut_text
 from wf.worker.opening import make_replay
 from wf.worker.tail import LogTail
 from wf.world import (
@@ -484,6 +485,8 @@ class LiveRun:
                 for wait in meta.get("waits", []):
                     if wait in self.replay.body.waits:
                         self._complete_wait(wait)
+            case "timer":
+                self._receive_timer(number, meta)
             case "lock_granted":
                 self._receive_grant(number)
             case "hook_conflict":
@@ -507,7 +510,15 @@ class LiveRun:
         except DecryptionError as error:
             self.worker.report(f"a payload for hook {number} of run {self.run_id} was dropped: {error}")
             return
-        event = self.add_event(events.HOOK_RECEIVED, number, None, None, message.meta, data)
+        self._deliver_payload(number, message.meta, data)
+        interference = self.worker.interference
+        reason = None if interference is None or hook.is_disposed else interference.repeat(self, hook)
+        if reason is not None and not self.is_ended:
+            self.note_fault(reason, _do_nothing)
+            self._deliver_payload(number, message.meta, data)
+
+    def _deliver_payload(self, number: int, meta: str | None, data: bytes | None) -> None:
+        event = self.add_event(events.HOOK_RECEIVED, number, None, None, meta, data)
         self.replay.apply(event, data)
         self.process_commands()
 
@@ -519,6 +530,19 @@ class LiveRun:
         event = self.add_event(events.CANCEL_REQUESTED, None, None, None, None, data)
         self.replay.apply(event, data)
         self.process_commands()
+
+    def _receive_timer(self, number: int, meta: dict[str, Any]) -> None:
+        """Have a due time come now; one that is not pending any more is nothing."""
+        due_at = int(meta.get("due_at", 0))
+        body = self.replay.body
+        wait, state = body.waits.get(number), body.steps.get(number)
+        pending = wait.due_at if wait is not None else state.due_at if state is not None else None
+        if number == 0:
+            pending = due_at if self.workflow.timeout_us is not None and not self.replay.timed_out else None
+        if pending == due_at:
+            if "fault" in meta:
+                self.note_fault(str(meta["fault"]), _do_nothing)
+            self.time_came(number, due_at)
 
     def _receive_grant(self, number: int) -> None:
         body = self.replay.body
@@ -558,6 +582,17 @@ class LiveRun:
         self.tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
         self.answers.append(answer)
 
+    def note_fault(self, text: str, answer: Callable[[], None]) -> None:
+        """Record that this run was disturbed on purpose, and how; `answer` is called when that is durable.
+
+        A run that has all the attributes it may have keeps them: only the attempt's log tells then.
+        """
+        present = self.replay.body.attributes
+        if len(present) >= MAX_ATTRIBUTES and ATTRIBUTE not in present:
+            answer()
+            return
+        self.set_attributes(FAULT, {ATTRIBUTE: cut_text(text)}, answer)
+
     # -- leaving
 
     def lose(self) -> None:
@@ -569,3 +604,7 @@ class LiveRun:
         for attempt in list(self.attempts.values()):
             attempt.cancel("the worker lost this run")
         self.replay.close()
+
+
+def _do_nothing() -> None:
+    """Stand for who wants no answer."""

@@ -40,6 +40,7 @@ from wf.session import Session
 from wf.worker import collector, guard, logs
 from wf.worker.adoption import take_up
 from wf.worker.attempts import Attempt
+from wf.worker.interference import Interference
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tracing import Tracing, open_tracing, quiet_context
 from wf.world import (
@@ -94,6 +95,7 @@ class Worker:
         self.page_url = page_url or (lambda run_id: None)
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.tracing: Tracing | None = None
+        self.interference: Interference | None = None
         self.is_leaving = False
         self.turns = 0  # commits and claims so far: whether anything happened since one last looked
         self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"

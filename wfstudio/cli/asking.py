@@ -1,0 +1,49 @@
+"""Asking: a command that must reach the studio's own process, not only the world, asks its HTTP API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from wf.errors import WorkflowError
+from wfstudio.core.errors import NotFoundError
+from wfstudio.core.server_file import ServerFile
+
+TIMEOUT_SECONDS: Final = 60.0
+
+
+class Answered(WorkflowError):
+    """Internal: an error as the server told it; it shows itself as the one that it is."""
+
+    slug: ClassVar[str]
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        super().__init__(str(told.get("message") or "the server refused"))
+        self.slug = str(told.get("slug") or "internal")  # type: ignore[misc]
+        self.where = told.get("where")
+        self.hint = told.get("hint")
+
+
+def ask_server(server: ServerFile, method: str, path: str, body: Any = None) -> Any:
+    """Ask the server that runs beside a world, and give the JSON of its answer. Raises `WorkflowError`."""
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_SECONDS)
+    headers = {"Authorization": f"Bearer {server.token}", "X-WF": "1"}
+    data = None
+    if body is not None:
+        data = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    try:
+        connection.request(method, path, body=data, headers=headers)
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NotFoundError(f"the studio at {server.url} does not answer: {error}", "start it anew: `wf dev`") from None
+    finally:
+        connection.close()
+    told = json.loads(text) if text else None
+    if answer.status >= 400:
+        raise Answered(told.get("error", {}) if isinstance(told, dict) else {})
+    return told
