@@ -9,6 +9,7 @@ import type { EventView, Trace } from "../src/api_types";
 import type { TimelineSource } from "../src/views/run/timeline_source";
 import type { Chart } from "../src/canvas/chart";
 import { Timeline } from "../src/views/run/Timeline";
+import { showTrace } from "../src/model/timeline_spans";
 import { followKeys } from "../src/state/keyboard";
 import { makeSyntheticTrace } from "./synthetic";
 
@@ -16,7 +17,11 @@ const query = new URLSearchParams(location.search);
 const root = document.getElementById("root")!;
 
 const source: TimelineSource = {
-  readTrace: async (runId) => (await fetch(`./traces/${encodeURIComponent(runId)}`)).json() as Promise<Trace>,
+  async readTrace(runId) {
+    const { table } = window.timelineChart!.scene.root;
+    if (query.size === 0) return showTrace(table); // nobody has a trace of what the bench makes up
+    return (await fetch(`./traces/${encodeURIComponent(runId)}`)).json() as Promise<Trace>;
+  },
   follow(_runId, afterSeq, take, ended) {
     const events = new EventSource(`./events?after=${afterSeq}`);
     events.onmessage = (event) => take([JSON.parse(event.data as string) as EventView]);
@@ -83,11 +88,13 @@ interface Frames {
 }
 
 let isRecording = false;
+let recorded: Frames | null = null;
 
 /** Record frames until `stopFrames`. */
 function recordFrames(): Promise<Frames> {
   const frames: Frames = { work: [], intervals: [] };
   isRecording = true;
+  recorded = frames;
   let lastMs = 0;
   return new Promise((resolve) => {
     const tick = (timeMs: number): void => {
@@ -109,6 +116,7 @@ const bench = {
   paintFirst,
   afterPaint,
   recordFrames,
+  countFrames: () => recorded?.work.length ?? 0,
   stopFrames: () => {
     isRecording = false;
   },

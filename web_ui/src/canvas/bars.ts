@@ -10,11 +10,18 @@ import { NARROWEST_PX, sliceLane, toPx } from "../model/timeline_columns";
 import type { Lane } from "../model/timeline_lanes";
 import type { Track } from "../model/timeline_scene";
 import { OPEN, RUN } from "../model/timeline_spans";
-import { isFailure, shortName } from "../model/timeline_words";
-import { alphaOf, type Picture } from "./picture";
+import { isFailure, isWorkCode, OUTCOMES, shortName } from "../model/timeline_words";
+import { packColour, readColour } from "./colours";
+import { AXIS_PX, alphaOf, type Picture } from "./picture";
 import { fitText, textWidth } from "./texts";
 
 const BAR_PX = 12;
+/** Narrower spans have no room for a pattern: they are drawn as crowds are. */
+const DETAILED_PX = 4;
+/** A call that succeeded at once is a plain bar in any case; from here on its corners can be seen. */
+const SIMPLE_PX = 14;
+
+const COMPLETED = OUTCOMES.indexOf("completed");
 
 type Canvas = CanvasRenderingContext2D;
 
@@ -255,30 +262,53 @@ function drawEmphasis(
   on.stroke();
 }
 
-/** Draw a lane: wide spans in detail, crowds of narrow ones as bars whose height says how full they are. */
+/**
+ * Draw a lane: wide spans in detail; narrow ones, and crowds of them, as bars whose height says how full they are.
+ * A failure shows at any zoom, as a tick that stands above its bar.
+ */
 export function drawLane(on: Canvas, picture: Picture, track: Track, lane: Lane, yPx: number): void {
   const { table } = track;
-  const { theme, view } = picture;
+  const { theme, view, crowds } = picture;
+  const work = readColour(theme.work);
+  const waiting = readColour(theme.waiting);
+  const failed = packColour(readColour(theme.failed), 1);
+  const isPlain = picture.matches.isEmpty && picture.paths === null;
+  const bottomPx = yPx - AXIS_PX + BAR_PX / 2;
   sliceLane(table, lane, view, track.shiftMs, (box) => {
     const span = lane.spans[box.from]!;
-    if (box.to - box.from === 1) {
+    const widthPx = Math.max(box.endPx - box.startPx, 1);
+    const isOne = box.to - box.from === 1;
+    const detailedPx = isOne && isSimple(track, span) ? SIMPLE_PX : DETAILED_PX;
+    if (isOne && (widthPx >= detailedPx || isMarked(picture, track, span))) {
       drawSpan(on, picture, track, span, yPx);
-      if (box.endPx - box.startPx > 30) drawName(on, picture, track, span, box.startPx, box.endPx, yPx);
+      if (widthPx > 30) drawName(on, picture, track, span, box.startPx, box.endPx, yPx);
       return;
     }
-    const widthPx = Math.max(box.endPx - box.startPx, 1);
-    on.globalAlpha = picture.matches.isEmpty && picture.paths === null ? 1 : crowdAlpha(picture, track, lane, box);
-    on.fillStyle = theme.work;
+    const alpha = isPlain ? 1 : crowdAlpha(picture, track, lane, box);
     const fullness = Math.min(1, box.busyMs / Math.max(view.camera.foldedPerPx * widthPx, 1e-9));
-    const heightPx = BAR_PX * (0.4 + 0.6 * fullness);
-    on.fillRect(box.startPx, yPx + BAR_PX / 2 - heightPx, widthPx, heightPx);
-    if (box.failed > 0) {
-      // A failure shows at any zoom: a tick that stands above its bar.
-      on.fillStyle = theme.failed;
-      on.fillRect(box.startPx, yPx - BAR_PX / 2 - 2, Math.max(widthPx, NARROWEST_PX), BAR_PX + 2);
+    const isWork = isWorkCode(table.kind[span]!);
+    const heightPx = isWork ? BAR_PX * (0.4 + 0.6 * fullness) : 5;
+    const pixel = packColour(isWork ? work : waiting, alpha);
+    crowds.fill(box.startPx, box.endPx, bottomPx - heightPx, bottomPx, pixel);
+    if (box.failed > 0 && alpha === 1) {
+      crowds.fill(
+        box.startPx,
+        Math.max(box.endPx, box.startPx + NARROWEST_PX),
+        bottomPx - BAR_PX - 2,
+        bottomPx,
+        failed,
+      );
     }
-    on.globalAlpha = 1;
   });
+}
+
+function isSimple({ table }: Track, span: number): boolean {
+  const only = table.firstSegment[span]!;
+  return only >= 0 && only === table.lastSegment[span] && table.segmentOutcome[only] === COMPLETED;
+}
+
+function isMarked({ selected, hovered }: Picture, track: Track, span: number): boolean {
+  return (selected?.span === span && selected.track === track) || (hovered?.span === span && hovered.track === track);
 }
 
 /** The strongest of the first few of a crowd: looking at all would cost what crowds are there to save. */

@@ -33,6 +33,7 @@ import { type CriticalPath, findCriticalPath } from "../model/timeline_path";
 import { type Arrangement, Scene, type SpanAt, type Track } from "../model/timeline_scene";
 import { Matches } from "../model/timeline_search";
 import { NONE, RUN, readTrace } from "../model/timeline_spans";
+import { Crowds } from "./crowds";
 import { twistyPx } from "./labels";
 import { type Brush, Minimap } from "./minimap";
 import { paint } from "./painter";
@@ -100,6 +101,7 @@ export class Chart {
 
   private readonly surface: Surface;
   private readonly minimap: Minimap;
+  private readonly crowds = new Crowds();
   private theme: Theme;
   private patterns: Patterns;
   private folds = new Map<Track, Fold>();
@@ -652,6 +654,7 @@ export class Chart {
       view: this.view(),
       theme: this.theme,
       patterns: this.patterns,
+      crowds: this.crowds,
       widthPx: this.surface.widthPx,
       heightPx: this.surface.heightPx,
       labelPx: this.labelPx,

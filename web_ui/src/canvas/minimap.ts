@@ -1,6 +1,7 @@
 /** The minimap: the whole run on a strip, with a window that says which part of it the chart shows. */
 
 import type { Density } from "../model/timeline_density";
+import { readColour } from "./colours";
 import type { Surface } from "./surface";
 import type { Theme } from "./theme";
 
@@ -31,9 +32,9 @@ export class Minimap {
     const on = image.getContext("2d");
     if (on === null) return;
     const pixels = on.createImageData(columns, rows);
-    const work = readColour(on, theme.work);
-    const waiting = readColour(on, theme.waiting);
-    const failed = readColour(on, theme.failed);
+    const work = readColour(theme.work);
+    const waiting = readColour(theme.waiting);
+    const failed = readColour(theme.failed);
     for (let cell = 0; cell < columns * rows; cell++) {
       const busy = density.work[cell]!;
       const idle = density.waiting[cell]!;
@@ -100,15 +101,6 @@ export class Minimap {
     on.fillStyle = theme.accent;
     for (const xPx of [startPx, endPx - 3]) on.fillRect(xPx, heightPx / 2 - 8, 3, 16);
   }
-}
-
-/** Any CSS colour as numbers: the canvas itself is who understands them all. */
-function readColour(on: CanvasRenderingContext2D, colour: string): readonly [number, number, number] {
-  on.clearRect(0, 0, 1, 1);
-  on.fillStyle = colour;
-  on.fillRect(0, 0, 1, 1);
-  const [red, green, blue] = on.getImageData(0, 0, 1, 1).data;
-  return [red!, green!, blue!];
 }
 
 function put(data: Uint8ClampedArray, cell: number, colour: readonly number[], alpha: number): void {

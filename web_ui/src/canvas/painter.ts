@@ -40,6 +40,7 @@ export function paint(on: Canvas, picture: Picture): void {
   on.rect(labelPx, AXIS_PX, widthPx - labelPx, heightPx - AXIS_PX);
   on.clip();
   on.translate(labelPx, 0);
+  picture.crowds.begin(Math.ceil(widthPx - labelPx), Math.ceil(heightPx - AXIS_PX));
   forEachRow(picture, (row, yPx) => {
     const found = picture.scene.rowAt(row)!;
     if (found.kind === "span") {
@@ -47,6 +48,9 @@ export function paint(on: Canvas, picture: Picture): void {
       drawPointers(on, picture, row, yPx);
     } else drawLane(on, picture, found.track, found.lane, yPx);
   });
+  on.translate(0, AXIS_PX);
+  picture.crowds.flush(on);
+  on.translate(0, -AXIS_PX);
   drawMarkers(on, picture);
   drawLinks(on, picture);
   on.restore();

@@ -5,6 +5,7 @@ import type { Measure } from "../model/timeline_measure";
 import type { CriticalPath } from "../model/timeline_path";
 import type { Scene, SpanAt, Track } from "../model/timeline_scene";
 import type { Matches } from "../model/timeline_search";
+import type { Crowds } from "./crowds";
 import type { Patterns } from "./patterns";
 import type { Theme } from "./theme";
 
@@ -13,6 +14,7 @@ export interface Picture {
   readonly view: View;
   readonly theme: Theme;
   readonly patterns: Patterns;
+  readonly crowds: Crowds;
   readonly widthPx: number;
   readonly heightPx: number;
   readonly labelPx: number;

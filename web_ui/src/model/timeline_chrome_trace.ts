@@ -2,13 +2,13 @@
  * A timeline in Chrome's trace format, for Perfetto and `chrome://tracing`.
  *
  * Each run is a process. Its calls are packed into threads, since slices of a thread must not overlap; a call's
- * segments are slices within it. Times are microseconds since the outermost run was created. What has not ended is
+ * segments are slices within it, unless it is one attempt that succeeded. Times are microseconds since the outermost run was created. What has not ended is
  * a `B` without an `E`, which both readers draw up to the end. Format: "Trace Event Format" of the Chromium project.
  */
 
 import { Packing } from "./timeline_lanes";
 import type { Scene, Track } from "./timeline_scene";
-import { NONE, OPEN, RUN, showSpan } from "./timeline_spans";
+import { NONE, OPEN, RUN, segmentsOf } from "./timeline_spans";
 import { shortName } from "./timeline_words";
 
 export interface ChromeEvent {
@@ -74,18 +74,45 @@ function addTrack(events: ChromeEvent[], track: Track, pid: number): void {
 
 function addSpan(events: ChromeEvent[], track: Track, span: number, pid: number, tid: number): void {
   const { table, shiftMs } = track;
-  const { segments, kind, name, start_ms, end_ms, ...args } = showSpan(table, span);
-  const slice = (label: string, cat: string, startMs: number, endMs: number, more: Record<string, unknown>): void => {
+  const slice = (name: string, cat: string, startMs: number, endMs: number, args: ChromeEvent["args"]): void => {
     const ts = toUs(startMs + shiftMs);
-    const at = { name: label, cat, pid, tid, ts, args: more };
+    const at = { name, cat, pid, tid, ts, args };
     events.push(endMs === OPEN ? { ph: "B", ...at } : { ph: "X", ...at, dur: toUs(endMs + shiftMs) - ts });
   };
-  slice(shortName(name), kind, start_ms, end_ms ?? OPEN, { ...args, kind, full_name: name });
-  for (const part of segments) {
-    const label = part.attempt === null ? part.kind.replace("_", " ") : `attempt ${part.attempt}`;
-    const more = { span_id: args.id, attempt: part.attempt, outcome: part.outcome };
-    slice(label, `segment,${part.kind}`, part.start_ms, part.end_ms ?? OPEN, more);
+  const name = table.nameOf(span);
+  slice(shortName(name), table.kindOf(span), table.startMs[span]!, table.endMs[span]!, argsOf(track, span));
+  // A call that succeeded at once is its only attempt: a second slice of the same length would say nothing.
+  const isSimple = table.attempts[span] === 1 && table.firstSegment[span] === table.lastSegment[span];
+  if (isSimple) return;
+  const id = table.idOf(span);
+  for (const segment of segmentsOf(table, span)) {
+    const kind = table.segmentKinds.decode(table.segmentKind[segment]!);
+    const attempt = table.segmentAttempt[segment]!;
+    const outcome = table.outcomes.decode(table.segmentOutcome[segment]!) || null;
+    slice(
+      attempt === NONE ? kind.replace("_", " ") : `attempt ${attempt}`,
+      `segment,${kind}`,
+      table.segmentStartMs[segment]!,
+      table.segmentEndMs[segment]!,
+      { span_id: id, ...(attempt === NONE ? {} : { attempt, outcome }) },
+    );
   }
+}
+
+function argsOf({ table }: Track, span: number): Record<string, unknown> {
+  const endSeq = table.endSeq[span]!;
+  const args: Record<string, unknown> = {
+    id: table.idOf(span),
+    full_name: table.nameOf(span),
+    status: table.statusOf(span),
+    seq: table.beginSeq[span]!,
+  };
+  if (endSeq !== NONE) args.end_seq = endSeq;
+  if (span !== RUN && table.attempts[span]! > 0) args.attempts = table.attempts[span]!;
+  if (table.childRunIds.has(span)) args.child_run_id = table.childRunIds.get(span);
+  if (table.errorTypes.has(span)) args.error_type = table.errorTypes.get(span);
+  if (table.errorCodes.has(span)) args.error_code = table.errorCodes.get(span);
+  return args;
 }
 
 /** Instants of a log are whole microseconds. */

@@ -10,7 +10,7 @@
 import type { TimeScale } from "./timeline_scale";
 import type { Scene, Track } from "./timeline_scene";
 import { RUN } from "./timeline_spans";
-import { isFailure } from "./timeline_words";
+import { isFailureCode, isWorkCode } from "./timeline_words";
 
 export interface Density {
   readonly columns: number;
@@ -93,13 +93,12 @@ export class DensityMaker {
       const y = Math.min(rows - 1, Math.floor(row * rowShare));
       const startX = (scale.fold(table.startMs[span]! + shiftMs) - density.startFolded) * perFolded;
       const endX = (scale.fold(table.reachMs(span, nowMs - shiftMs) + shiftMs) - density.startFolded) * perFolded;
-      const kind = table.kindOf(span);
-      if (kind === "step" || kind === "operation" || kind === "child") {
+      if (isWorkCode(table.kind[span]!)) {
         this.addStretch(density.work, this.workSum, y, startX, endX);
       } else {
         this.addStretch(density.waiting, this.waitingSum, y, startX, endX);
       }
-      if (isFailure(table.statusOf(span))) {
+      if (isFailureCode(table.status[span]!)) {
         density.failed[y * columns + Math.min(columns - 1, Math.max(0, Math.floor(endX)))]! += 1;
       }
     }

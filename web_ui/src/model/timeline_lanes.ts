@@ -9,7 +9,7 @@
  */
 
 import { OPEN, type SpanTable } from "./timeline_spans";
-import { isFailure } from "./timeline_words";
+import { isFailureCode } from "./timeline_words";
 
 export class Lane {
   spans: number[] = [];
@@ -35,7 +35,7 @@ export class Lane {
     } else {
       const last = this.last;
       this.msBefore.push(this.msBefore[at - 1]! + table.endMs[last]! - table.startMs[last]!);
-      this.failedBefore.push(this.failedBefore[at - 1]! + (isFailure(table.statusOf(last)) ? 1 : 0));
+      this.failedBefore.push(this.failedBefore[at - 1]! + (isFailureCode(table.status[last]!) ? 1 : 0));
     }
     this.spans.push(span);
   }
@@ -49,7 +49,7 @@ export class Lane {
 
   failures(table: SpanTable, from: number, to: number): number {
     if (to <= from) return 0;
-    const isLastFailed = isFailure(table.statusOf(this.spans[to - 1]!));
+    const isLastFailed = isFailureCode(table.status[this.spans[to - 1]!]!);
     return this.failedBefore[to - 1]! - this.failedBefore[from]! + (isLastFailed ? 1 : 0);
   }
 

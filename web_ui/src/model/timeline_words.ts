@@ -65,6 +65,20 @@ export function shortName(name: string): string {
   return name.slice(name.lastIndexOf(":") + 1);
 }
 
+const WORK = new Set(["step", "run", "operation", "child"]);
+const WORK_CODES = Uint8Array.from(KINDS, (kind) => (WORK.has(kind) ? 1 : 0));
+const FAILURE_CODES = Uint8Array.from(STATUSES, (status) => (isFailure(status) ? 1 : 0));
+
+/** Whether calls of a kind do something, rather than wait for it. Takes the kind's number. */
+export function isWorkCode(kind: number): boolean {
+  return WORK_CODES[kind] === 1;
+}
+
+/** `isFailure` of a status's number. */
+export function isFailureCode(status: number): boolean {
+  return FAILURE_CODES[status] === 1;
+}
+
 export function isFailure(status: string): boolean {
   return status === "failed" || status === "conflict";
 }

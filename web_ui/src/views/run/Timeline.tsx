@@ -133,7 +133,6 @@ export function Timeline(props: TimelineProps) {
         </p>
       )}
       <div class={`tl-body ${isTable ? "tl-has-table" : ""}`}>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: arrow keys move in the chart, so it can have the focus */}
         <div
           class="tl-frame"
           ref={frame}
@@ -142,8 +141,8 @@ export function Timeline(props: TimelineProps) {
           aria-label={`chart of ${showCount(state?.spanCount ?? 0)} calls; j and k go from call to call, the table says the same`}
           onKeyDown={(event) => chart !== null && onArrow(chart, event)}
         >
-          <canvas ref={minimap} class="tl-minimap" aria-hidden="true" />
-          <canvas ref={canvas} class="tl-chart" aria-hidden="true" />
+          <canvas ref={minimap} class="tl-minimap" />
+          <canvas ref={canvas} class="tl-chart" />
           {chart !== null && tip !== null && <TimelineTip chart={chart} {...tip} />}
         </div>
         {isTable && chart !== null && (

@@ -67,8 +67,6 @@ export function TimelineTable({ chart, selectedId, onSelect, onOpen }: TableProp
             const at = callAt(chart, item.index);
             if (at === null) return null;
             return (
-              // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys for all of its rows
-              // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is active
               <div
                 key={item.key}
                 id={`tl-row-${item.index}`}

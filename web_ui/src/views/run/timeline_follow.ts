@@ -5,10 +5,10 @@ import type { Chart } from "../../canvas/chart";
 import type { Track } from "../../model/timeline_scene";
 import type { TimelineSource } from "./timeline_source";
 
-/** After news the trace is read anew, for what is no event; not more often than this, for long runs much less often. */
+/** After news the trace is read anew, for what is no event: not more often than this. */
 const QUIET_MS = 1500;
-const QUIET_LONG_MS = 30_000;
-const LONG = 20_000;
+/** With more spans than this, reading would cost frames: it is left until the run ends. */
+const LONG = 2_000;
 /** Children come and go with what is opened: looked for this often. */
 const LOOK_MS = 500;
 
@@ -39,8 +39,8 @@ export function followRun(chart: Chart, runId: string, source: TimelineSource): 
   }
 
   function plan(): void {
-    if (timer !== undefined || isStopped) return;
-    timer = setTimeout(() => void read(), chart.scene.root.table.count > LONG ? QUIET_LONG_MS : QUIET_MS);
+    if (timer !== undefined || isStopped || chart.scene.root.table.count > LONG) return;
+    timer = setTimeout(() => void read(), QUIET_MS);
   }
 
   function take(id: string, events: readonly EventView[]): void {
