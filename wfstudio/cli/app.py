@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "run": Entry("run:run", "Run one workflow in this process and print its result."),
         "fault": Entry("fault:fault", "Disturb runs on purpose, under wf dev."),
         "check": Entry("check:check", "Check workflow bodies for what a replay would not repeat."),
+        "test": Entry("test:gen", "Write a pytest file that holds a recorded run against the code."),
     },
     "Runs": {
         "start": Entry("start:start", "Start a run; a worker of the world carries it out."),
@@ -48,8 +49,8 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "wake": Entry("control:wake", "End the pending sleeps of runs."),
         "retry": Entry("control:retry", "Try failed runs again, from where they failed."),
         "fork": Entry("fork:fork", "Start a run from a point of another's history, with today's code."),
-        "replay": Entry("replay:replay", "Replay runs against today's code, or look at one as it was."),
         "diff": Entry("diff:diff", "Compare two runs call by call, or a run with what some code does."),
+        "replay": Entry("replay:replay", "Replay runs against today's code, or look at one as it was."),
         "logs": Entry("tail:logs", "Show what the steps of a run printed."),
         "stream": Entry("tail:stream", "Show what a run writes to a stream."),
         "export": Entry("transfer:export_runs", "Write runs into a file that another project can read."),

@@ -11,7 +11,20 @@ from wfstudio.core.client import Client
 from wfstudio.core.live import Feed
 from wfstudio.core.replays import Replays
 from wfstudio.history.asking import LazyAsker
-from wfstudio.server import code, diffs, faults, forks, hooks, openapi, query, replays, runs, studio, transfers
+from wfstudio.server import (
+    code,
+    diffs,
+    faults,
+    forks,
+    hooks,
+    openapi,
+    query,
+    replays,
+    runs,
+    studio,
+    test_files,
+    transfers,
+)
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
 from wfstudio.server.guard import Guard
@@ -67,6 +80,7 @@ def list_routes(*, has_dev: bool) -> list[Route]:
         *query.ROUTES,
         *replays.ROUTES,
         *transfers.ROUTES,
+        *test_files.ROUTES,
         *(studio.DEV_ROUTES if has_dev else ()),
     ]
     return [*routes, openapi.make_route(routes)]

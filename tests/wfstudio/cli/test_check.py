@@ -163,8 +163,8 @@ def test_what_code_says_cannot_steer_the_terminal(wf_cli: Wf, project: Path) -> 
 def record(project: Path) -> str:
     async def run() -> str:
         async with recording(project) as found:
-            await found.run("flow:pay", "ada")
-            return await found.rest("flow:order", "ada")
+            await found.run("pay", "ada")
+            return await found.rest("order", "ada")
 
     return asyncio.run(run())
 

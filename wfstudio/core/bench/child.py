@@ -23,8 +23,9 @@ from wf.worker.verdicts import judge_log
 from wfstudio.core.bench import wire
 from wfstudio.core.bench.attempts import try_step
 from wfstudio.core.bench.code import load_code
-from wfstudio.core.bench.copies import die_with_parent
 from wfstudio.core.bench.posts import Posts
+from wfstudio.core.parentage import die_with_parent
+from wfstudio.core.test_files.retelling import retell
 
 
 def run_bench(control: socket.socket) -> int:
@@ -66,6 +67,8 @@ class _Bench:
             case wire.Judge(run=run, log=log):
                 is_missing = registry.find_workflow(run.workflow) is None
                 return wire.Judged(judge_log(run, log, self._code.limits), is_missing)
+            case wire.Retell(run=run, log=log):
+                return retell(run, log, self._code.limits)
             case wire.Travel(run=run, log=log):
                 self._posts = Posts(run, self._code.root, self._code.limits, self._control)
                 return self._travel(self._posts, log)

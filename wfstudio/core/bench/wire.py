@@ -16,7 +16,7 @@ from wf.events import Event
 from wf.settings import Limits
 from wf.worker.logs import LogLine
 from wf.worker.verdicts import Verdict
-from wf.world import RunRow
+from wf.world import Attention, RunRow
 from wfstudio.core.bench.views import EffectView, MomentView
 from wfstudio.core.check.findings import Report
 
@@ -59,6 +59,13 @@ class Check(msgspec.Struct, frozen=True, tag="check"):
 
 class Judge(msgspec.Struct, frozen=True, tag="judge"):
     """Replay this run."""
+
+    run: RunRow
+    log: Log
+
+
+class Retell(msgspec.Struct, frozen=True, tag="retell"):
+    """Tell this run anew: its inputs in the log are others than those that the recorded calls were made with."""
 
     run: RunRow
     log: Log
@@ -139,6 +146,13 @@ class Judged(msgspec.Struct, frozen=True, tag="judged"):
     is_missing: bool = False
 
 
+class Retold(msgspec.Struct, frozen=True, tag="retold"):
+    """The log with the calls that the body makes from its new inputs; or, with `trouble`, where they part."""
+
+    log: Log
+    trouble: Attention | None = None
+
+
 class Travelled(msgspec.Struct, frozen=True, tag="travelled"):
     """How far the code follows the log."""
 
@@ -167,8 +181,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     hint: str | None = None
 
 
-Question = Code | Check | Judge | Travel | GoOn | Look | TryStep | Debug
-Answer = Loaded | NotLoaded | Checked | Judged | Travelled | Seen | Tried | Refused
+Question = Code | Check | Judge | Retell | Travel | GoOn | Look | TryStep | Debug
+Answer = Loaded | NotLoaded | Checked | Judged | Retold | Travelled | Seen | Tried | Refused
 
 decode_question: Final = msgspec.msgpack.Decoder(Question).decode
 decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
