@@ -31,7 +31,6 @@ from wf.world import (
     PutWait,
     RequestLock,
     RunRow,
-    SetAttributes,
     StartRun,
     WatchRun,
     World,
@@ -211,5 +210,3 @@ def take_up_the_world(run: LiveRun, log: Sequence[Opened], fresh: set[int | None
     for number, state in body.steps.items():
         if number not in fresh and number not in run.answered:
             run.request_turn(state)
-    if body.attributes:
-        tail.add_effect(SetAttributes(dict(body.attributes)))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from wf import codec, events, ids
 from wf.engine import commands
-from wf.engine.body import MAX_ATTRIBUTES, StepState
+from wf.engine.body import MAX_ATTRIBUTES, StepState, merge_attributes
 from wf.engine.replay import Opened
 from wf.errors import DecryptionError, FatalError, StepError
 from wf.records import End, decode_meta, encode_meta, open_message, seal_new_run
@@ -62,7 +62,7 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answered", "answers", "attempts", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost",
+        "answered", "answers", "attempts", "attributes", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost",
         "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
     )  # fmt: skip
 
@@ -82,6 +82,7 @@ class LiveRun:
         self.is_dirty = False
         self.is_ended = False
         self.is_lost = False
+        self.attributes = row.attributes  # as the log says: the body may be ahead of it
         self.max_events = worker.limits.events
 
         self.replay = make_replay(row, workflow, created, payload_limit=worker.limits.payload)
@@ -99,6 +100,9 @@ class LiveRun:
         An inherited history ends before the calls of its last delivery: the body has made them now,
         and they become events as any others.
         """
+        for event, _ in log if is_inherited else ():
+            if event.type == events.ATTRIBUTES_SET:
+                self._log_attributes(event)
         self.replay.replay(log, is_open_ended=is_inherited)
         self.tail.at = max(self.tail.at, log[-1][0].at) if log else 0
         if not self.replay.is_started or self.replay.is_ended:
@@ -227,8 +231,7 @@ class LiveRun:
                 else:
                     tail.add_effect(StartChild(number, self._new_child(command, event.at)))
             case commands.SetAttributes():
-                self._record(command)
-                tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
+                self._log_attributes(self._record(command))
             case commands.CompleteRun():
                 self._finish(self._record(command), "completed", command.data)
             case commands.ContinueAsNew():
@@ -579,8 +582,13 @@ class LiveRun:
             return
         event = self.add_event(events.ATTRIBUTES_SET, None, step_name, None, encode_meta({"set": changes}))
         self.replay.apply(event, None)
-        self.tail.add_effect(SetAttributes(dict(self.replay.body.attributes)))
+        self._log_attributes(event)
         self.answers.append(answer)
+
+    def _log_attributes(self, event: events.Event) -> None:
+        """Have the run's row say what its log says now: of what the body has set since, nothing may ever be recorded."""
+        self.attributes = merge_attributes(self.attributes, decode_meta(event.meta)["set"])
+        self.tail.add_effect(SetAttributes(dict(self.attributes)))
 
     def note_fault(self, text: str, answer: Callable[[], None]) -> None:
         """Record that this run was disturbed on purpose, and how; `answer` is called when that is durable.
