@@ -12,6 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    cssTarget: ["chrome123", "firefox121", "safari17.5"],
     sourcemap: false,
     reportCompressedSize: false,
   },

@@ -80,6 +80,21 @@ export interface ChunkView {
   is_locked: boolean;
 }
 
+/** `codes` are one or two: `today` (the files on the disk), `latest`, `own`, or ids of deployments. */
+export interface CodeDiffBody {
+  codes: string[];
+}
+
+/** One run replayed against one code, or two. `is_same`: each makes exactly the calls that are recorded. `first` is the place in `codes` of the one that parts from the log first. `files` are those that differ between the two codes, or between the run's own and the one that was named; of code that is not kept nothing is known. */
+export interface CodeDiffView {
+  run_id: string;
+  workflow: string;
+  codes: ReplayView[];
+  is_same: boolean;
+  first: number | null;
+  files: string[];
+}
+
 export interface Column {
   name: string;
   type: string;
@@ -102,6 +117,75 @@ export interface DeploymentView {
   used_at: string | null;
   files: Record<string, string>;
   workflows: string[];
+}
+
+/** A call, side by side. `occurrence` counts the calls of its kind and name, from 1. State: `same`, `changed`, `only_a`, `only_b`. `input` and `output` are where their values differ (an error is an output, too), `more_changes` how many places are not shown. `delta_ms` is how much longer `b` took. */
+export interface DiffCallView {
+  kind: string;
+  name: string;
+  occurrence: number;
+  state: "changed" | "only_a" | "only_b" | "same";
+  a: DiffSideView | null;
+  b: DiffSideView | null;
+  input: ChangeView[];
+  output: ChangeView[];
+  more_changes: number;
+  delta_ms: number | null;
+}
+
+/** One of the two runs. `error` is how it failed. */
+export interface DiffRunView {
+  id: string;
+  workflow: string;
+  status: string;
+  deployment_id: string | null;
+  duration_ms: number | null;
+  events: number;
+  forked_from: string | null;
+  error: ErrorView | null;
+}
+
+/** A call in one of the runs. `seq` and `end_seq` are the events that begin and end it; `running_ms` is what its attempts took, `duration_ms` all of it, with waiting in queues and between attempts. */
+export interface DiffSideView {
+  correlation_id: number;
+  seq: number;
+  end_seq: number | null;
+  status: string;
+  attempts: number;
+  duration_ms: number | null;
+  running_ms: number | null;
+  error: ErrorView | null;
+}
+
+/** Two runs side by side. `is_same`: they differ in nothing but times, ids and drawn tokens. `divergence` is the first difference, in the order of their logs. `input`, `output` and `attributes` are those of the runs. `calls` are all calls in order, or only those that differ; of more than the limit `more_calls` are left out. Where payloads cannot be opened (`is_locked`) only what is clear is compared. */
+export interface DiffView {
+  a: DiffRunView;
+  b: DiffRunView;
+  is_same: boolean;
+  divergence: DivergenceView | null;
+  input: ChangeView[];
+  output: ChangeView[];
+  attributes: ChangeView[];
+  more_changes: number;
+  calls: DiffCallView[];
+  same_calls: number;
+  changed_calls: number;
+  only_a: number;
+  only_b: number;
+  more_calls: number;
+  delta_ms: number | null;
+  is_locked: boolean;
+}
+
+/** Where two runs part: at which event of each, and at which call. What: `workflow`, `input`, `output`, `status` (it ended otherwise), `call` (only one makes it), `end` (of the run). `text` says it in words. */
+export interface DivergenceView {
+  what: "call" | "end" | "input" | "output" | "status" | "workflow";
+  text: string;
+  name: string | null;
+  seq_a: number | null;
+  seq_b: number | null;
+  correlation_id_a: number | null;
+  correlation_id_b: number | null;
 }
 
 /** `result` says what was done. */
@@ -778,6 +862,7 @@ export interface WorkflowView {
 
 export interface Queries {
   "GET /api/check": { deployment?: string };
+  "GET /api/diff": { a?: string; b?: string; all?: boolean; locked?: boolean };
   "GET /api/export": { run?: string[]; redact?: boolean; children?: boolean; status?: string[]; workflow?: string; attr?: string[]; since?: string; until?: string };
   "GET /api/hooks": { run?: string; locked?: boolean };
   "POST /api/import": { name?: string; dry_run?: boolean };
@@ -800,6 +885,7 @@ export interface Bodies {
   "POST /api/replay": ReplaysBody;
   "POST /api/runs": StartBody;
   "POST /api/runs/{id}/cancel": CancelBody;
+  "POST /api/runs/{id}/diff": CodeDiffBody;
   "POST /api/runs/{id}/fork": ForkBody;
   "POST /api/runs/{id}/remedy": RemedyBody;
   "POST /api/runs/{id}/replay": ReplayBody;
@@ -815,6 +901,7 @@ export interface Answers {
   "GET /api/deployments/{id}": DeploymentView;
   "GET /api/dev": Status;
   "POST /api/dev/reload": Done;
+  "GET /api/diff": DiffView;
   "GET /api/hooks": HookList;
   "POST /api/hooks/{token}/resume": HookView;
   "POST /api/import": ImportView;
@@ -828,6 +915,7 @@ export interface Answers {
   "GET /api/runs/{id}": RunView;
   "GET /api/runs/{id}/at/{seq}": MomentView;
   "POST /api/runs/{id}/cancel": RunView;
+  "POST /api/runs/{id}/diff": CodeDiffView;
   "GET /api/runs/{id}/events": EventPage;
   "POST /api/runs/{id}/fork": ForkedView;
   "GET /api/runs/{id}/logs": LogPage;

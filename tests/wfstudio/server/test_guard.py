@@ -96,7 +96,8 @@ def paths(site: Site) -> list[tuple[str, str, Route]]:
 
 
 PUBLIC = {
-    "/", "/runs", "/runs/{path...}", "/studio/{path...}", "/assets/{path...}", "/health", "/api/session", "/hooks/{token...}",
+    "/", "/runs", "/runs/{path...}", "/studio/{path...}", "/assets/{path...}", "/health", "/api/session",
+    "/hooks/{token...}",
 }  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+// The dev server, where there is one: what it loaded, what does not load, which runs diverge.
+
+import { computed, signal } from "@preact/signals";
+import { call, Failure } from "../api";
+import type { Attention, NotLoaded, Reload, Verdict } from "../api_types";
+import { hear } from "./live";
+import { toast } from "./toasts";
+
+export interface ServedCode {
+  deployment_id: string;
+  workflows: string[];
+  pids: number[];
+}
+
+export interface DevStatus {
+  current: ServedCode | null;
+  pegged: ServedCode[];
+  is_paused: boolean;
+  error: NotLoaded | null;
+  last_reload: Reload | null;
+  nondeterministic: Verdict[];
+  diverging: Verdict[];
+}
+
+export const dev = signal<DevStatus | null>(null);
+/** Null until it is known. */
+export const isDev = signal<boolean | null>(null);
+/** The error that somebody waved away; a new one is shown again. */
+export const dismissedError = signal<string | null>(null);
+
+export const shownError = computed(() => {
+  const error = dev.value?.error ?? null;
+  return error && errorKey(error) !== dismissedError.value ? error : null;
+});
+
+export function errorKey(error: NotLoaded): string {
+  return `${error.message}\n${error.where ?? ""}\n${error.frame ?? ""}`;
+}
+
+export async function readDev(): Promise<void> {
+  if (isDev.value === false) return;
+  try {
+    const { status } = await call("GET /api/dev");
+    dev.value = status as unknown as DevStatus;
+    isDev.value = true;
+  } catch (error) {
+    if (Failure.from(error).status === 404) isDev.value = false;
+  }
+}
+
+export function followDev(): void {
+  void readDev();
+  hear("anew", () => void readDev());
+  hear("worker", () => void readDev());
+  hear("verdict", () => void readDev());
+  hear("error", (data) => toast("bad", data.message ?? data.error?.message ?? "something failed"));
+  hear("reload", (reload) => {
+    void readDev();
+    sayReload(reload);
+  });
+}
+
+/** Say a reload's verdict in words, as the dev terminal does. */
+function sayReload(reload: Reload): void {
+  if (reload.outcome !== "not_loaded") dismissedError.value = null;
+  if (reload.outcome === "unchanged") return;
+  if (reload.outcome === "not_loaded") {
+    toast("warn", "the code does not load; what was loaded before goes on serving");
+    return;
+  }
+  const what = reload.files.length === 1 ? `${reload.files[0]} changed` : `${reload.files.length} files changed`;
+  const first = reload.files.length ? `${what}: ` : "";
+  const diverging = reload.diverging.length;
+  const judged = reload.clean + diverging;
+  const verdict = judged ? `; ${reload.clean} runs replay clean, ${diverging} diverge` : "";
+  const text = `${first}${reload.workflows} workflows loaded in ${Math.round(reload.load_ms)} ms${verdict}`;
+  toast(diverging ? "warn" : "good", text, diverging ? { link: { href: "/studio/code", label: "Show them" } } : {});
+}
+
+export function wordsOf(trouble: Attention | null): string {
+  if (!trouble) return "";
+  if (trouble.recorded && trouble.actual) return `recorded ${trouble.recorded}, now ${trouble.actual}`;
+  return trouble.message;
+}

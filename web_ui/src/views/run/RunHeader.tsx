@@ -1,0 +1,249 @@
+// A run's head: its status and why, where it comes from, what belongs to it, and what can be done to it.
+
+import { useEffect, useState } from "preact/hooks";
+import { call } from "../../api";
+import type { RunView } from "../../api_types";
+import { commandOf } from "../../model/commands";
+import { showDuration, showInstant } from "../../model/instants";
+import { placeOf, runPlace } from "../../model/places";
+import { isEnded } from "../../model/statuses";
+import { marked, toggleMark } from "../../state/marked";
+import { go } from "../../state/router";
+import { toast, toastFailure } from "../../state/toasts";
+import { Dialog } from "../parts/Dialog";
+import { Icon } from "../parts/Icon";
+import { ErrorBlock, Payload } from "../parts/Payload";
+import { A, Ago, Button, Chip, Command, Copy, RunDuration, RunStatus } from "../parts/small";
+import type { RunData } from "./data";
+import { ForkDialog } from "./ForkDialog";
+
+export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
+  const [asked, setAsked] = useState<"cancel" | "fork" | null>(null);
+  const [isOpen, setOpen] = useState(run.status === "failed");
+  useEffect(() => {
+    if (run.status === "failed") setOpen(true);
+  }, [run.status]);
+  const isOver = isEnded(run.status);
+  const act = async (what: string, action: () => Promise<unknown>) => {
+    try {
+      await action();
+      toast("good", what);
+      data.run.reload();
+    } catch (error) {
+      toastFailure(error);
+    }
+  };
+  const path = { id: run.id };
+  return (
+    <header class="run-head">
+      <div class="run-title">
+        <RunStatus run={run} />
+        <h1>
+          <span class="run-workflow">{run.workflow}</span> <code>{run.id}</code>
+        </h1>
+        <Copy text={run.id} what="copy the run’s id" />
+        <div class="screen-actions">
+          {!isOver && (
+            <>
+              {run.reason && (
+                <Button
+                  icon="wake"
+                  title="end its sleeps early"
+                  onClick={() =>
+                    void act("its sleeps were ended", () => call("POST /api/runs/{id}/wake", { path, body: {} }))
+                  }
+                >
+                  Wake
+                </Button>
+              )}
+              <Button icon="stop" kind="danger" onClick={() => setAsked("cancel")}>
+                Cancel …
+              </Button>
+            </>
+          )}
+          {isOver && !run.origin && run.status !== "completed" && (
+            <Button
+              icon="again"
+              title="go on in a new run with today’s code; completed steps keep their results"
+              onClick={() => void retry(run.id)}
+            >
+              Retry
+            </Button>
+          )}
+          <Button icon="fork" onClick={() => setAsked("fork")}>
+            Fork …
+          </Button>
+          <Button
+            icon="compare"
+            aria-pressed={marked.value.includes(run.id)}
+            title="mark for comparing (x)"
+            onClick={() => toggleMark(run.id)}
+          >
+            {marked.value.includes(run.id) ? "Marked" : "Mark"}
+          </Button>
+        </div>
+      </div>
+      <p class="run-facts">
+        {run.reason && !isOver && !run.attention && <span class="run-reason">{run.reason}</span>}
+        {run.started_at && (
+          <span title={`started ${showInstant(run.started_at)}`}>
+            took <RunDuration run={run} />
+          </span>
+        )}
+        {run.queued_ms > 1 && <span class="dim num">queued {showDuration(run.queued_ms)}</span>}
+        <span>
+          created <Ago at={run.created_at} />
+        </span>
+        <span class="num">
+          {run.events} {run.events === 1 ? "event" : "events"}
+        </span>
+        {run.deployment_id && (
+          <A
+            href={placeOf("code", { deployment: run.deployment_id })}
+            class="chip"
+            title="the code that it is pegged to"
+          >
+            <Icon name="code" size={12} /> {run.deployment_id.slice(0, 14)}
+          </A>
+        )}
+        {Object.entries(run.attributes).map(([key, value]) => (
+          <Chip key={key}>
+            {key}={value}
+          </Chip>
+        ))}
+        {run.origin && <Chip tone="warn">imported: {run.origin}</Chip>}
+      </p>
+      <Kin run={run} />
+      {run.attention && (
+        <div class="note note-warn" role="alert">
+          <p class="note-title">
+            <Icon name="bang" size={14} />
+            <strong>It rests: its code does not fit its log</strong>
+            <code class="slug">{run.attention.code}</code>
+          </p>
+          <p class="error-message">{run.attention.message}</p>
+          {run.attention.where && <p class="mono">at {run.attention.where}</p>}
+          <p>
+            <A href={placeOf("code", {})}>What can be done about it</A>
+          </p>
+        </div>
+      )}
+      <details
+        class="run-payloads"
+        open={isOpen}
+        onToggle={(event) => setOpen((event.currentTarget as HTMLDetailsElement).open)}
+      >
+        <summary>
+          Input{isOver ? (run.error ? " and error" : " and output") : ""}
+          {run.error && <span class="tone-bad"> · {run.error.type ?? run.error.code}</span>}
+        </summary>
+        <div class="run-io">
+          <section aria-label="input">
+            <h3>Input</h3>
+            <Payload value={run.input} label="input" isLocked={run.is_locked} />
+          </section>
+          {run.status === "completed" && (
+            <section aria-label="output">
+              <h3>Output</h3>
+              <Payload value={run.output} label="output" isLocked={run.is_locked} />
+            </section>
+          )}
+          {run.error && (
+            <section aria-label="error">
+              <h3>Error</h3>
+              <ErrorBlock error={run.error} />
+            </section>
+          )}
+        </div>
+      </details>
+      {asked === "cancel" && <CancelDialog run={run} onClose={() => setAsked(null)} act={act} />}
+      {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
+    </header>
+  );
+}
+
+/** Runs that this one comes from or went on as. */
+function Kin({ run }: { run: RunView }) {
+  const kin: [string, string | null][] = [
+    ["started by", run.parent_run_id],
+    ["continued from", run.continued_from],
+    ["continued as", run.continued_as],
+    ["forked from", run.forked_from],
+  ];
+  const there = kin.filter((one): one is [string, string] => one[1] !== null);
+  if (there.length === 0) return null;
+  return (
+    <p class="run-kin">
+      {there.map(([how, id]) => (
+        <span key={how}>
+          <span class="dim">{how}</span>{" "}
+          <A href={runPlace(id)} class="mono">
+            {id}
+          </A>
+          {how === "forked from" && run.fork && <span class="dim num"> at event {run.fork.seq}</span>}
+          {how === "forked from" &&
+            run.fork?.edits.map((edit) => (
+              <Chip key={`${edit.what} ${edit.correlation_id}`}>
+                other {edit.what}
+                {edit.name ? ` of ${edit.name}` : ""}
+              </Chip>
+            ))}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+function CancelDialog({
+  run,
+  onClose,
+  act,
+}: {
+  run: RunView;
+  onClose: () => void;
+  act: (what: string, action: () => Promise<unknown>) => Promise<void>;
+}) {
+  const [reason, setReason] = useState("");
+  const [isForced, setForced] = useState(false);
+  const words = [...(reason ? ["--reason", reason] : []), ...(isForced ? ["--force"] : [])];
+  return (
+    <Dialog label="cancel the run" onClose={onClose}>
+      <h2>Cancel this run?</h2>
+      <p>
+        <code>CancelledError</code> is raised in its body, whose clean-up runs.
+      </p>
+      <label class="field">
+        reason (optional)
+        <input type="text" maxLength={512} value={reason} onInput={(event) => setReason(event.currentTarget.value)} />
+      </label>
+      <label class="field-check">
+        <input type="checkbox" checked={isForced} onChange={(event) => setForced(event.currentTarget.checked)} />
+        end it at once, without any clean-up
+      </label>
+      <Command text={commandOf("cancel", run.id, ...words)} />
+      <div class="dialog-actions">
+        <Button onClick={onClose}>Don’t</Button>
+        <Button
+          kind="danger"
+          onClick={() => {
+            onClose();
+            const body = { force: isForced, ...(reason ? { reason } : {}) };
+            void act("it was asked to stop", () => call("POST /api/runs/{id}/cancel", { path: { id: run.id }, body }));
+          }}
+        >
+          Cancel the run
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
+async function retry(id: string): Promise<void> {
+  try {
+    const run = await call("POST /api/runs/{id}/retry", { path: { id }, body: {} });
+    toast("good", `it is tried again as ${run.id}`);
+    go(runPlace(run.id));
+  } catch (error) {
+    toastFailure(error);
+  }
+}

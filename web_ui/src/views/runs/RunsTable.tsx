@@ -1,0 +1,199 @@
+// The table of runs: virtual, live, and never moving under a hand.
+
+import { useEffect, useRef } from "preact/hooks";
+import type { RunView } from "../../api_types";
+import { runPlace } from "../../model/places";
+import { lookOfRun } from "../../model/statuses";
+import { marked } from "../../state/marked";
+import { A, Ago, Chip, RunDuration, StatusMark } from "../parts/small";
+import { useVirtual } from "../parts/virtual";
+
+const ROW = 32;
+
+export function RunsTable({
+  runs,
+  misfits,
+  hasMore,
+  cursor,
+  onCursor,
+  selected,
+  onSelect,
+  onEnd,
+  onHold,
+}: {
+  runs: readonly RunView[];
+  misfits: ReadonlySet<string>;
+  hasMore: boolean;
+  /** Which row the keyboard is at; −1: none. */
+  cursor: number;
+  onCursor: (index: number) => void;
+  selected: ReadonlySet<string>;
+  onSelect: (ids: ReadonlySet<string>) => void;
+  onEnd: () => void;
+  onHold: (isHeld: boolean) => void;
+}) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const virtual = useVirtual({ count: runs.length, rowHeight: ROW, scroller, keyOf: (index) => runs[index]!.id });
+  const rows = virtual.getVirtualItems();
+  const last = rows.at(-1)?.index ?? 0;
+  const isOver = useRef(false);
+
+  useEffect(() => {
+    if (hasMore && last >= runs.length - 50) onEnd();
+  }, [last, hasMore, runs.length, onEnd]);
+
+  useEffect(() => {
+    if (cursor >= 0) virtual.scrollToIndex(cursor, { align: "auto" });
+  }, [cursor, virtual]);
+
+  const hold = () => onHold(isOver.current || (scroller.current?.scrollTop ?? 0) > 0);
+  const areAllSelected = runs.length > 0 && runs.every((run) => selected.has(run.id));
+  return (
+    <div
+      class="grid"
+      role="grid"
+      aria-label="runs"
+      aria-rowcount={hasMore ? -1 : runs.length + 1}
+      aria-multiselectable="true"
+      aria-activedescendant={cursor >= 0 && runs[cursor] ? `run-${cursor}` : undefined}
+      tabIndex={0}
+      onFocus={(event) => {
+        if (event.target === event.currentTarget && cursor < 0 && runs.length) onCursor(0);
+      }}
+    >
+      <div class="grid-row grid-head" role="row" aria-rowindex={1}>
+        <span role="columnheader" class="cell-check">
+          <input
+            type="checkbox"
+            aria-label="select all runs that are loaded"
+            checked={areAllSelected}
+            onChange={() => onSelect(areAllSelected ? new Set() : new Set(runs.map((run) => run.id)))}
+          />
+        </span>
+        {["Status", "Workflow", "Run", "What it is at", "Attributes", "Took", "Created"].map((title) => (
+          <span role="columnheader" key={title} class={title === "Took" || title === "Created" ? "cell-right" : ""}>
+            {title}
+          </span>
+        ))}
+      </div>
+      <div
+        class="grid-scroll"
+        role="rowgroup"
+        ref={scroller}
+        onScroll={hold}
+        onPointerEnter={() => {
+          isOver.current = true;
+          hold();
+        }}
+        onPointerLeave={() => {
+          isOver.current = false;
+          hold();
+        }}
+      >
+        <div class="grid-space" role="presentation" style={{ height: `${virtual.getTotalSize()}px` }}>
+          {rows.map((row) => {
+            const run = runs[row.index]!;
+            return (
+              <Row
+                key={row.key}
+                run={run}
+                index={row.index}
+                top={row.start}
+                isMisfit={misfits.has(run.id)}
+                isAtCursor={row.index === cursor}
+                isSelected={selected.has(run.id)}
+                onPick={() => onCursor(row.index)}
+                onToggle={() => {
+                  const next = new Set(selected);
+                  if (!next.delete(run.id)) next.add(run.id);
+                  onSelect(next);
+                }}
+              />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Row({
+  run,
+  index,
+  top,
+  isMisfit,
+  isAtCursor,
+  isSelected,
+  onPick,
+  onToggle,
+}: {
+  run: RunView;
+  index: number;
+  top: number;
+  isMisfit: boolean;
+  isAtCursor: boolean;
+  isSelected: boolean;
+  onPick: () => void;
+  onToggle: () => void;
+}) {
+  const classes = ["grid-row", isAtCursor && "at-cursor", isSelected && "is-selected", isMisfit && "is-misfit"];
+  return (
+    <div
+      class={classes.filter(Boolean).join(" ")}
+      role="row"
+      id={`run-${index}`}
+      aria-rowindex={index + 2}
+      aria-selected={isSelected}
+      style={{ transform: `translateY(${top}px)` }}
+      onClick={onPick}
+    >
+      <span role="gridcell" class="cell-check">
+        <input
+          type="checkbox"
+          tabIndex={-1}
+          aria-label={`select ${run.id}`}
+          checked={isSelected}
+          onChange={onToggle}
+          onClick={(event) => event.stopPropagation()}
+        />
+      </span>
+      <span role="gridcell">
+        <StatusMark look={lookOfRun(run)} />
+      </span>
+      <span role="gridcell" class="cut" title={run.workflow}>
+        {run.workflow}
+      </span>
+      <span role="gridcell" class="cut">
+        <A href={runPlace(run.id)} class="mono" tabIndex={-1}>
+          {run.id}
+        </A>
+        {marked.value.includes(run.id) && <Chip title="marked for comparing">marked</Chip>}
+      </span>
+      <span role="gridcell" class="cut dim" title={sayWhat(run)}>
+        {sayWhat(run)}
+      </span>
+      <span role="gridcell" class="cut">
+        {Object.entries(run.attributes).map(([key, value]) => (
+          <Chip key={key} title={`${key}=${value}`}>
+            {key}={value}
+          </Chip>
+        ))}
+      </span>
+      <span role="gridcell" class="cell-right">
+        <RunDuration run={run} />
+      </span>
+      <span role="gridcell" class="cell-right dim">
+        <Ago at={run.created_at} />
+      </span>
+    </div>
+  );
+}
+
+/** Say in a few words why a run rests, or how it failed. */
+export function sayWhat(run: RunView): string {
+  if (run.attention) return run.attention.message;
+  if (run.error) return [run.error.code, run.error.type, run.error.message].filter(Boolean).join(" · ");
+  if (run.continued_as) return `continued as ${run.continued_as}`;
+  if (run.origin) return `imported (${run.origin})`;
+  return run.reason ?? "";
+}

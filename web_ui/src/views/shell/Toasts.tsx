@@ -1,0 +1,23 @@
+import { dismiss, toasts } from "../../state/toasts";
+import { Icon } from "../parts/Icon";
+import { A } from "../parts/small";
+
+export function Toasts() {
+  return (
+    <section class="toasts" role="status" aria-label="notes" aria-live="polite">
+      {toasts.value.map((one) => (
+        <div class={`toast toast-${one.tone}`} key={one.id}>
+          <Icon name={one.tone === "good" ? "check" : one.tone === "info" ? "dots" : "bang"} size={14} />
+          <div>
+            <p>{one.text}</p>
+            {one.more && <p class="dim">{one.more}</p>}
+            {one.link && <A href={one.link.href}>{one.link.label}</A>}
+          </div>
+          <button type="button" class="button button-quiet" aria-label="dismiss" onClick={() => dismiss(one.id)}>
+            <Icon name="cross" size={12} />
+          </button>
+        </div>
+      ))}
+    </section>
+  );
+}

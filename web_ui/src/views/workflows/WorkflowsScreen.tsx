@@ -1,0 +1,317 @@
+// Workflows: what there is to start, how it has gone, and a form made from its type hints.
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { call, Failure } from "../../api";
+import type { WorkflowView } from "../../api_types";
+import { startCommand } from "../../model/commands";
+import { showCount, showDuration } from "../../model/instants";
+import { placeOf, runPlace } from "../../model/places";
+import { blank, type Draft, describe, fill, type Json, type Problem, read } from "../../model/schema_forms";
+import { recall, remember } from "../../state/kept";
+import { useKeys } from "../../state/keyboard";
+import { hear } from "../../state/live";
+import { useResource } from "../../state/resource";
+import { go, place, setParams } from "../../state/router";
+import { toast } from "../../state/toasts";
+import { Icon } from "../parts/Icon";
+import { SchemaForm } from "../parts/SchemaForm";
+import { A, Button, Chip, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
+
+export function WorkflowsScreen() {
+  const loader = useResource("workflows", () => call("GET /api/workflows"));
+  useEffect(() => {
+    const ears = [hear("reload", () => loader.reload()), hear("anew", () => loader.reload())];
+    return () => {
+      for (const stop of ears) stop();
+    };
+  }, [loader]);
+  const { data, failure } = loader.state.value;
+  const [text, setText] = useState("");
+  const asked = place.value?.params.get("workflow");
+  const items = (data?.items ?? []).filter((one) => one.id.toLowerCase().includes(text.trim().toLowerCase()));
+  const shown = data?.items.find((one) => one.id === asked) ?? items[0];
+  const index = items.findIndex((one) => one.id === shown?.id);
+  const move = (step: number) => {
+    const next = items[Math.max(0, Math.min(items.length - 1, index + step))];
+    if (next) setParams({ workflow: next.id });
+  };
+  useKeys(
+    [
+      { keys: "/", label: "find a workflow", group: "workflows", run: () => document.getElementById("find")?.focus() },
+      { keys: "j", label: "next workflow", group: "workflows", run: () => move(1) },
+      { keys: "k", label: "workflow before", group: "workflows", run: () => move(-1) },
+    ],
+    [items, index],
+  );
+  return (
+    <>
+      <ScreenHead title="Workflows" />
+      {failure && <FailureNote failure={failure} again={() => loader.reload()} />}
+      {!data && !failure && <Loading what="workflows" />}
+      {data && data.items.length === 0 && (
+        <Empty title="No workflow is loaded">
+          <p>
+            A workflow is an <code>async def</code> with <code>@wf.workflow</code>. Make one, and it appears here:
+          </p>
+          <Command text="wf new workflow hello" />
+        </Empty>
+      )}
+      {data && data.items.length > 0 && (
+        <div class="two-columns">
+          <nav class="side-list" aria-label="workflows">
+            <input
+              id="find"
+              type="search"
+              aria-label="find a workflow"
+              placeholder="Find a workflow"
+              value={text}
+              onInput={(event) => setText(event.currentTarget.value)}
+            />
+            <ul>
+              {items.map((one) => (
+                <li key={one.id}>
+                  <A
+                    href={placeOf("workflows", { workflow: one.id })}
+                    class="side-item"
+                    aria-current={one.id === shown?.id ? "page" : undefined}
+                  >
+                    <span class="cut">{one.id}</span>
+                    {one.findings.length > 0 && (
+                      <span class="tone-warn" title={`${one.findings.length} findings`}>
+                        <Icon name="bang" size={14} />
+                        <span class="hidden-text">{one.findings.length} findings</span>
+                      </span>
+                    )}
+                    {one.stats && (
+                      <span class="dim num" title="runs among the newest 200">
+                        {one.stats.runs}
+                      </span>
+                    )}
+                  </A>
+                </li>
+              ))}
+            </ul>
+            {items.length === 0 && <p class="dim">None is called that.</p>}
+          </nav>
+          {shown && <Workflow key={shown.id} workflow={shown} />}
+        </div>
+      )}
+    </>
+  );
+}
+
+function Workflow({ workflow }: { workflow: WorkflowView }) {
+  const { stats } = workflow;
+  return (
+    <div class="detail">
+      <h2>{workflow.id}</h2>
+      <p class="mono signature">
+        async def {workflow.name}({workflow.parameters.map(writeParameter).join(", ")})
+        <span class="dim">
+          {" "}
+          {workflow.file}:{workflow.line}
+        </span>
+        <Copy text={`${workflow.file}:${workflow.line}`} what="copy file and line" />
+      </p>
+      {workflow.doc && <p class="doc">{workflow.doc}</p>}
+      {stats && (
+        <p class="dim">
+          <A href={placeOf("runs", { q: `workflow:${workflow.id}` })}>Its runs</A>; of the newest 200:
+        </p>
+      )}
+      {stats && (
+        <dl class="figures">
+          <Figure name="runs" value={showCount(stats.runs)} />
+          <Figure name="in flight" value={showCount(stats.in_flight)} />
+          <Figure
+            name="failed"
+            value={
+              stats.failure_rate === null
+                ? "–"
+                : `${(stats.failure_rate * 100).toFixed(stats.failure_rate < 0.1 ? 1 : 0)} %`
+            }
+            tone={stats.failed ? "bad" : undefined}
+          />
+          <Figure name="p50" value={showDuration(stats.p50_ms) || "–"} />
+          <Figure name="p95" value={showDuration(stats.p95_ms) || "–"} />
+        </dl>
+      )}
+      {workflow.findings.length > 0 && (
+        <section aria-label="findings">
+          <h3>Findings</h3>
+          <ul class="findings">
+            {workflow.findings.map((finding) => (
+              <li key={`${finding.run_id} ${finding.message}`} class="note note-warn">
+                <p class="note-title">
+                  <Icon name="bang" size={14} />
+                  <code class="slug">{finding.code}</code>
+                  {finding.where && <code>{finding.where}</code>}
+                </p>
+                <p class="error-message">{finding.message}</p>
+                {finding.run_id && (
+                  <p>
+                    <A href={runPlace(finding.run_id)} class="mono">
+                      {finding.run_id}
+                    </A>
+                  </p>
+                )}
+              </li>
+            ))}
+          </ul>
+        </section>
+      )}
+      <StartForm workflow={workflow} />
+    </div>
+  );
+}
+
+function Figure({ name, value, tone }: { name: string; value: string; tone?: string | undefined }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd class={`num ${tone ? `tone-${tone}` : ""}`}>{value}</dd>
+    </div>
+  );
+}
+
+function writeParameter(parameter: WorkflowView["parameters"][number]): string {
+  const star = parameter.kind === "args" ? "*" : parameter.kind === "kwargs" ? "**" : "";
+  const type =
+    typeof parameter.schema.type === "string" ? `: ${PYTHON[parameter.schema.type] ?? parameter.schema.type}` : "";
+  return `${star}${parameter.name}${type}${parameter.default === null ? "" : ` = ${parameter.default}`}`;
+}
+
+const PYTHON: Record<string, string> = {
+  string: "str",
+  integer: "int",
+  number: "float",
+  boolean: "bool",
+  array: "list",
+  object: "dict",
+  null: "None",
+};
+
+const KEPT_INPUTS = 5;
+
+function StartForm({ workflow }: { workflow: WorkflowView }) {
+  const field = useMemo(() => {
+    const described = describe(workflow.schema);
+    if (described.kind !== "object") return described;
+    const properties = described.properties.map((one) => ({
+      ...one,
+      fallback: workflow.parameters.find((parameter) => parameter.name === one.name)?.default ?? one.fallback,
+    }));
+    return { ...described, properties };
+  }, [workflow]);
+  const memory = `inputs.${workflow.id}`;
+  const [inputs, setInputs] = useState(() => recall<Json[]>(memory, []));
+  const [draft, setDraft] = useState<Draft>(() => (inputs[0] === undefined ? blank(field) : fill(field, inputs[0])));
+  const [id, setId] = useState("");
+  const [problems, setProblems] = useState<readonly Problem[]>([]);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [isBusy, setBusy] = useState(false);
+  const reading = read(field, draft);
+  const kwargs = (reading.value ?? {}) as Record<string, Json>;
+
+  const start = async () => {
+    setProblems(reading.problems);
+    if (reading.value === undefined) return;
+    setBusy(true);
+    setFailure(null);
+    try {
+      const rest = workflow.parameters.find((one) => one.kind === "args");
+      const { args, named } = splitArguments(kwargs, rest?.name ?? null);
+      const run = await call("POST /api/runs", {
+        body: { workflow: workflow.id, args, kwargs: named, ...(id.trim() ? { id: id.trim() } : {}) },
+      });
+      const text = JSON.stringify(reading.value);
+      const kept = [reading.value, ...inputs.filter((one) => JSON.stringify(one) !== text)].slice(0, KEPT_INPUTS);
+      remember(memory, kept);
+      setInputs(kept);
+      toast("good", `${run.id} has started`);
+      go(runPlace(run.id));
+    } catch (error) {
+      setFailure(Failure.from(error));
+    }
+    setBusy(false);
+  };
+  return (
+    <form
+      class="start-form"
+      aria-label={`start ${workflow.name}`}
+      onSubmit={(event) => {
+        event.preventDefault();
+        void start();
+      }}
+      onKeyDown={(event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+          event.preventDefault();
+          void start();
+        }
+      }}
+    >
+      <div class="form-title">
+        <h3>Start a run</h3>
+        {inputs.length > 0 && (
+          <select
+            aria-label="inputs that were given before"
+            value=""
+            onChange={(event) => {
+              const chosen = inputs[Number(event.currentTarget.value)];
+              if (event.currentTarget.value !== "" && chosen !== undefined) setDraft(fill(field, chosen));
+              event.currentTarget.value = "";
+            }}
+          >
+            <option value="">Earlier inputs</option>
+            {inputs.map((one, index) => (
+              <option key={index} value={String(index)}>
+                {JSON.stringify(one).slice(0, 80)}
+              </option>
+            ))}
+          </select>
+        )}
+        <Button
+          kind="quiet"
+          onClick={() => {
+            setDraft(blank(field));
+            setProblems([]);
+          }}
+        >
+          Clear
+        </Button>
+      </div>
+      <SchemaForm field={field} draft={draft} onChange={setDraft} problems={problems} />
+      <div class="form-row">
+        <div class="form-head">
+          <span class="form-name mono">id</span>
+          <span class="form-type dim">the run’s id, optional: the same id starts once</span>
+        </div>
+        <input
+          type="text"
+          class="mono"
+          aria-label="the run’s id"
+          value={id}
+          onInput={(event) => setId(event.currentTarget.value)}
+        />
+      </div>
+      {failure && <FailureNote failure={failure} />}
+      <Command text={startCommand(workflow.name, kwargs, id.trim() || null)} />
+      <div class="form-actions">
+        <Button kind="main" icon="play" type="submit" disabled={isBusy}>
+          {`Start ${workflow.name}`}
+        </Button>
+        <Chip>Ctrl Enter</Chip>
+      </div>
+    </form>
+  );
+}
+
+/** `*args` go by place, whatever else by name. */
+function splitArguments(
+  given: Record<string, Json>,
+  rest: string | null,
+): { args: Json[]; named: Record<string, Json> } {
+  if (rest === null || !Array.isArray(given[rest])) return { args: [], named: given };
+  const { [rest]: args, ...named } = given;
+  return { args: args as Json[], named };
+}
