@@ -5,7 +5,7 @@
  * they are two hairlines. So long gaps are pressed together (`TimeScale`), if that shows more of what was done.
  *
  * 1. Nothing that happened lies within a gap: its ends are the beginnings and ends of segments, and markers.
- * 2. `Idleness` reads a table once and then only what was added, as far as events come in order of time.
+ * 2. `Idleness` reads a table once, and then hears what is added.
  */
 
 import { type Gap, PLAIN, TimeScale } from "./timeline_scale";
@@ -33,13 +33,32 @@ export class Idleness {
     for (let at = 0; at < endMs.length; at++) this.step(endMs[at]!, delta[at]!);
   }
 
-  /** Note that something happened, and whether more (+1) or less (−1) is under way from then on. */
+  /**
+   * Note that something happened, and whether more (+1) or less (−1) is under way from then on.
+   *
+   * Usually in order. What is known only afterwards changes gaps that were final: that a step had been queued since
+   * its time came (all since then was work), or that a wait was given up (an instant within a gap).
+   */
   step(atMs: number, delta: number): void {
-    if (this.active <= 0 && atMs - this.frontierMs >= SHORTEST_GAP_MS) {
+    if (atMs < this.frontierMs) this.revise(atMs, delta > 0);
+    else if (this.active <= 0 && atMs - this.frontierMs >= SHORTEST_GAP_MS) {
       this.gaps.push({ startMs: this.frontierMs, endMs: atMs });
     }
     this.frontierMs = Math.max(this.frontierMs, atMs);
     this.active += delta;
+  }
+
+  private revise(atMs: number, isWorkSince: boolean): void {
+    const later: Gap[] = [];
+    while (this.gaps.length > 0 && this.gaps[this.gaps.length - 1]!.endMs > atMs) later.push(this.gaps.pop()!);
+    for (const gap of later.reverse()) {
+      this.keep(gap.startMs, Math.min(gap.endMs, atMs));
+      if (!isWorkSince) this.keep(Math.max(gap.startMs, atMs), gap.endMs);
+    }
+  }
+
+  private keep(startMs: number, endMs: number): void {
+    if (endMs - startMs >= SHORTEST_GAP_MS) this.gaps.push({ startMs, endMs });
   }
 
   /** The gaps until now: a run that waits has one that still grows. */
