@@ -7,10 +7,12 @@ are in; never into a step, which may do anything, and never outside the project.
     modules    files as syntax trees, and which file an import means
     scopes     which name means what, where
     kinds      what is known of a value without running anything
-    inference  from an expression to its kind
+    inference, annotations
+               from an expression to its kind
     roles      which functions are workflows and steps, and under which id
-    walking    one function, statement by statement, with what its variables hold
-    rules/     what is wrong, a class each; its docstring is its page in docs/rules
+    walking, visiting
+               one function, statement by statement, with what its variables hold: what happens there
+    rules/     what is wrong with what happens, a class each; its docstring is its page in docs/rules
     checking   all of it together, from files to findings
 
 1. A finding is certain enough to stop a build. Where something is not known, there is none.

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from wfstudio.core.check import libraries
-from wfstudio.core.check.inference import Inference, Place, parse_annotation
+from wfstudio.core.check.annotations import parse_annotation
+from wfstudio.core.check.inference import Inference, Place
 from wfstudio.core.check.kinds import Kind, Outside, Type
 from wfstudio.core.check.modules import Module
 from wfstudio.core.check.scopes import Assigned, Class, Scope
@@ -183,7 +184,7 @@ class Carrier:
         new_type = self._find_new_type(node, scope)
         if new_type is not None:
             return self.judge(*new_type)
-        alias = self._inference.find_alias(node, scope)
+        alias = self._inference.annotations.find_alias(node, scope)
         if alias is not None and alias[0] is not node:
             return self.judge(*alias)
         match self._inference.infer(node, Place(scope)):

@@ -23,7 +23,8 @@ from wfstudio.core.check.rules import RULES, Problem, Rule
 from wfstudio.core.check.rules.source import Unreadable, UnusedSuppression
 from wfstudio.core.check.scopes import Function
 from wfstudio.core.check.suppressions import Suppression, find_suppressions
-from wfstudio.core.check.walking import Edge, Walk
+from wfstudio.core.check.visiting import Edge
+from wfstudio.core.check.walking import Walk
 
 DEEPEST: Final = 20_000
 """Frames that a check may take."""

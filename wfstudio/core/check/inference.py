@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from wfstudio.core.check import libraries
+from wfstudio.core.check.annotations import Annotations
 from wfstudio.core.check.kinds import (
     BOOL,
     BYTES,
@@ -68,10 +69,6 @@ _NO_WRAPPERS: Final = frozenset(
 )  # fmt: skip
 _PROPERTIES: Final = frozenset({"builtins.property", "functools.cached_property"})
 _ENUMS: Final = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
-_WRAPPERS: Final = frozenset(
-    {"typing.Annotated", "typing.Final", "typing.ClassVar", "typing.Required", "typing.NotRequired", "typing.ReadOnly"}
-)
-_UNIONS: Final = frozenset({"typing.Optional", "typing.Union"})
 _DIRECTIVES: Final[Mapping[str, str]] = {"use workflow": "workflow", "use step": "step"}
 _DEEPEST: Final = 60
 
@@ -95,6 +92,7 @@ class Inference:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.annotations = Annotations(self)
         self.applied: dict[Function, str] = {}
         """Functions that are made steps or workflows by a plain call, `charge = wf.step(_charge)`."""
         self._active: set[object] = set()
@@ -390,6 +388,10 @@ class Inference:
 
     # -- expressions --------------------------------------------------------------------------------
 
+    def infer_in(self, node: ast.expr, scope: Scope) -> Kind:
+        """Give what is known of an expression in a scope, whatever its variables hold at the moment."""
+        return self.infer(node, Place(scope))
+
     def infer(self, node: ast.expr, place: Place) -> Kind:
         """Give what is known of an expression's value."""
         if self._depth > _DEEPEST:
@@ -659,93 +661,4 @@ class Inference:
 
     def annotate(self, node: ast.expr, scope: Scope) -> Kind:
         """Give the kind of a value that an annotation describes."""
-        if self._depth > _DEEPEST:
-            return UNKNOWN
-        self._depth += 1
-        try:
-            return self._annotate(node, scope)
-        finally:
-            self._depth -= 1
-
-    def _annotate(self, node: ast.expr, scope: Scope) -> Kind:
-        match node:
-            case ast.Constant(value=str() as text):
-                parsed = parse_annotation(text)
-                return UNKNOWN if parsed is None else self.annotate(parsed, scope)
-            case ast.Constant(value=None):
-                return NONE
-            case ast.BinOp(op=ast.BitOr()):
-                return self._unite([self.annotate(node.left, scope), self.annotate(node.right, scope)])
-            case ast.Subscript():
-                return self._annotate_generic(node, scope)
-            case ast.Name() | ast.Attribute():
-                return self._annotate_name(node, scope)
-            case _:
-                return UNKNOWN
-
-    def _annotate_name(self, node: ast.Name | ast.Attribute, scope: Scope) -> Kind:
-        alias = self.find_alias(node, scope)
-        if alias is not None:
-            return self.annotate(*alias)
-        match self.infer(node, Place(scope)):
-            case Type() as kind:
-                return Object(kind)
-            case Outside(name=name):
-                if name in libraries.SET_CLASSES:
-                    return SetOf()
-                if name in libraries.LIST_CLASSES:
-                    return LIST
-                if name in libraries.DICT_CLASSES:
-                    return DICT
-                if name in ("typing.Any", "builtins.object"):
-                    return UNKNOWN
-                return Object(Outside(name))
-            case _:
-                return UNKNOWN
-
-    def find_alias(self, node: ast.expr, scope: Scope) -> tuple[ast.expr, Scope] | None:
-        """Give the annotation that a name stands for (`Tags = set[str]`), and its scope."""
-        if not isinstance(node, ast.Name):
-            return None
-        home = scope.find_home(node.id)
-        bindings = home.bindings.get(node.id, []) if home is not None else []
-        if len(bindings) == 1 and isinstance(bindings[0], Assigned) and not bindings[0].path:
-            value = bindings[0].value
-            if isinstance(value, (ast.Subscript, ast.BinOp, ast.Name, ast.Attribute)):
-                return value, bindings[0].scope
-        return None
-
-    def _annotate_generic(self, node: ast.Subscript, scope: Scope) -> Kind:
-        base = self.infer(node.value, Place(scope))
-        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        if not isinstance(base, Outside):
-            return Object(base) if isinstance(base, Type) else UNKNOWN
-        name = base.name
-        if name in _WRAPPERS:
-            return self.annotate(parts[0], scope)
-        if name in _UNIONS:
-            return self._unite([self.annotate(part, scope) for part in parts])
-        if name in libraries.SET_CLASSES:
-            return SetOf(self.annotate(parts[0], scope))
-        if name in ("builtins.tuple", "typing.Tuple"):
-            if len(parts) == 2 and isinstance(parts[1], ast.Constant) and parts[1].value is Ellipsis:
-                return Object(Outside("builtins.tuple"), self.annotate(parts[0], scope))
-            return TupleOf(tuple(self.annotate(part, scope) for part in parts))
-        if name in libraries.DICT_CLASSES:
-            return Object(Outside("builtins.dict"), self.annotate(parts[-1], scope))
-        if name in libraries.LIST_CLASSES:
-            return Object(Outside("builtins.list"), self.annotate(parts[0], scope))
-        return UNKNOWN if name in ("typing.Literal", "builtins.type") else Object(base)
-
-    def _unite(self, kinds: list[Kind]) -> Kind:
-        """Give a union's kind. One with several members may be narrowed where it is used: nothing is known then."""
-        real = [kind for kind in kinds if kind != NONE]
-        return real[0] if len(real) == 1 or (real and all(kind == real[0] for kind in real)) else UNKNOWN
-
-
-def parse_annotation(text: str) -> ast.expr | None:
-    """Read an annotation that is written as a text."""
-    try:
-        return ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+        return self.annotations.read(node, scope)

@@ -9,7 +9,8 @@ from typing import Any, Final
 from wfstudio.core.check.events import Dropped, Misused, Stated
 from wfstudio.core.check.kinds import Outside, each
 from wfstudio.core.check.rules.rule import Problem, Rule
-from wfstudio.core.check.walking import Walk, has_await, walk_here
+from wfstudio.core.check.visiting import has_await, walk_here
+from wfstudio.core.check.walking import Walk
 
 
 class NotAwaited(Rule):

@@ -11,7 +11,8 @@ from wfstudio.core.check.inference import Inference, Place
 from wfstudio.core.check.kinds import Inside, Outside, Type
 from wfstudio.core.check.rules.rule import Problem, Rule
 from wfstudio.core.check.scopes import Assigned, Function, Scope
-from wfstudio.core.check.walking import MUTATORS, Walk, find_root
+from wfstudio.core.check.visiting import MUTATORS, find_root
+from wfstudio.core.check.walking import Walk
 
 
 class OuterState(Rule):
