@@ -703,13 +703,13 @@ export class Chart {
   state(): ChartState {
     const { scene } = this;
     const { table } = scene.root;
-    const path = this.paths?.get(scene.root);
+    const sum = (count: (track: Track) => number) => [...scene.tracks()].reduce((total, one) => total + count(one), 0);
     return {
       arrangement: scene.arrangement,
       isFolding: scene.isFolding,
       gapCount: scene.scale.gaps.length,
       isPathShown: this.isPathShown,
-      pathCount: path?.spans.length ?? 0,
+      pathCount: sum((track) => this.paths?.get(track)?.spans.length ?? 0),
       isMeasuring: this.isMeasuring,
       following: this.following,
       isEnded: table.isEnded,
@@ -717,7 +717,7 @@ export class Chart {
       matchPlace: this.matchPlace,
       measured: this.measured === null ? null : measure(scene, this.measured, this.nowMs),
       rowCount: scene.rowCount,
-      spanCount: table.count,
+      spanCount: sum((track) => track.table.count),
       version: this.derivedVersion,
     };
   }

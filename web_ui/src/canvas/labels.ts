@@ -31,7 +31,7 @@ function drawCall(on: Canvas, picture: Picture, track: Track, span: number, yPx:
   const { table } = track;
   const status = table.statusOf(span);
   const kind = table.kindOf(span);
-  on.globalAlpha = Math.max(0.45, alphaOf(picture, track, span));
+  on.globalAlpha = Math.max(0.6, alphaOf(picture, track, span));
   let xPx = twistyPx(track).startPx;
   const isParent = table.childRunIds.has(span) && kind === "child";
   if (isParent) drawIcon(on, track.children.has(span) ? "expanded" : "folded", xPx, yPx - 6, theme.ink);

@@ -50,11 +50,18 @@ const NAMES = {
 } as const;
 
 export function readTheme(element: Element): Theme {
-  const style = getComputedStyle(element);
-  const family = style.fontFamily || "system-ui, sans-serif";
-  const colours = Object.fromEntries(
-    Object.entries(NAMES).map(([name, variable]) => [name, style.getPropertyValue(variable).trim() || "#888"]),
-  );
+  const family = getComputedStyle(element).fontFamily || "system-ui, sans-serif";
+  // A custom property is only text to the browser (`light-dark(…)`, `var(…)`); used as a colour it is resolved.
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  element.append(probe);
+  const style = getComputedStyle(probe);
+  const resolve = (variable: string): string => {
+    probe.style.color = `var(${variable}, #888)`;
+    return style.color;
+  };
+  const colours = Object.fromEntries(Object.entries(NAMES).map(([name, variable]) => [name, resolve(variable)]));
+  probe.remove();
   return {
     ...(colours as Record<keyof typeof NAMES, string>),
     font: `12px ${family}`,

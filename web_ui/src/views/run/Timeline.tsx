@@ -9,7 +9,7 @@
 //    by colour alone.
 
 import type { RefObject } from "preact";
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Trace } from "../../api_types";
 import { Chart, type ChartState } from "../../canvas/chart";
 import { attachInput } from "../../canvas/input";
@@ -103,7 +103,8 @@ export function Timeline(props: TimelineProps) {
     return followed.stop;
   }, [chart, live, runId, source]);
 
-  useEffect(() => {
+  // In the same turn as the render: a later one would take back what was selected meanwhile.
+  useLayoutEffect(() => {
     chart?.selectId(selectedId);
   }, [chart, selectedId]);
 
@@ -309,19 +310,23 @@ function Footer({ chart, state }: ChartRef) {
 }
 
 function sayState(state: ChartState): string[] {
-  const parts = [`${showCount(state.spanCount)} spans`];
-  if (state.gapCount > 0) parts.push(`${state.gapCount} ${state.gapCount === 1 ? "gap" : "gaps"} folded`);
-  if (state.isPathShown) parts.push(`critical path: ${showCount(state.pathCount)} calls`);
+  const parts = [count(state.spanCount, "span")];
+  if (state.gapCount > 0) parts.push(`${count(state.gapCount, "gap")} folded`);
+  if (state.isPathShown) parts.push(`critical path: ${count(state.pathCount, "call")}`);
   const { measured } = state;
   if (measured !== null) {
     parts.push(
       `${showDuration(measured.lengthMs)} measured`,
-      `${showCount(measured.calls)} calls under way`,
+      `${count(measured.calls, "call")} under way`,
       `attempts ran ${showDuration(measured.busyMs)}`,
       ...(measured.failed > 0 ? [`${showCount(measured.failed)} failed`] : []),
     );
   }
   return parts;
+}
+
+function count(number: number, what: string): string {
+  return `${showCount(number)} ${what}${number === 1 ? "" : "s"}`;
 }
 
 function bindingsOf(chart: Chart, search: RefObject<HTMLInputElement | null>, state: ChartState | null) {

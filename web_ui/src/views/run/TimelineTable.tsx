@@ -103,8 +103,8 @@ function Cells({ chart, at: { track, span } }: { chart: Chart; at: SpanAt }) {
   ];
   return (
     <>
-      <span role="gridcell" class="cut" title={table.nameOf(span)}>
-        {"  ".repeat(track.depth + (span === RUN ? 0 : 1))}
+      <span role="gridcell" class="cut tl-indented" title={table.nameOf(span)}>
+        {"   ".repeat(track.depth + (span === RUN ? 0 : 1))}
         {shortName(table.nameOf(span))}
       </span>
       <span role="gridcell" class="dim">
