@@ -12,8 +12,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 import wf
+from wf import codec
 from wf.errors import HookNotFoundError
+from wf.events import STEP_COMPLETED
+from wf.forking import create_fork, read_source, seal_fork
+from wf.records import Answer
+from wf.session import current_session
+
+FORK_ID = "crash-run-forked"
 
 Drive = Callable[[wf.Run[Any]], Awaitable[None]]
 
@@ -272,6 +281,17 @@ async def one_at_a_time() -> list[int]:
 
 
 @wf.workflow
+async def forked() -> list[int]:
+    """Forked once it has ended: what `add` gave is another there, and the hook has a token of its own."""
+    hook = wf.hook(token="crash-word")
+    poured = await pour(4)
+    await close_stream()
+    await tag("poured")
+    total = await add(poured, 1)
+    return [total, await add(total, 1), await hook]
+
+
+@wf.workflow
 async def ends_by_error() -> None:
     await add(1, 2)
     raise KeyError("no such luck")
@@ -321,6 +341,23 @@ async def _cancel(run: wf.Run[Any]) -> None:
         return
 
 
+async def _fork(run: wf.Run[Any]) -> None:
+    """Fork the run by a name of the fork's own: however often it is asked for, there is one."""
+    session = current_session()
+    while sum(event.type == STEP_COMPLETED for event in await session.world.read_events(run.run_id)) < 5:
+        await asyncio.sleep(0.001)  # a payload that came before the cut would be inherited
+    await _until_sent(run, "crash-word", 1, "word-1")
+    assert await run.return_value() == [5, 6, 1]
+    source = await read_source(session, run.run_id)
+    cut = next(event for event in source.events if event.type == STEP_COMPLETED and event.name == add.id)
+    answer = Answer(cut.correlation_id or 0, STEP_COMPLETED, add.id, msgspec.Raw(codec.encode(40)))
+    fork = await create_fork(session, seal_fork(session, source, cut.seq, answers=[answer], run_id=FORK_ID))
+    await _until_sent(fork, f"crash-word~{FORK_ID}", 2, "word-2")
+    assert await fork.return_value() == [40, 41, 2]
+    chunks = [[chunk async for chunk in wf.read_stream(run_id)] for run_id in (run.run_id, fork.run_id)]
+    assert chunks[0] == chunks[1], "the fork has its chunks, each once"
+
+
 SHAPES: dict[str, Shape] = {
     "sequence": Shape(sequence),
     "fan_out": Shape(fan_out),
@@ -341,4 +378,5 @@ SHAPES: dict[str, Shape] = {
     "task_group": Shape(task_group),
     "concurrency": Shape(one_at_a_time),
     "error": Shape(ends_by_error),
+    "fork": Shape(forked, _fork, streams=("default",)),
 }

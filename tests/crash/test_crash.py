@@ -84,6 +84,9 @@ def check_laws(report: dict[str, Any], folder: Path, point: str) -> None:
                 assert number not in completed, f"{point}: step {number} of {run_id} completed twice"
                 completed[number] = attempt
         for number, attempts in began.items():
+            if number in history["inherited"]:
+                assert f"{run_id}:{number}" not in effects, f"{point}: {run_id} ran step {number}, which it inherited"
+                continue
             executed = effects.get(f"{run_id}:{number}", [])
             assert len(set(executed)) == len(executed), f"{point}: an attempt executed twice: {executed}"
             assert set(executed) <= set(attempts), f"{point}: an attempt is not in the log: {executed} {attempts}"

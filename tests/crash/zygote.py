@@ -20,8 +20,10 @@ from typing import Any
 import wf
 from tests.crash.shapes import SHAPES
 from wf import chain
+from wf.events import STEP_COMPLETED, Event
 from wf.histories import read_history, replay_recorded
 from wf.keys import Keyring
+from wf.records import read_fork
 from wf.session import current_session
 from wf.worlds.shared import SharedWorld  # noqa: F401  (imported before the fork, not in every child)
 
@@ -160,9 +162,21 @@ class Trial:
             found[run.run_id] = {
                 "status": row.status,
                 "attributes": row.attributes,
+                "inherited": [event.correlation_id for event in events[: _count_inherited(events)]],
                 "events": [[event.type, event.correlation_id, event.attempt] for event in events],
             }
         return found
+
+
+def _count_inherited(events: list[Event]) -> int:
+    """Count the events that a fork copied, with the answer that it has in place of the last of them."""
+    fork = read_fork(events[0])
+    if fork is None:
+        return 0
+    answered = fork.edits[0].id
+    return next(
+        n for n, event in enumerate(events, 1) if event.correlation_id == answered and event.type == STEP_COMPLETED
+    )
 
 
 if __name__ == "__main__":
