@@ -62,8 +62,8 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answered", "answers", "attempts", "attributes", "inbox_high", "is_committing", "is_dirty", "is_ended", "is_lost",
-        "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
+        "answered", "answers", "attempts", "attributes", "inbox_high", "is_committing", "is_dirty", "is_ended",
+        "is_lost", "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any], created: events.Event) -> None:
@@ -586,7 +586,7 @@ class LiveRun:
         self.answers.append(answer)
 
     def _log_attributes(self, event: events.Event) -> None:
-        """Have the run's row say what its log says now: of what the body has set since, nothing may ever be recorded."""
+        """Have the run's row say what its log says now: what the body has set since may never be recorded."""
         self.attributes = merge_attributes(self.attributes, decode_meta(event.meta)["set"])
         self.tail.add_effect(SetAttributes(dict(self.attributes)))
 
