@@ -111,7 +111,7 @@ await claim("every tab of the run shows what it did", async () => {
 await claim("time travel shows where the body stands, and what its variables are", async () => {
   await page.getByRole("tab", { name: "Code" }).click();
   await page.locator(".source-line.is-here").first().waitFor();
-  await page.getByText("user_id").first().waitFor();
+  await page.locator(".locals").getByText("user_id").first().waitFor();
   const before = await page.locator(".travel-place").textContent();
   await page.keyboard.press(",");
   await page.waitForFunction((text) => document.querySelector(".travel-place")?.textContent !== text, before);

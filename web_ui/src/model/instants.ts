@@ -52,6 +52,14 @@ export function showClock(at: string | number): string {
   return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** Put the instants that a sentence names into this browser's zone, and leave today's day out. */
+export function localize(sentence: string, nowMs: number): string {
+  return sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, (text) => {
+    const whole = showInstant(text).replace(/\.\d+$/, "");
+    return whole.startsWith(showInstant(nowMs).slice(0, 10)) ? whole.slice(11) : whole;
+  });
+}
+
 /** Read a duration like `90s`, `1h 30m`, `2d`; null where it is none. */
 export function readDuration(text: string): number | null {
   const units: Record<string, number> = {

@@ -63,11 +63,7 @@ export function followDev(): void {
 /** Say a reload's verdict in words, as the dev terminal does. */
 function sayReload(reload: Reload): void {
   if (reload.outcome !== "not_loaded") dismissedError.value = null;
-  if (reload.outcome === "unchanged") return;
-  if (reload.outcome === "not_loaded") {
-    toast("warn", "the code does not load; what was loaded before goes on serving");
-    return;
-  }
+  if (reload.outcome !== "loaded") return; // nothing new, or an overlay that says what is wrong
   const what = reload.files.length === 1 ? `${reload.files[0]} changed` : `${reload.files.length} files changed`;
   const first = reload.files.length ? `${what}: ` : "";
   const diverging = reload.diverging.length;

@@ -1,15 +1,15 @@
 // The keyboard: bindings that hold everywhere, and those of the screen that is shown.
 
 import { signal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { type Binding, nameOf, Sequence } from "../model/keys";
 
 const layers = signal<readonly (readonly Binding[])[]>([]);
 export const isWaitingForKey = signal(false);
 
-/** Hold these bindings while the component is there; the newest layer wins. */
+/** Hold these bindings while the component is there; the newest layer wins. They are new before the next key comes. */
 export function useKeys(bindings: readonly Binding[], deps: readonly unknown[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.value = [...layers.peek(), bindings];
     return () => {
       layers.value = layers.peek().filter((one) => one !== bindings);

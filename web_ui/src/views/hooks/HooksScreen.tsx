@@ -9,6 +9,7 @@ import { blank, type Draft, describe, fill, type Json, type Problem, read } from
 import { recall, remember } from "../../state/kept";
 import { useKeys } from "../../state/keyboard";
 import { hear } from "../../state/live";
+import { usePulse } from "../../state/pulse";
 import { useResource } from "../../state/resource";
 import { place, setParams } from "../../state/router";
 import { toast } from "../../state/toasts";
@@ -17,6 +18,7 @@ import { SchemaForm } from "../parts/SchemaForm";
 import { A, Ago, Button, Chip, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
 
 const GATHER_MS = 200;
+const LOOK_MS = 1500;
 
 export function HooksScreen() {
   const loader = useResource("hooks", () => call("GET /api/hooks"));
@@ -34,6 +36,7 @@ export function HooksScreen() {
       for (const stop of ears) stop();
     };
   }, [loader]);
+  usePulse(LOOK_MS, () => loader.reload());
   const { data, failure } = loader.state.value;
   const [text, setText] = useState("");
   const asked = place.value?.params.get("token") ?? null;

@@ -8,8 +8,9 @@ import { countInto } from "../../model/histogram";
 import { showBytes, showCount, showDuration } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
 import { hear } from "../../state/live";
+import { usePulse } from "../../state/pulse";
 import { useResource } from "../../state/resource";
-import { place, setParams } from "../../state/router";
+import { go, place, setParams } from "../../state/router";
 import { A, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
 import { Histogram } from "../runs/Histogram";
 
@@ -26,17 +27,17 @@ const QUERIES = {
   count(*) FILTER (status = 'failed') AS failed,
   count(*) FILTER (status IN ('completed', 'failed', 'cancelled')) AS ended,
   count(*) FILTER (status IN ('pending', 'running')) AS in_flight,
-  p95(duration_ms) FILTER (status = 'completed') AS p95_ms,
+  p95(CASE WHEN status = 'completed' THEN duration_ms END) AS p95_ms,
   sum(payload_bytes) AS bytes, sum(events) AS events
 FROM runs WHERE created_at > since('${ago}')`,
   throughput: (
     ago: string,
-  ) => `SELECT epoch_ms(time_bucket(INTERVAL '${BUCKETS[ago]}', created_at)) AS at, status, count(*) AS runs
-FROM runs WHERE created_at > since('${ago}') GROUP BY ALL ORDER BY at`,
+  ) => `SELECT epoch_ms(time_bucket(INTERVAL '${BUCKETS[ago]}', created_at)) AS moment, status, count(*) AS runs
+FROM runs WHERE created_at > since('${ago}') GROUP BY ALL ORDER BY moment`,
   workflows: (ago: string) => `SELECT workflow, count(*) AS runs,
   count(*) FILTER (status = 'failed') AS failed,
-  p50(duration_ms) FILTER (status = 'completed') AS p50_ms,
-  p95(duration_ms) FILTER (status = 'completed') AS p95_ms,
+  p50(CASE WHEN status = 'completed' THEN duration_ms END) AS p50_ms,
+  p95(CASE WHEN status = 'completed' THEN duration_ms END) AS p95_ms,
   sum(payload_bytes) AS bytes
 FROM runs WHERE created_at > since('${ago}') GROUP BY workflow ORDER BY runs DESC LIMIT 20`,
   waits: () => `SELECT run_id, workflow, name, epoch_ms(now() - created_at::TIMESTAMPTZ) AS waited_ms
@@ -50,26 +51,8 @@ export function OverviewScreen() {
   const asked = place.value?.params.get("since") ?? "24h";
   const ago = SPANS.some(([one]) => one === asked) ? asked : "24h";
   const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let isStale = false;
-    const ears = [
-      hear("run", () => {
-        isStale = true;
-      }),
-      hear("runs", () => {
-        isStale = true;
-      }),
-      hear("anew", () => setTurn((now) => now + 1)),
-    ];
-    const timer = setInterval(() => {
-      if (isStale && !document.hidden) setTurn((now) => now + 1);
-      isStale = false;
-    }, EVERY_MS);
-    return () => {
-      clearInterval(timer);
-      for (const stop of ears) stop();
-    };
-  }, []);
+  useEffect(() => hear("anew", () => setTurn((now) => now + 1)), []);
+  usePulse(EVERY_MS, () => setTurn((now) => now + 1));
   return (
     <>
       <ScreenHead title="Overview">
@@ -178,7 +161,7 @@ function Throughput({ result }: { result: QueryResult }) {
       isWhole
       onBrush={(fromMs, toMs) => {
         const times = `after:${new Date(fromMs).toISOString()} before:${new Date(toMs).toISOString()}`;
-        location.assign(placeOf("runs", { q: times }));
+        go(placeOf("runs", { q: times }));
       }}
     />
   );

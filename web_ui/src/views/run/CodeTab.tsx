@@ -192,7 +192,9 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
               {frame.locals.map((local) => (
                 <tr key={local.name} class={local.change ? `is-${local.change}` : ""}>
                   <th scope="row">{local.name}</th>
-                  <td title={local.value.type}>{local.value.text}</td>
+                  <td title={local.value.type}>
+                    <div>{local.value.text}</div>
+                  </td>
                   <td class="dim">{local.change}</td>
                 </tr>
               ))}

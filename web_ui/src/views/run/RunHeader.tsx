@@ -4,9 +4,10 @@ import { useEffect, useState } from "preact/hooks";
 import { call } from "../../api";
 import type { RunView } from "../../api_types";
 import { commandOf } from "../../model/commands";
-import { showDuration, showInstant } from "../../model/instants";
+import { localize, showDuration, showInstant } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
 import { isEnded } from "../../model/statuses";
+import { now } from "../../state/clock";
 import { marked, toggleMark } from "../../state/marked";
 import { go } from "../../state/router";
 import { toast, toastFailure } from "../../state/toasts";
@@ -84,7 +85,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         </div>
       </div>
       <p class="run-facts">
-        {run.reason && !isOver && !run.attention && <span class="run-reason">{run.reason}</span>}
+        {run.reason && !isOver && !run.attention && <span class="run-reason">{localize(run.reason, now.value)}</span>}
         {run.started_at && (
           <span title={`started ${showInstant(run.started_at)}`}>
             took <RunDuration run={run} />

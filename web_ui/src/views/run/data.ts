@@ -1,7 +1,7 @@
 // A run's data, each part loaded when it is asked for, and again when the feed says that the run changed.
 //
-// One connection serves the whole studio: a run's events are not followed by one of their own, but read on
-// from the last `seq` when the run changed. Changes in a burst are one read.
+// One connection serves the whole studio: a run's events are not followed by one of their own. While it is in
+// flight its row is looked at, and when it grew, what is shown is read on. Changes in a burst are one read.
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
@@ -9,12 +9,14 @@ import { call, Failure } from "../../api";
 import type { EventView, LogView, RunView, StepView, StreamView, Trace } from "../../api_types";
 import { isEnded } from "../../model/statuses";
 import { hear } from "../../state/live";
+import { usePulse } from "../../state/pulse";
 
 /** What a list shows of a payload; more is asked for when somebody opens it. */
 export const LISTED_BYTES = 4_000;
 const PAGE = 1000;
 const GATHER_MS = 120;
 const SLOWEST_MS = 5_000;
+const LOOK_MS = 700;
 
 export interface Part<T> {
   data: Signal<T | null>;
@@ -53,6 +55,18 @@ export function useRunData(id: string): RunData {
       for (const part of data.parts) part.stop();
     };
   }, [data, id]);
+  const run = data.run.data.value;
+  usePulse(isLive(run) ? LOOK_MS : null, () => {
+    call("GET /api/runs/{id}", { path: { id }, query: { locked: true } }).then(
+      (now) => {
+        const shown = data.run.data.peek();
+        if (shown && (now.events !== shown.events || now.status !== shown.status || now.reason !== shown.reason)) {
+          for (const part of data.parts) part.heard();
+        }
+      },
+      () => undefined, // the part that is shown says what is wrong
+    );
+  });
   return data;
 }
 

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import type { RunView } from "../../api_types";
+import { localize } from "../../model/instants";
 import { runPlace } from "../../model/places";
 import { lookOfRun } from "../../model/statuses";
 import { marked } from "../../state/marked";
@@ -195,5 +196,5 @@ export function sayWhat(run: RunView): string {
   if (run.error) return [run.error.code, run.error.type, run.error.message].filter(Boolean).join(" · ");
   if (run.continued_as) return `continued as ${run.continued_as}`;
   if (run.origin) return `imported (${run.origin})`;
-  return run.reason ?? "";
+  return run.reason ? localize(run.reason, Date.now()) : "";
 }

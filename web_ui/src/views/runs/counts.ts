@@ -22,9 +22,9 @@ export async function countAll(filter: RunFilter, signal: AbortSignal): Promise<
   if (filter.words.length > 0) return null;
   const { where, parameters } = conditionsOf(filter);
   const sql = `
-    WITH chosen AS (SELECT epoch_ms(created_at) AS at, status FROM runs${where}),
-    width AS (SELECT min(at) AS low, greatest(1, (max(at) - min(at)) / ${BARS * 4}) AS ms FROM chosen)
-    SELECT low + floor((at - low) / ms) * ms AS at, status, count(*) AS n FROM chosen, width GROUP BY ALL`;
+    WITH chosen AS (SELECT epoch_ms(created_at) AS moment, status FROM runs${where}),
+    width AS (SELECT min(moment) AS low, greatest(1, (max(moment) - min(moment)) / ${BARS * 4}) AS ms FROM chosen)
+    SELECT low + floor((moment - low) / ms) * ms AS moment, status, count(*) AS n FROM chosen, width GROUP BY ALL`;
   const result = await call("POST /api/query", { body: { sql, parameters, locked: true }, signal });
   if (result.error) return null;
   const items = result.rows.map(([at, status, n]) => ({ atMs: Number(at), status: String(status), count: Number(n) }));

@@ -6,7 +6,9 @@ import { call, Failure } from "../../api";
 import type { RunView } from "../../api_types";
 import { askFor, fits, hasWords, type RunFilter, writeFilter } from "../../model/filters";
 import { append, begin, EMPTY, type RunTable, settle, take } from "../../model/run_table";
+import { isEnded } from "../../model/statuses";
 import { hear } from "../../state/live";
+import { usePulse } from "../../state/pulse";
 
 const FIRST = 200;
 const MORE = 500;
@@ -15,6 +17,8 @@ const ANEW_MS = 1000;
 /** With words that few runs have, pages are read until so many fit, or so many were looked through. */
 const WANTED = 50;
 const LOOKED_THROUGH = 5000;
+const LOOK_MS = 2000;
+const LOOKED_AT = 200;
 
 export interface RunList {
   table: Signal<RunTable>;
@@ -27,6 +31,8 @@ export interface RunList {
   more(): void;
   reload(): void;
   settle(): void;
+  /** See what runs in flight are at now. */
+  look(): void;
 }
 
 export function useRunList(filter: RunFilter): RunList {
@@ -36,6 +42,8 @@ export function useRunList(filter: RunFilter): RunList {
     list.start();
     return () => list.stop();
   }, [list]);
+  const hasOpen = list.table.value.runs.some((run) => !isEnded(run.status));
+  usePulse(hasOpen ? LOOK_MS : null, list.look);
   return list;
 }
 
@@ -120,6 +128,18 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
     },
     reload() {
       void read(null, FIRST);
+    },
+    look() {
+      const query = { ...askFor(filter), status: ["pending", "running"], limit: LOOKED_AT };
+      call("GET /api/runs", { query }).then(
+        (page) => {
+          if (isOver) return;
+          const known = new Set(table.peek().runs.map((run) => run.id));
+          if (changed.size === 0) later(GATHER_MS, apply);
+          for (const run of page.items) if (known.has(run.id) && !changed.has(run.id)) changed.set(run.id, run);
+        },
+        () => undefined,
+      );
     },
     settle() {
       table.value = settle(table.value);
