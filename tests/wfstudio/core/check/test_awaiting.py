@@ -71,6 +71,7 @@ FINE = [
     "f = lambda: charge('a')\nawait f()",
     "await asyncio.gather(*map(charge, given))",
     "hook = wf.hook(token='a')\nhook.dispose()",
+    "hook = wf.hook(token='a')",
     "try:\n    await charge('a')\nexcept Exception:\n    pass",
     "try:\n    await charge('a')\nexcept BaseException:\n    await charge('undo')\n    raise",
     "try:\n    await charge('a')\nexcept asyncio.CancelledError:\n    await charge('x')",
