@@ -49,11 +49,12 @@ def test_wf_exports_what_is_documented_and_nothing_else() -> None:
 
 
 def test_what_ships_imports_what_is_declared_and_declares_what_it_imports() -> None:
-    declared = {re.split(r"[^\w-]", need)[0] for need in requires("wfstudio") or [] if "extra ==" not in need}
+    needs = [need for need in requires("wfstudio") or [] if "extra ==" not in need]
+    declared = {re.split(r"[^\w-]", need)[0].replace("-", "_") for need in needs}
     imported = {name for package in ("runtime/wf", "wfstudio") for name in imports_of(ROOT / package)}
     foreign = imported - set(sys.stdlib_module_names) - {"wf", "wfstudio", "annotationlib"}  # in 3.14's library
-    # The pytest plugin is loaded by pytest only.
-    assert foreign - {"pytest"} == declared
+    # The pytest plugin is loaded by pytest only. numpy is what duckdb's functions in Python ask for.
+    assert foreign - {"pytest"} == declared - {"numpy"}
 
 
 def imports_of(folder: Path) -> Iterator[str]:
