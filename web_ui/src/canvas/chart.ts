@@ -84,6 +84,7 @@ const ROW_PX = { calls: 22, names: 20 } as const;
 const MINIMAP_PX = 52;
 const GLIDE_MS = 140;
 const DERIVE_MS = 400;
+const STILL_MS = 250;
 const SLICE = 12_000;
 const NARROWEST_LABEL_PX = 120;
 /** From so many calls on a row each is a picture of nothing: such a run is first shown by names. */
@@ -582,7 +583,10 @@ export class Chart {
     }
     const isDue = timeMs - this.derivedAtMs >= DERIVE_MS;
     const isStale = this.derivedVersion !== this.version;
-    if (!(isStale && (!this.isFitted || !isGrowing || isDue)) && !(isGrowing && isDue)) return;
+    if (!(isStale && (!this.isFitted || !isGrowing || isDue)) && !(isGrowing && isDue)) {
+      if (isGrowing && scene.isWaiting(this.nowMs)) this.rescale();
+      return;
+    }
     this.derivedVersion = this.version;
     this.derivedAtMs = timeMs;
     this.rescale();
@@ -726,7 +730,9 @@ export class Chart {
   private planNext(): void {
     clearTimeout(this.timer);
     if (!this.isLive || this.scene.root.table.isEnded || this.requested !== 0 || document.hidden) return;
-    const waitMs = Math.min(1000, this.camera.foldedPerPx / 2);
+    // In a gap that is folded away time moves nothing but the durations.
+    const isStill = this.scene.isWaiting(this.nowMs);
+    const waitMs = isStill ? STILL_MS : Math.min(1000, this.camera.foldedPerPx / 2);
     if (waitMs < 20) this.invalidate();
     else this.timer = setTimeout(() => this.invalidate(), waitMs);
   }

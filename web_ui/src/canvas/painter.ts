@@ -5,7 +5,7 @@
  * Order: ground, breaks and grid, row grounds, bars, markers, links of the critical path, names, axis, pointer and measure.
  */
 
-import { makeAxis } from "../model/timeline_axis";
+import { type Axis, type Break, makeAxis } from "../model/timeline_axis";
 import { toPx } from "../model/timeline_columns";
 import { NONE } from "../model/timeline_spans";
 import { drawLane, drawSpan } from "./bars";
@@ -76,7 +76,7 @@ export function forEachRow(picture: Picture, visit: (row: number, yPx: number) =
   for (let row = first; row <= last; row++) visit(row, AXIS_PX + row * rowPx - topPx + rowPx / 2);
 }
 
-function drawGrid(on: Canvas, picture: Picture, axis: ReturnType<typeof makeAxis>): void {
+function drawGrid(on: Canvas, picture: Picture, axis: Axis): void {
   const { theme, heightPx, patterns } = picture;
   for (const { startPx, endPx } of axis.breaks) {
     on.fillStyle = patterns.gap;
@@ -159,7 +159,7 @@ function drawLinks(on: Canvas, picture: Picture): void {
   }
 }
 
-function drawAxis(on: Canvas, picture: Picture, axis: ReturnType<typeof makeAxis>): void {
+function drawAxis(on: Canvas, picture: Picture, axis: Axis): void {
   const { theme, labelPx, widthPx, heightPx, scene, view } = picture;
   on.fillStyle = theme.panel;
   on.fillRect(0, 0, widthPx, AXIS_PX);
@@ -175,17 +175,18 @@ function drawAxis(on: Canvas, picture: Picture, axis: ReturnType<typeof makeAxis
   on.rect(labelPx, 0, widthPx - labelPx, AXIS_PX);
   on.clip();
   on.translate(labelPx, 0);
+  const taken = axis.breaks.map((one) => drawBreak(on, picture, one));
   let freePx = 2;
   for (const tick of axis.ticks) {
     on.fillStyle = theme.gridStrong;
     on.fillRect(Math.round(tick.px), AXIS_PX - 6, 1, 5);
-    if (tick.px < freePx - 4) continue;
-    on.font = theme.smallFont;
+    const fromPx = tick.px + 4;
+    const toPx = fromPx + textWidth(on, tick.label);
+    if (fromPx < freePx || taken.some((one) => fromPx < one.endPx && toPx > one.startPx)) continue;
     on.fillStyle = tick.isMajor ? theme.ink : theme.muted;
-    on.fillText(tick.label, tick.px + 4, AXIS_PX / 2);
-    freePx = tick.px + 4 + textWidth(on, tick.label) + 8;
+    on.fillText(tick.label, fromPx, AXIS_PX / 2);
+    freePx = toPx + 8;
   }
-  for (const { startPx, endPx, label } of axis.breaks) drawBreak(on, picture, startPx, endPx, label);
   if (!scene.root.table.isEnded) {
     const nowPx = toPx(view, view.nowMs);
     on.fillStyle = theme.accent;
@@ -194,11 +195,9 @@ function drawAxis(on: Canvas, picture: Picture, axis: ReturnType<typeof makeAxis
   on.restore();
 }
 
-/** A gap that is pressed together: the axis is torn there, and says how long it is. */
-function drawBreak(on: Canvas, picture: Picture, startPx: number, endPx: number, label: string): void {
+/** A gap that is pressed together: the axis is torn there, and says how long it is. Tells which part has its text. */
+function drawBreak(on: Canvas, picture: Picture, { startPx, endPx, label }: Break): { startPx: number; endPx: number } {
   const { theme } = picture;
-  on.fillStyle = theme.panel;
-  on.fillRect(startPx, AXIS_PX - 7, endPx - startPx, 7);
   on.strokeStyle = theme.muted;
   on.lineWidth = 1;
   on.beginPath();
@@ -208,15 +207,13 @@ function drawBreak(on: Canvas, picture: Picture, startPx: number, endPx: number,
     on.lineTo(Math.min(xPx + 4, endPx), yPx - 2 * up);
   }
   on.stroke();
-  on.font = theme.smallFont;
   const textPx = textWidth(on, label);
-  // A little wider than its gap is no harm; much wider would cover times.
-  if (textPx > endPx - startPx + 12) return;
   const middlePx = (startPx + endPx) / 2;
-  on.fillStyle = theme.panel;
-  on.fillRect(middlePx - textPx / 2 - 3, 2, textPx + 6, AXIS_PX - 9);
+  // A little wider than its gap is no harm; much wider would cover times.
+  if (textPx > endPx - startPx + 12) return { startPx: middlePx, endPx: middlePx };
   on.fillStyle = theme.ink;
-  on.fillText(label, middlePx - textPx / 2, AXIS_PX / 2 - 3);
+  on.fillText(label, middlePx - textPx / 2, AXIS_PX / 2 - 2);
+  return { startPx: middlePx - textPx / 2 - 6, endPx: middlePx + textPx / 2 + 6 };
 }
 
 function drawPointer(on: Canvas, picture: Picture): void {

@@ -61,10 +61,14 @@ export class Idleness {
     if (endMs - startMs >= SHORTEST_GAP_MS) this.gaps.push({ startMs, endMs });
   }
 
+  /** Whether a gap still grows: nothing but waits is under way. */
+  isWaiting(nowMs: number): boolean {
+    return this.active <= 0 && nowMs - this.frontierMs >= SHORTEST_GAP_MS;
+  }
+
   /** The gaps until now: a run that waits has one that still grows. */
   until(nowMs: number): Gap[] {
-    const isWaiting = this.active <= 0 && nowMs - this.frontierMs >= SHORTEST_GAP_MS;
-    return isWaiting ? [...this.gaps, { startMs: this.frontierMs, endMs: nowMs }] : this.gaps;
+    return this.isWaiting(nowMs) ? [...this.gaps, { startMs: this.frontierMs, endMs: nowMs }] : this.gaps;
   }
 }
 

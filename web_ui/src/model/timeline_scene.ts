@@ -203,6 +203,15 @@ export class Scene {
     this.scale = makeScale(intersectGaps(lists), this.startMs, this.endMs(nowMs));
   }
 
+  /** Whether the axis ends in a gap that grows with time, so that it must be chosen anew for every picture. */
+  isWaiting(nowMs: number): boolean {
+    const { gaps } = this.scale;
+    if (gaps.length === 0 || this.root.table.isEnded) return false;
+    return [...this.tracks()].every(
+      ({ idleness, shiftMs, table }) => table.isEnded || idleness.isWaiting(nowMs - shiftMs),
+    );
+  }
+
   /** A text that names a span over all tracks: its id in the run, `<run id>/<id>` in a child. */
   idOf({ track, span }: SpanAt): string {
     const id = track.table.idOf(span);
