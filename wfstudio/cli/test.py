@@ -16,7 +16,7 @@ from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.terminal import printable, printable_lines, results, words
 from wfstudio.core.bench.workbench import Workbench
 from wfstudio.core.errors import UsageError
-from wfstudio.core.test_files.generation import TestMaker, Wish, write_files
+from wfstudio.core.written_tests.generation import TestMaker, Wish, write_files
 
 ACTIONS: Final = ("gen",)
 STDOUT: Final = "-"

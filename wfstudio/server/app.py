@@ -22,8 +22,8 @@ from wfstudio.server import (
     replays,
     runs,
     studio,
-    test_files,
     transfers,
+    written_tests,
 )
 from wfstudio.server.access import Access
 from wfstudio.server.dev_face import DevFace
@@ -80,7 +80,7 @@ def list_routes(*, has_dev: bool) -> list[Route]:
         *query.ROUTES,
         *replays.ROUTES,
         *transfers.ROUTES,
-        *test_files.ROUTES,
+        *written_tests.ROUTES,
         *(studio.DEV_ROUTES if has_dev else ()),
     ]
     return [*routes, openapi.make_route(routes)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.wfstudio.cli.conftest import Wf
-from tests.wfstudio.core.test_files.stage import run_pytest
+from tests.wfstudio.core.written_tests.stage import run_pytest
 from tests.wfstudio.recorded import recording
 from wf.histories import open_history
 

@@ -25,7 +25,7 @@ from wfstudio.core.bench.attempts import try_step
 from wfstudio.core.bench.code import load_code
 from wfstudio.core.bench.posts import Posts
 from wfstudio.core.parentage import die_with_parent
-from wfstudio.core.test_files.retelling import retell
+from wfstudio.core.written_tests.retelling import retell
 
 
 def run_bench(control: socket.socket) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.wfstudio.core.test_files.stage import SHOP, buy, check_format, make, run_pytest, write
+from tests.wfstudio.core.written_tests.stage import SHOP, buy, check_format, make, run_pytest, write
 from tests.wfstudio.recorded import recording
 from wf.histories import open_history
 from wfstudio.core.errors import ConflictError, NotFoundError, UsageError
-from wfstudio.core.test_files.generation import write_files
+from wfstudio.core.written_tests.generation import write_files
 
 EXPECTED = '''"""What run {run_id} of flow:buy did, held against today's code.
 

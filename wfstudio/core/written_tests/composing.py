@@ -11,9 +11,9 @@ from typing import Final
 
 import msgspec
 
-from wfstudio.core.test_files.layout import INDENT, Atom, Code, Group, lay_out, lay_out_equal, measure, quote
-from wfstudio.core.test_files.literals import Imports, sort_names
-from wfstudio.core.test_files.places import Style
+from wfstudio.core.written_tests.layout import INDENT, Atom, Code, Group, lay_out, lay_out_equal, measure, quote
+from wfstudio.core.written_tests.literals import Imports, sort_names
+from wfstudio.core.written_tests.places import Style
 
 MOST_CALLS: Final = 200
 """Lines of calls that a test names; of a longer run it counts them."""

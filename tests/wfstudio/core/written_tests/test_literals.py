@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 
 import wf
 from wf import codec
-from wfstudio.core.test_files.layout import Code, lay_out, lay_out_equal
-from wfstudio.core.test_files.literals import Imports, Unwritable, Writer, decode_error_parts
-from wfstudio.core.test_files.locating import Locator
+from wfstudio.core.written_tests.layout import Code, lay_out, lay_out_equal
+from wfstudio.core.written_tests.literals import Imports, Unwritable, Writer, decode_error_parts
+from wfstudio.core.written_tests.locating import Locator
 
 ROOT = Path(__file__).resolve().parents[4]
 WIDTHS = (60, 79, 88, 120)

@@ -22,11 +22,11 @@ from wf.world import RunRow
 from wfstudio.core.bench.wire import Judge, Judged, Log, Retell, Retold
 from wfstudio.core.bench.workbench import LoadedBench, Workbench
 from wfstudio.core.errors import ConflictError, NotFoundError, UsageError
-from wfstudio.core.test_files.composing import TAKEN, Draft, StepTest, compose, write_path
-from wfstudio.core.test_files.layout import Code, Group, lay_out, measure
-from wfstudio.core.test_files.literals import Imports, Unwritable, Writer, decode_error_parts
-from wfstudio.core.test_files.locating import Located, Locator
-from wfstudio.core.test_files.places import (
+from wfstudio.core.written_tests.composing import TAKEN, Draft, StepTest, compose, write_path
+from wfstudio.core.written_tests.layout import Code, Group, lay_out, measure
+from wfstudio.core.written_tests.literals import Imports, Unwritable, Writer, decode_error_parts
+from wfstudio.core.written_tests.locating import Located, Locator
+from wfstudio.core.written_tests.places import (
     Style,
     is_on_path,
     make_file_name,
@@ -35,7 +35,15 @@ from wfstudio.core.test_files.places import (
     read_style,
     shorten_run,
 )
-from wfstudio.core.test_files.redaction import Input, Place, Redaction, Redactor, list_inputs, list_paths, read_places
+from wfstudio.core.written_tests.redaction import (
+    Input,
+    Place,
+    Redaction,
+    Redactor,
+    list_inputs,
+    list_paths,
+    read_places,
+)
 
 JUDGE_SECONDS: Final = 30.0
 HISTORIES: Final = "histories"

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from wfstudio.core.test_files.generation import TestFilesView, TestMaker, Wish
+from wfstudio.core.written_tests.generation import TestFilesView, TestMaker, Wish
 from wfstudio.server.routing import Call, Route
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from wf.codec.walk import load
-from wfstudio.core.test_files.layout import Atom, Code, Group, quote, quote_bytes
-from wfstudio.core.test_files.locating import Locator
+from wfstudio.core.written_tests.layout import Atom, Code, Group, quote, quote_bytes
+from wfstudio.core.written_tests.locating import Locator
 
 _WF: Final = "wf"
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wfstudio.core.test_files.stage import SHOP, buy, make, run_pytest, write
+from tests.wfstudio.core.written_tests.stage import SHOP, buy, make, run_pytest, write
 from tests.wfstudio.recorded import recording
 from wf import codec, events
 from wf.events import Event
 from wfstudio.core.bench.wire import Log
 from wfstudio.core.errors import ConflictError, UsageError
-from wfstudio.core.test_files.redaction import (
+from wfstudio.core.written_tests.redaction import (
     Redaction,
     Redactor,
     list_inputs,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.wfstudio.recorded import Recording
-from wfstudio.core.test_files.generation import TestFilesView, TestMaker, Wish, write_files
+from wfstudio.core.written_tests.generation import TestFilesView, TestMaker, Wish, write_files
 
 SHOP = '''
     """A shop."""
