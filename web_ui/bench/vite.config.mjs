@@ -11,6 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     target: "es2022",
+    minify: process.env.BENCH_MINIFY !== "no",
     rollupOptions: { input: fileURLToPath(new URL("timeline.html", import.meta.url)) },
   },
 });

@@ -85,6 +85,8 @@ const MINIMAP_PX = 52;
 const GLIDE_MS = 140;
 const DERIVE_MS = 400;
 const STILL_MS = 250;
+/** How late news may be shown, where a pixel is so long that they would hardly be seen. */
+const NEWS_MS = 200;
 const SLICE = 12_000;
 const NARROWEST_LABEL_PX = 120;
 /** From so many calls on a row each is a picture of nothing: such a run is first shown by names. */
@@ -122,6 +124,7 @@ export class Chart {
   private version = 0;
   private requested = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
+  private timerDueMs = 0;
   private readonly undo: (() => void)[] = [];
   private isFitted = false;
   private told = "";
@@ -212,7 +215,9 @@ export class Chart {
       }
     }
     fold.settleWaits();
-    this.touch();
+    this.version++;
+    // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
+    this.paintWithin(Math.min(NEWS_MS, this.stepMs));
   }
 
   private foldOf(track: Track): Fold {
@@ -729,12 +734,32 @@ export class Chart {
   /** While a run goes on, "now" moves: paint again when it has moved by half a pixel. */
   private planNext(): void {
     clearTimeout(this.timer);
-    if (!this.isLive || this.scene.root.table.isEnded || this.requested !== 0 || document.hidden) return;
+    this.timer = undefined;
+    if (!this.isLive || this.scene.root.table.isEnded || document.hidden) return;
     // In a gap that is folded away time moves nothing but the durations.
-    const isStill = this.scene.isWaiting(this.nowMs);
-    const waitMs = isStill ? STILL_MS : Math.min(1000, this.camera.foldedPerPx / 2);
-    if (waitMs < 20) this.invalidate();
-    else this.timer = setTimeout(() => this.invalidate(), waitMs);
+    this.paintWithin(this.scene.isWaiting(this.nowMs) ? STILL_MS : Math.min(1000, this.stepMs));
+  }
+
+  /** How long "now" takes for half a pixel. */
+  private get stepMs(): number {
+    return this.camera.foldedPerPx / 2;
+  }
+
+  /** Paint in so many milliseconds, or earlier if something else wants it. */
+  private paintWithin(ms: number): void {
+    if (this.requested !== 0) return;
+    const dueMs = performance.now() + ms;
+    if (this.timer !== undefined && this.timerDueMs <= dueMs) return;
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (ms < 20) this.invalidate();
+    else {
+      this.timerDueMs = dueMs;
+      this.timer = setTimeout(() => {
+        this.timer = undefined;
+        this.invalidate();
+      }, ms);
+    }
   }
 
   /** Where an instant is on the canvas. */
