@@ -34,6 +34,7 @@ const source: TimelineSource = {
 };
 
 let selectedId: string | null = null;
+let view: string | null = null;
 
 function show(trace: Trace, live: boolean, nowUs?: () => number): void {
   const draw = (): void =>
@@ -47,6 +48,9 @@ function show(trace: Trace, live: boolean, nowUs?: () => number): void {
           draw();
         }}
         source={source}
+        onView={(shown) => {
+          view = shown;
+        }}
         onChart={(chart) => {
           window.timelineChart = chart;
         }}
@@ -112,6 +116,8 @@ function recordFrames(): Promise<Frames> {
 }
 
 const bench = {
+  selectedId: () => selectedId,
+  view: () => view,
   show,
   paintFirst,
   afterPaint,

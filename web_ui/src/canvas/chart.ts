@@ -71,6 +71,8 @@ export interface ChartEvents {
   toggled(at: SpanAt): void;
   /** Events are missing: the trace must be read anew. */
   stale(track: Track): void;
+  /** Another stretch of time is shown, and stays for a moment: `from~to` in milliseconds; null is everything. */
+  viewed(view: string | null): void;
 }
 
 export interface ChartParts {
@@ -85,6 +87,8 @@ const MINIMAP_PX = 52;
 const GLIDE_MS = 140;
 const DERIVE_MS = 400;
 const STILL_MS = 250;
+/** How long a view has to stay until it is told of. */
+const VIEWED_MS = 300;
 /** How late news may be shown, where a pixel is so long that they would hardly be seen. */
 const NEWS_MS = 200;
 const SLICE = 12_000;
@@ -125,15 +129,20 @@ export class Chart {
   private requested = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private timerDueMs = 0;
+  private viewTimer: ReturnType<typeof setTimeout> | undefined;
+  private viewTold: string | null = null;
   private readonly undo: (() => void)[] = [];
   private isFitted = false;
   private told = "";
+  private measurement: { of: Measure; version: number; is: Measured } | null = null;
 
   constructor(
     private readonly parts: ChartParts,
     trace: Trace,
     private readonly events: ChartEvents,
     private readonly nowUs: () => number = () => Date.now() * 1000,
+    /** What is shown at first, as `viewed` told it. */
+    private firstView: string | null = null,
   ) {
     this.scene = new Scene(readTrace(trace));
     if (this.scene.root.table.count > MANY_CALLS) this.scene.arrangement = "names";
@@ -152,6 +161,7 @@ export class Chart {
   dispose(): void {
     cancelAnimationFrame(this.requested);
     clearTimeout(this.timer);
+    clearTimeout(this.viewTimer);
     for (const undo of this.undo) undo();
   }
 
@@ -573,6 +583,7 @@ export class Chart {
     this.paintNow();
     this.workOnDensity();
     this.tell();
+    this.planView();
     this.planNext();
   }
 
@@ -619,7 +630,7 @@ export class Chart {
 
   private moveCamera(timeMs: number): void {
     if (!this.isFitted) {
-      this.camera = clampCamera(fitAll(this.camera, this.bounds()), this.bounds());
+      this.camera = clampCamera(this.firstCamera(), this.bounds());
       this.isFitted = true;
     }
     if (this.glide !== null) {
@@ -634,6 +645,28 @@ export class Chart {
       this.camera = { ...this.camera, startFolded: this.bounds().endFolded - widthFolded * 0.95 };
     }
     this.camera = clampCamera(this.camera, this.bounds());
+  }
+
+  private firstCamera(): Camera {
+    const [fromMs, toMs] = (this.firstView ?? "").split("~").map(Number);
+    this.viewTold = this.firstView;
+    this.firstView = null;
+    if (fromMs === undefined || toMs === undefined || !(toMs > fromMs)) return fitAll(this.camera, this.bounds());
+    this.following = "off";
+    return fitRange(this.camera, this.scene.scale.fold(fromMs), this.scene.scale.fold(toMs));
+  }
+
+  /** Tell which stretch is shown, once it stays. */
+  private planView(): void {
+    const { camera, strip } = this;
+    const isAll = this.following !== "off" || Math.abs(camera.foldedPerPx / strip.foldedPerPx - 1) < 1e-6;
+    const edges = [0, camera.widthPx].map((px) => toMs(this.view(), px));
+    const decimals = Math.max(0, Math.min(6, Math.ceil(-Math.log10(camera.foldedPerPx))));
+    const view = isAll ? null : edges.map((ms) => Number(ms.toFixed(decimals))).join("~");
+    if (view === this.viewTold) return;
+    this.viewTold = view;
+    clearTimeout(this.viewTimer);
+    this.viewTimer = setTimeout(() => this.events.viewed(view), VIEWED_MS);
   }
 
   private paintNow(): void {
@@ -724,11 +757,21 @@ export class Chart {
       isEnded: table.isEnded,
       matchCount: this.matches.count,
       matchPlace: this.matchPlace,
-      measured: this.measured === null ? null : measure(scene, this.measured, this.nowMs),
+      measured: this.measureNow(),
       rowCount: scene.rowCount,
       spanCount: sum((track) => track.table.count),
       version: this.derivedVersion,
     };
+  }
+
+  /** Measuring looks at every span: once for each stretch and each state of the run. */
+  private measureNow(): Measured | null {
+    const { measured } = this;
+    if (measured === null) return null;
+    if (this.measurement?.of !== measured || this.measurement.version !== this.derivedVersion) {
+      this.measurement = { of: measured, version: this.derivedVersion, is: measure(this.scene, measured, this.nowMs) };
+    }
+    return this.measurement.is;
   }
 
   /** While a run goes on, "now" moves: paint again when it has moved by half a pixel. */

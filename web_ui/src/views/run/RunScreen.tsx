@@ -89,7 +89,15 @@ export function RunScreen() {
           {tab === "timeline" && (
             <WithPart part={data.trace} what="the timeline">
               {(trace) => (
-                <Timeline trace={trace} live={isLive(run)} selectedId={span} onSelect={select} onOpen={select} />
+                <Timeline
+                  trace={trace}
+                  live={isLive(run)}
+                  selectedId={span}
+                  onSelect={select}
+                  onOpen={select}
+                  view={params.get("t")}
+                  onView={(view) => setParams({ t: view })}
+                />
               )}
             </WithPart>
           )}

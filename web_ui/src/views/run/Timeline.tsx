@@ -8,6 +8,7 @@
 // 3. Whatever can be seen can be read: the table has every call, the selected one is spoken, and no state is told
 //    by colour alone.
 
+import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Trace } from "../../api_types";
@@ -20,7 +21,7 @@ import { useKeys } from "../../state/keyboard";
 import { Button } from "../parts/small";
 import { TimelineLegend } from "./TimelineLegend";
 import { TimelineTable } from "./TimelineTable";
-import { TimelineTip } from "./TimelineTip";
+import { TimelineTip, type Tip } from "./TimelineTip";
 import "./timeline.css";
 import { followRun } from "./timeline_follow";
 import { sayCall } from "./timeline_sayings";
@@ -35,6 +36,10 @@ export interface TimelineProps {
   /** Enter, or a double click in the table: show the details. */
   onOpen?: (id: string) => void;
   source?: TimelineSource;
+  /** The stretch of time that is shown at first, as `onView` told it: for links. */
+  view?: string | null;
+  /** Another stretch of time is shown; null: everything. */
+  onView?: (view: string | null) => void;
   /** Instead of the clock: microseconds since 1970. */
   nowUs?: () => number;
   /** The chart is there: for who measures it. */
@@ -54,7 +59,7 @@ export function Timeline(props: TimelineProps) {
   latest.current = props;
   const [chart, setChart] = useState<Chart | null>(null);
   const [state, setState] = useState<ChartState | null>(null);
-  const [tip, setTip] = useState<{ at: SpanAt; xPx: number; yPx: number } | null>(null);
+  const tip = useSignal<Tip | null>(null);
   const [isTable, setTable] = useState(false);
   const [trouble, setTrouble] = useState("");
   const refresh = useRef<() => void>(() => {});
@@ -67,12 +72,16 @@ export function Timeline(props: TimelineProps) {
       {
         selected: (at) => latest.current.onSelect(at === null ? null : made.scene.idOf(at)),
         opened: (at) => latest.current.onOpen?.(made.scene.idOf(at)),
-        hovered: (at, xPx, yPx) => setTip(at === null ? null : { at, xPx, yPx }),
+        hovered: (at, xPx, yPx) => {
+          tip.value = at === null ? null : { at, xPx, yPx };
+        },
         changed: setState,
         toggled: (at) => void toggleChild(made, at, latest.current.source ?? serverSource, setTrouble),
         stale: () => refresh.current(),
+        viewed: (view) => latest.current.onView?.(view),
       },
       latest.current.nowUs,
+      latest.current.view ?? null,
     );
     const detach = attachInput(made, parts.chart, parts.minimap);
     setChart(made);
@@ -144,7 +153,7 @@ export function Timeline(props: TimelineProps) {
         >
           <canvas ref={minimap} class="tl-minimap" />
           <canvas ref={canvas} class="tl-chart" />
-          {chart !== null && tip !== null && <TimelineTip chart={chart} {...tip} />}
+          {chart !== null && <TimelineTip chart={chart} tip={tip} />}
         </div>
         {isTable && chart !== null && (
           <TimelineTable

@@ -1,15 +1,16 @@
 // The table that mirrors the timeline: every call that the chart shows, with the same order, times and states.
 
-import { useEffect, useRef } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Chart } from "../../canvas/chart";
 import { showCount, showDuration } from "../../model/instants";
 import type { SpanAt, Track } from "../../model/timeline_scene";
 import { OPEN, RUN, segmentsOf } from "../../model/timeline_spans";
 import { shortName } from "../../model/timeline_words";
 import { Status } from "../parts/small";
-import { useVirtual } from "../parts/virtual";
 
 const ROW_PX = 26;
+const OVERSCAN = 8;
 const TITLES = ["Call", "Kind", "Status", "Start", "Took", "Queued", "Attempts", "Waited to retry", "Error"];
 
 interface TableProps {
@@ -24,11 +25,11 @@ interface TableProps {
 export function TimelineTable({ chart, selectedId, onSelect, onOpen }: TableProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const count = [...chart.scene.tracks()].reduce((sum, track) => sum + track.table.count, 0);
-  const virtual = useVirtual({ count, rowHeight: ROW_PX, scroller });
+  const { first, last } = useRowsInSight(scroller, count);
   const selected = chart.selected === null || selectedId === null ? -1 : indexOf(chart, chart.selected);
   useEffect(() => {
-    if (selected >= 0) virtual.scrollToIndex(selected, { align: "auto" });
-  }, [selected, virtual]);
+    if (selected >= 0 && scroller.current !== null) revealRow(scroller.current, selected);
+  }, [selected]);
   const move = (index: number) => {
     const at = callAt(chart, index);
     if (at !== null) onSelect(at);
@@ -36,6 +37,7 @@ export function TimelineTable({ chart, selectedId, onSelect, onOpen }: TableProp
   return (
     <div
       class="tl-table"
+      ref={scroller}
       role="grid"
       aria-label={`${showCount(count)} calls`}
       aria-rowcount={count + 1}
@@ -61,31 +63,63 @@ export function TimelineTable({ chart, selectedId, onSelect, onOpen }: TableProp
           </span>
         ))}
       </div>
-      <div class="tl-table-scroll" role="rowgroup" ref={scroller}>
-        <div class="tl-table-space" role="presentation" style={{ height: `${virtual.getTotalSize()}px` }}>
-          {virtual.getVirtualItems().map((item) => {
-            const at = callAt(chart, item.index);
-            if (at === null) return null;
-            return (
-              <div
-                key={item.key}
-                id={`tl-row-${item.index}`}
-                class={`tl-table-row ${item.index === selected ? "is-selected" : ""}`}
-                role="row"
-                aria-rowindex={item.index + 2}
-                aria-selected={item.index === selected}
-                style={{ transform: `translateY(${item.start}px)` }}
-                onClick={() => onSelect(at)}
-                onDblClick={() => onOpen(at)}
-              >
-                <Cells chart={chart} at={at} />
-              </div>
-            );
-          })}
-        </div>
+      <div class="tl-table-space" role="rowgroup" style={{ height: `${count * ROW_PX}px` }}>
+        {Array.from({ length: Math.max(0, last - first) }, (_, place) => {
+          const index = first + place;
+          const at = callAt(chart, index);
+          if (at === null) return null;
+          return (
+            <div
+              key={index}
+              id={`tl-row-${index}`}
+              class={`tl-table-row ${index === selected ? "is-selected" : ""}`}
+              role="row"
+              aria-rowindex={index + 2}
+              aria-selected={index === selected}
+              style={{ transform: `translateY(${index * ROW_PX}px)` }}
+              onClick={() => onSelect(at)}
+              onDblClick={() => onOpen(at)}
+            >
+              <Cells chart={chart} at={at} />
+            </div>
+          );
+        })}
       </div>
     </div>
   );
+}
+
+/**
+ * Which rows are in the page: those in sight, and some around them.
+ *
+ * The grid itself scrolls, below a head that stays: it has the focus, and what scrolls must be what has it. All rows are
+ * equally high, so this is a division.
+ */
+function useRowsInSight(scroller: RefObject<HTMLElement | null>, count: number): { first: number; last: number } {
+  const [sight, setSight] = useState({ topPx: 0, heightPx: 400 });
+  useLayoutEffect(() => {
+    const element = scroller.current;
+    if (element === null) return;
+    const look = () => setSight({ topPx: element.scrollTop, heightPx: element.clientHeight });
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    element.addEventListener("scroll", look, { passive: true });
+    return () => {
+      observer.disconnect();
+      element.removeEventListener("scroll", look);
+    };
+  }, [scroller]);
+  return {
+    first: Math.max(0, Math.floor(sight.topPx / ROW_PX) - OVERSCAN),
+    last: Math.min(count, Math.ceil((sight.topPx + sight.heightPx) / ROW_PX) + OVERSCAN),
+  };
+}
+
+/** Scroll as little as it takes; the head covers a row's height at the top. */
+function revealRow(scroller: HTMLElement, index: number): void {
+  const topPx = index * ROW_PX;
+  const lowestTopPx = topPx + 2 * ROW_PX - scroller.clientHeight;
+  scroller.scrollTop = Math.max(Math.min(scroller.scrollTop, topPx), lowestTopPx);
 }
 
 function Cells({ chart, at: { track, span } }: { chart: Chart; at: SpanAt }) {

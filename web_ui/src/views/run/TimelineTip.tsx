@@ -1,5 +1,6 @@
 // What is under the pointer, in words. It never takes the pointer, and keeps within the chart.
 
+import type { ReadonlySignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Chart } from "../../canvas/chart";
 import { showDuration } from "../../model/instants";
@@ -9,10 +10,21 @@ import { saySegments } from "./timeline_sayings";
 const OFFSET_PX = 14;
 const MINIMAP_PX = 52;
 
-export function TimelineTip({ chart, at, xPx, yPx }: { chart: Chart; at: SpanAt; xPx: number; yPx: number }) {
-  const tip = useRef<HTMLDivElement>(null);
+export interface Tip {
+  readonly at: SpanAt;
+  readonly xPx: number;
+  readonly yPx: number;
+}
+
+/** A signal, so that a pointer that moves renders nothing but this. */
+export function TimelineTip({ chart, tip }: { chart: Chart; tip: ReadonlySignal<Tip | null> }) {
+  return tip.value === null ? null : <TipBox chart={chart} {...tip.value} />;
+}
+
+function TipBox({ chart, at, xPx, yPx }: Tip & { chart: Chart }) {
+  const box = useRef<HTMLDivElement>(null);
   useLayoutEffect(() => {
-    const element = tip.current;
+    const element = box.current;
     const frame = element?.parentElement;
     if (!element || !frame) return;
     const isRight = xPx + OFFSET_PX + element.offsetWidth > frame.clientWidth - 4;
@@ -27,7 +39,7 @@ export function TimelineTip({ chart, at, xPx, yPx }: { chart: Chart; at: SpanAt;
   const lengthMs = table.reachMs(span, chart.nowMs - shiftMs) - table.startMs[span]!;
   const segments = saySegments(chart, at);
   return (
-    <div class="tl-tip" ref={tip} aria-hidden="true">
+    <div class="tl-tip" ref={box} aria-hidden="true">
       <p class="tl-tip-name">{table.nameOf(span)}</p>
       <p class="dim num">
         {table.kindOf(span)} · {table.statusOf(span)} · {showDuration(lengthMs)} · from{" "}
