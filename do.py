@@ -141,7 +141,7 @@ def studio_sources() -> List[Path]:
     """List what the browser studio is built from: hatch_build.py and web_ui, without what npm puts there."""
     found = [ROOT / "hatch_build.py"]
     for folder, folders, names in os.walk(str(ROOT / "web_ui")):
-        folders[:] = sorted(name for name in folders if name not in ("node_modules", "e2e"))
+        folders[:] = sorted(name for name in folders if name not in ("node_modules", "e2e", "fixtures"))
         found += [Path(folder) / name for name in sorted(names) if ".test." not in name]
     return [path for path in found if path.is_file()]
 

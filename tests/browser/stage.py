@@ -104,7 +104,8 @@ def developing(folder: Path) -> Iterator[Dev]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WF_", "DISPLAY"))}
     popen = subprocess.Popen(
         [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--no-open", "--port", "0"],
-        cwd=project, env={**environ, "COLUMNS": "200"}, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        cwd=project, env={**environ, "COLUMNS": "200"}, start_new_session=True,
+        stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     try:
         dev = Dev(project, popen, ours)

@@ -69,5 +69,5 @@ export async function lookForBarriers(page) {
     }));
   });
   await session.detach();
-  return found.map((one) => `${one.id} (${one.impact}, ${one.count}): ${one.nodes.join(" | ")}`);
+  return found.map((one) => `${one.id} (${one.impact}, ${one.count}): ${one.nodes.join(" | ").slice(0, 300)}`);
 }

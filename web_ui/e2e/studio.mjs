@@ -16,7 +16,7 @@ const barriers = [];
 const policy = [];
 
 function say(claim, ok, detail = "") {
-  console.log(JSON.stringify({ claim, ok, detail: String(detail).slice(0, 4000) }));
+  process.stdout.write(`${JSON.stringify({ claim, ok, detail: String(detail).slice(0, 4000) })}\n`);
 }
 
 async function claim(text, act) {

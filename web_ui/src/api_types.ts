@@ -80,6 +80,11 @@ export interface ChunkView {
   is_locked: boolean;
 }
 
+/** How many faults were taken back. */
+export interface Cleared {
+  cleared: number;
+}
+
 /** `codes` are one or two: `today` (the files on the disk), `latest`, `own`, or ids of deployments. */
 export interface CodeDiffBody {
   codes: string[];
@@ -263,6 +268,44 @@ export interface EventView {
   is_locked: boolean;
 }
 
+/** `action` is `fail`, `fail=Type: message`, `delay=2s`, `crash`, or `twice` (a payload is delivered twice). Steps are those of `run`, or of all runs of `workflow`; `step`, `attempt` and `hook` narrow it. Of all that would be struck `probability` are, which of them is fixed by `seed`. */
+export interface FaultBody {
+  action: string;
+  run?: string | null;
+  workflow?: string | null;
+  step?: string | null;
+  hook?: string | null;
+  attempt?: number | null;
+  probability?: number;
+  seed?: number;
+}
+
+export interface FaultList {
+  items: FaultRule[];
+}
+
+/** A rule. It strikes attempts of `run`, or of runs of `workflow`; only of `step`, only the `attempt`th. Actions: `fail` raises `error` with `message`, `delay` waits for `delay_ms` first, `crash` kills the worker process, `twice` delivers a payload of `hook` (of any, if none is named) twice. `probability` is how often, and `seed` which of them. Workflows and steps go by their ids or short names; a step also by its number, a hook by its token, name or number. */
+export interface FaultRule {
+  id: string;
+  action: "crash" | "delay" | "fail" | "twice";
+  run: string | null;
+  workflow: string | null;
+  step: string | null;
+  hook: string | null;
+  attempt: number | null;
+  probability: number;
+  seed: number;
+  error: string | null;
+  message: string | null;
+  delay_ms: number | null;
+}
+
+/** `path` is relative to the project's root, or absolute where it is not in it. */
+export interface FileView {
+  path: string;
+  text: string;
+}
+
 /** One thing that is wrong at one place. `where` is `function` of the file, with the calls that lead there from a workflow: `in price, called by flow:order`. `workflows` are the ids of all workflows whose runs it concerns. */
 export interface Finding {
   code: string;
@@ -412,7 +455,7 @@ export interface LogView {
   text: string;
 }
 
-/** An instant of interest. `span_id` is where it belongs. Kinds: `attributes` (data: what was `set`), `cancel_requested`, `timeout` (the run's), `payload` (a hook's), `log` (data: `attempt`), `stream_opened`, `stream_closed` (data: `name`). */
+/** An instant of interest. `span_id` is where it belongs. Kinds: `attributes` (data: what was `set`), `cancel_requested`, `timeout` (the run's), `payload` (a hook's), `fault` (one that was injected; data: `text`), `log` (data: `attempt`), `stream_opened`, `stream_closed` (data: `name`). */
 export interface Marker {
   kind: string;
   span_id: string;
@@ -791,6 +834,18 @@ export interface TaskView {
   awaits: AwaitView | null;
 }
 
+/** What a run was made into: a test and the history that it replays. `calls` are those of the body, `steps` the numbers of those that have a test of their own, `notes` what should be known about it. */
+export interface TestFilesView {
+  run_id: string;
+  workflow: string;
+  calls: string[];
+  steps: number[];
+  test: FileView;
+  history: FileView;
+  is_redacted: boolean;
+  notes: string[];
+}
+
 /** `spans` begin with the run's, then in order of their calls. `seq` is the last event that is in it. */
 export interface Trace {
   run_id: string;
@@ -834,6 +889,14 @@ export interface Verdict {
   is_extension: boolean;
 }
 
+/** A pending wait. Kind: `sleep`, `deadline` (of a timeout), `retry` (of a step), `run` (the run's timeout). */
+export interface WaitView {
+  run_id: string;
+  correlation_id: number;
+  kind: string;
+  due_at: string;
+}
+
 /** How many sleeps were ended. */
 export interface Woken {
   woken: number;
@@ -874,10 +937,12 @@ export interface Queries {
   "GET /api/runs/{id}/logs": { cursor?: string; limit?: number };
   "GET /api/runs/{id}/steps": { cursor?: string; limit?: number; locked?: boolean; max_bytes?: number };
   "GET /api/runs/{id}/streams/{name}": { start?: number; limit?: number; max_bytes?: number };
+  "GET /api/runs/{id}/test": { step?: string[]; redact?: boolean; hide?: string[]; keep?: string[] };
 }
 
 export interface Bodies {
   "POST /api/dev/reload": EmptyBody;
+  "POST /api/faults": FaultBody;
   "POST /api/hooks/{token}/resume": ResumeBody;
   "POST /api/queries": SaveBody;
   "POST /api/query": QueryBody;
@@ -887,6 +952,7 @@ export interface Bodies {
   "POST /api/runs/{id}/cancel": CancelBody;
   "POST /api/runs/{id}/diff": CodeDiffBody;
   "POST /api/runs/{id}/fork": ForkBody;
+  "POST /api/runs/{id}/jump": EmptyBody;
   "POST /api/runs/{id}/remedy": RemedyBody;
   "POST /api/runs/{id}/replay": ReplayBody;
   "POST /api/runs/{id}/retry": EmptyBody;
@@ -902,6 +968,10 @@ export interface Answers {
   "GET /api/dev": Status;
   "POST /api/dev/reload": Done;
   "GET /api/diff": DiffView;
+  "GET /api/faults": FaultList;
+  "POST /api/faults": FaultRule;
+  "DELETE /api/faults": Cleared;
+  "DELETE /api/faults/{id}": Cleared;
   "GET /api/hooks": HookList;
   "POST /api/hooks/{token}/resume": HookView;
   "POST /api/import": ImportView;
@@ -918,6 +988,7 @@ export interface Answers {
   "POST /api/runs/{id}/diff": CodeDiffView;
   "GET /api/runs/{id}/events": EventPage;
   "POST /api/runs/{id}/fork": ForkedView;
+  "POST /api/runs/{id}/jump": WaitView;
   "GET /api/runs/{id}/logs": LogPage;
   "POST /api/runs/{id}/remedy": Done;
   "POST /api/runs/{id}/replay": ReplayView;
@@ -926,6 +997,7 @@ export interface Answers {
   "POST /api/runs/{id}/steps/{step}/replay": StepReplayView;
   "GET /api/runs/{id}/streams": StreamList;
   "GET /api/runs/{id}/streams/{name}": ChunkPage;
+  "GET /api/runs/{id}/test": TestFilesView;
   "GET /api/runs/{id}/trace": Trace;
   "POST /api/runs/{id}/wake": Woken;
   "GET /api/workflows": WorkflowList;

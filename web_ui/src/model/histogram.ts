@@ -1,7 +1,6 @@
 // Runs over time by status, as bars of equal width.
 
 import type { RunView } from "../api_types";
-import { RUN_STATUSES } from "./statuses";
 
 export interface Bin {
   startMs: number;
@@ -51,29 +50,43 @@ export function chooseWidth(spanMs: number, most: number): number {
   return WIDTHS_MS.find((width) => spanMs / width <= most - 1) ?? WIDTHS_MS.at(-1)!;
 }
 
-/** Count instants by status into bars of a round width, aligned to it, at most `most` of them. */
-export function countInto(items: readonly { atMs: number; status: string; count?: number }[], most = 60): Bin[] {
-  if (items.length === 0) return [];
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (const { atMs } of items) {
-    low = Math.min(low, atMs);
-    high = Math.max(high, atMs);
-  }
-  const width = chooseWidth(Math.max(1, high - low), most);
-  const first = Math.floor(low / width) * width;
-  const bins: Bin[] = Array.from({ length: Math.floor((high - first) / width) + 1 }, (_, index) => ({
-    startMs: first + index * width,
-    endMs: first + (index + 1) * width,
+export interface Frame {
+  widthMs: number;
+  fromMs: number;
+  toMs: number;
+}
+
+/** Count instants by status into bars: those of a frame, or at most so many of a round width that hold them all. */
+export function countInto(
+  items: readonly { atMs: number; status: string; count?: number }[],
+  frame: Frame | number = 60,
+): Bin[] {
+  const { widthMs, fromMs, toMs } = typeof frame === "number" ? frameOf(items, frame) : frame;
+  if (!(toMs >= fromMs)) return [];
+  const first = Math.floor(fromMs / widthMs) * widthMs;
+  const bins: Bin[] = Array.from({ length: Math.floor((toMs - first) / widthMs) + 1 }, (_, index) => ({
+    startMs: first + index * widthMs,
+    endMs: first + (index + 1) * widthMs,
     counts: {},
     total: 0,
   }));
   for (const { atMs, status, count = 1 } of items) {
-    const bin = bins[Math.floor((atMs - first) / width)]!;
+    const bin = bins[Math.floor((atMs - first) / widthMs)];
+    if (!bin) continue; // outside the frame
     bin.counts[status] = (bin.counts[status] ?? 0) + count;
     bin.total += count;
   }
   return bins;
+}
+
+function frameOf(items: readonly { atMs: number }[], most: number): Frame {
+  let fromMs = Number.POSITIVE_INFINITY;
+  let toMs = Number.NEGATIVE_INFINITY;
+  for (const { atMs } of items) {
+    fromMs = Math.min(fromMs, atMs);
+    toMs = Math.max(toMs, atMs);
+  }
+  return { widthMs: chooseWidth(Math.max(1, toMs - fromMs), most), fromMs, toMs };
 }
 
 export function binRuns(runs: readonly RunView[], most = 60): Bin[] {
@@ -95,5 +108,3 @@ export function stack(bin: Bin, tallest: number): { status: string; from: number
   }
   return parts;
 }
-
-export const STACKED = RUN_STATUSES;

@@ -22,6 +22,9 @@ export interface DevStatus {
   diverging: Verdict[];
 }
 
+/** The dev server looks at what it judged after it heard that a run has ended, as we do. */
+const SETTLED_MS = 1000;
+
 export const dev = signal<DevStatus | null>(null);
 /** Null until it is known. */
 export const isDev = signal<boolean | null>(null);
@@ -52,6 +55,10 @@ export function followDev(): void {
   void readDev();
   hear("anew", () => void readDev());
   hear("worker", () => void readDev());
+  hear("run", (run) => {
+    if (dev.peek()?.diverging.some((verdict) => verdict.run_id === run.id))
+      setTimeout(() => void readDev(), SETTLED_MS);
+  });
   hear("verdict", () => void readDev());
   hear("error", (data) => toast("bad", data.message ?? data.error?.message ?? "something failed"));
   hear("reload", (reload) => {

@@ -399,7 +399,7 @@ function Source({
   if (failure) return <FailureNote failure={failure} again={() => texts.reload()} />;
   if (!data) return <Loading what={name} />;
   return (
-    <pre class="source code-view" tabIndex={0} aria-label={isDiff ? `what changed in ${name}` : name}>
+    <pre class="source code-view" tabIndex={0} role="group" aria-label={isDiff ? `what changed in ${name}` : name}>
       {lines
         ? lines.map((line, index) => (
             <span key={index} class={`source-line line-${line.kind}`}>

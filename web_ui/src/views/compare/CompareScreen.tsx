@@ -202,7 +202,7 @@ function Changes({ title, changes }: { title: string; changes: readonly ChangeVi
 export function ChangeTable({ changes }: { changes: readonly ChangeView[] }) {
   return (
     <div class="scroll-x" tabIndex={0} role="group" aria-label="differences">
-      <table class="plain-table">
+      <table class="plain-table change-table">
         <thead>
           <tr>
             <th scope="col">Where</th>
@@ -242,16 +242,7 @@ function Call({ call_, diff }: { call_: DiffCallView; diff: DiffView }) {
         {call_.occurrence > 1 && <span class="dim num">#{call_.occurrence}</span>}
         <span class="dim">{call_.kind}</span>
         <span class="num">
-          {call_.a && (
-            <A href={runPlace(diff.a.id, { span: String(call_.a.correlation_id) })}>
-              A {showDuration(call_.a.duration_ms)}
-            </A>
-          )}{" "}
-          {call_.b && (
-            <A href={runPlace(diff.b.id, { span: String(call_.b.correlation_id) })}>
-              B {showDuration(call_.b.duration_ms)}
-            </A>
-          )}
+          {call_.a && `A ${showDuration(call_.a.duration_ms)}`} {call_.b && `B ${showDuration(call_.b.duration_ms)}`}
         </span>
         {call_.delta_ms !== null && Math.abs(call_.delta_ms) >= 1 && (
           <span class={`num ${call_.delta_ms > 0 ? "tone-bad" : "tone-good"}`}>
@@ -260,6 +251,18 @@ function Call({ call_, diff }: { call_: DiffCallView; diff: DiffView }) {
           </span>
         )}
       </summary>
+      <p class="compare-links">
+        {call_.a && (
+          <A class="button button-quiet" href={runPlace(diff.a.id, { span: String(call_.a.correlation_id) })}>
+            show it in A
+          </A>
+        )}
+        {call_.b && (
+          <A class="button button-quiet" href={runPlace(diff.b.id, { span: String(call_.b.correlation_id) })}>
+            show it in B
+          </A>
+        )}
+      </p>
       {call_.input.length > 0 && <ChangeTable changes={call_.input} />}
       {call_.output.length > 0 && <ChangeTable changes={call_.output} />}
       {call_.more_changes > 0 && <p class="dim">… and {call_.more_changes} more places</p>}

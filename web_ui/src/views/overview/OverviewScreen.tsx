@@ -43,7 +43,20 @@ FROM runs WHERE created_at > since('${ago}') GROUP BY workflow ORDER BY runs DES
   waits: () => `SELECT run_id, workflow, name, epoch_ms(now() - created_at::TIMESTAMPTZ) AS waited_ms
 FROM hooks WHERE ended_at IS NULL ORDER BY created_at LIMIT 10`,
 };
-const BUCKETS: Record<string, string> = { "1h": "1 minute", "24h": "30 minutes", "7d": "4 hours", "30d": "1 day" };
+const BUCKETS: Record<string, string> = { "1h": "1 minute", "24h": "15 minutes", "7d": "2 hours", "30d": "8 hours" };
+const HOUR_MS = 3_600_000;
+const WIDTHS_MS: Record<string, number> = {
+  "1h": HOUR_MS / 60,
+  "24h": HOUR_MS / 4,
+  "7d": 2 * HOUR_MS,
+  "30d": 8 * HOUR_MS,
+};
+const SPANS_MS: Record<string, number> = {
+  "1h": HOUR_MS,
+  "24h": 24 * HOUR_MS,
+  "7d": 168 * HOUR_MS,
+  "30d": 720 * HOUR_MS,
+};
 
 type Name = keyof typeof QUERIES;
 
@@ -69,7 +82,7 @@ export function OverviewScreen() {
           {(result) => <Totals row={result.rows[0] ?? []} />}
         </Card>
         <Card name="throughput" ago={ago} turn={turn} title="Throughput">
-          {(result) => <Throughput result={result} />}
+          {(result) => <Throughput result={result} ago={ago} />}
         </Card>
         <Card name="workflows" ago={ago} turn={turn} title="Workflows">
           {(result) => <Workflows result={result} />}
@@ -148,16 +161,17 @@ function Totals({ row }: { row: unknown[] }) {
   );
 }
 
-function Throughput({ result }: { result: QueryResult }) {
+function Throughput({ result, ago }: { result: QueryResult; ago: string }) {
   const items = result.rows.map(([at, status, runs]) => ({
     atMs: Number(at),
     status: String(status),
     count: Number(runs),
   }));
   if (items.length === 0) return <p class="dim">Nothing ran in this time.</p>;
+  const nowMs = Date.now();
   return (
     <Histogram
-      bins={countInto(items, 90)}
+      bins={countInto(items, { widthMs: WIDTHS_MS[ago]!, fromMs: nowMs - SPANS_MS[ago]!, toMs: nowMs })}
       isWhole
       onBrush={(fromMs, toMs) => {
         const times = `after:${new Date(fromMs).toISOString()} before:${new Date(toMs).toISOString()}`;
@@ -192,13 +206,9 @@ function Workflows({ result }: { result: QueryResult }) {
               <td class={`num cell-right ${Number(failed) ? "tone-bad" : "dim"}`}>{showCount(Number(failed))}</td>
               <td class="num cell-right">{showDuration(p50 === null ? null : Number(p50))}</td>
               <td class="num cell-right">
-                <meter
-                  class="meter"
-                  min={0}
-                  max={slowest}
-                  value={Number(p95 ?? 0)}
-                  aria-label={`p95 of ${String(workflow)}`}
-                />
+                <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                  <rect width={(Number(p95 ?? 0) / slowest) * 100} height={6} />
+                </svg>
                 {showDuration(p95 === null ? null : Number(p95))}
               </td>
               <td class="num cell-right">{showBytes(Number(bytes ?? 0))}</td>

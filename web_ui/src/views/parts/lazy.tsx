@@ -11,7 +11,6 @@ export function lazyView<P extends object>(what: string, load: () => Promise<Com
     const [, redraw] = useState(0);
     const [failure, setFailure] = useState<Failure | null>(null);
     const [turn, setTurn] = useState(0);
-    // biome-ignore lint/correctness/useExhaustiveDependencies: `turn` asks again
     useEffect(() => {
       let isHere = true;
       if (found) return;

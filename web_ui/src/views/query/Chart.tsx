@@ -17,8 +17,6 @@ export function Chart({ columns, rows }: { columns: readonly Column[]; rows: rea
   useEffect(() => setChoice(first), [first]);
   const host = useRef<HTMLDivElement>(null);
   const look = theme.value;
-
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the theme changes the colours that are read below
   useEffect(() => {
     const element = host.current;
     if (!element || !choice || choice.y.length === 0) return;

@@ -39,7 +39,13 @@ export function openEditor(
       extensions: [
         Prec.highest(
           keymap.of([
-            { key: "Mod-Enter", run: () => (options.onRun(), true) },
+            {
+              key: "Mod-Enter",
+              run: () => {
+                options.onRun();
+                return true;
+              },
+            },
             { key: "Tab", run: acceptCompletion },
             {
               key: "Escape",

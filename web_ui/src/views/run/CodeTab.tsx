@@ -177,7 +177,7 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
         <Copy text={`${frame.file}:${frame.line}`} what="copy file and line" />
       </p>
       <div class="frame-columns">
-        <pre class="source" tabIndex={0} aria-label={`source around line ${frame.line}`}>
+        <pre class="source" tabIndex={0} role="group" aria-label={`source around line ${frame.line}`}>
           {frame.source.map((line) => (
             <span key={line.number} class={line.number === frame.line ? "source-line is-here" : "source-line"}>
               <span class="num dim">{line.number}</span>
@@ -193,7 +193,7 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
                 <tr key={local.name} class={local.change ? `is-${local.change}` : ""}>
                   <th scope="row">{local.name}</th>
                   <td title={local.value.type}>
-                    <div>{local.value.text}</div>
+                    <Value text={local.value.text} />
                   </td>
                   <td class="dim">{local.change}</td>
                 </tr>
@@ -204,5 +204,18 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
       </div>
       {isInner && frame.more_locals > 0 && <p class="dim">… and {frame.more_locals} more variables</p>}
     </div>
+  );
+}
+
+const SHORT = 200;
+
+/** A variable's text; a long one opens where it is. */
+function Value({ text }: { text: string }) {
+  const [isOpen, setOpen] = useState(false);
+  if (text.length <= SHORT) return <>{text}</>;
+  return (
+    <button type="button" class="link" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+      {isOpen ? text : `${text.slice(0, SHORT)} …`}
+    </button>
   );
 }

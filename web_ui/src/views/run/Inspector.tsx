@@ -116,7 +116,6 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
   const [failure, setFailure] = useState<Failure | null>(null);
   const [asked, setAsked] = useState<"replay" | "fork" | null>(null);
   const key = `${span.status} ${span.end_seq} ${span.attempts}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` changes when the span does
   useEffect(() => {
     const abort = new AbortController();
     readStep(data.id, span.correlation_id!, abort.signal).then(setStep, (error: unknown) => {
@@ -187,7 +186,6 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
 
 function HookPart({ run, span }: { run: RunView; span: Span }) {
   const [hook, setHook] = useState<HookView | null>(null);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a hook that was disposed is gone
   useEffect(() => {
     call("GET /api/hooks", { query: { run: run.id } }).then(
       ({ items }) => setHook(items.find((one) => one.correlation_id === span.correlation_id) ?? null),

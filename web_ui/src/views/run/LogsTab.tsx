@@ -6,7 +6,7 @@ import { showClock, showCount } from "../../model/instants";
 import { Button, Copy, Empty } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
 
-const ROW = 20;
+const ROW = 24;
 
 export function LogsTab({
   logs,

@@ -97,7 +97,7 @@ function Outcome({ found }: { found: StepReplayView }) {
         <Chip tone={tone}>{said}</Chip> <span class="num dim">{showDuration(found.duration_ms)}</span>
       </p>
       {found.changes.length > 0 && (
-        <table class="plain-table">
+        <table class="plain-table change-table">
           <thead>
             <tr>
               <th scope="col">Where</th>

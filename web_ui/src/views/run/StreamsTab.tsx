@@ -10,7 +10,7 @@ import { place, setParams } from "../../state/router";
 import { Chip, Command, Empty, FailureNote } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
 
-const ROW = 22;
+const ROW = 24;
 const MAX_BYTES = 4_000;
 /** A stream may be endless: older chunks than these are let go. */
 const KEPT = 20_000;

@@ -104,7 +104,7 @@ export function FilterBar({
             <Icon name="cross" size={12} />
           </button>
         )}
-        <kbd aria-hidden="true">/</kbd>
+        <kbd>/</kbd>
       </div>
       <ul id="filter-list" class="filter-list" role="listbox" aria-label="completions" hidden={items.length === 0}>
         {items.map((item, index) => (

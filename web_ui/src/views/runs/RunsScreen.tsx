@@ -10,7 +10,7 @@ import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
 import { useResource } from "../../state/resource";
 import { go, place, setParams } from "../../state/router";
-import { toast, toastFailure } from "../../state/toasts";
+import { toastFailure } from "../../state/toasts";
 import { A, Button, Command, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
 import { BulkBar } from "./BulkBar";
 import { type Counts, countAll, countLoaded } from "./counts";
@@ -226,7 +226,6 @@ function needed(workflow: WorkflowView): string[] {
 async function startSample(workflow: WorkflowView): Promise<void> {
   try {
     const run = await call("POST /api/runs", { body: { workflow: workflow.id } });
-    toast("good", `${run.id} has started`);
     go(runPlace(run.id));
   } catch (error) {
     toastFailure(error);

@@ -84,7 +84,6 @@ export function Palette({ onClose, onKeys }: { onClose: () => void; onKeys: () =
         <div class="palette-input">
           <Icon name="search" />
           <input
-            // biome-ignore lint/a11y/noAutofocus: who opens it wants to type
             autofocus
             type="text"
             role="combobox"

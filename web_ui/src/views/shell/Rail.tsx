@@ -53,7 +53,7 @@ export function Rail({ onPalette, onKeys }: { onPalette: () => void; onKeys: () 
       <button type="button" class="rail-search" onClick={onPalette} title="find anything">
         <Icon name="search" size={14} />
         <span>Find…</span>
-        <kbd aria-hidden="true">{isMac ? "⌘K" : "Ctrl K"}</kbd>
+        <kbd>{isMac ? "⌘K" : "Ctrl K"}</kbd>
       </button>
       <ul>
         {ITEMS.map(([screen, icon, keys]) => (

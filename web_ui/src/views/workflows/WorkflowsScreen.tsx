@@ -12,7 +12,6 @@ import { useKeys } from "../../state/keyboard";
 import { hear } from "../../state/live";
 import { useResource } from "../../state/resource";
 import { go, place, setParams } from "../../state/router";
-import { toast } from "../../state/toasts";
 import { Icon } from "../parts/Icon";
 import { SchemaForm } from "../parts/SchemaForm";
 import { A, Button, Chip, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
@@ -228,7 +227,6 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
       const kept = [reading.value, ...inputs.filter((one) => JSON.stringify(one) !== text)].slice(0, KEPT_INPUTS);
       remember(memory, kept);
       setInputs(kept);
-      toast("good", `${run.id} has started`);
       go(runPlace(run.id));
     } catch (error) {
       setFailure(Failure.from(error));
