@@ -1,4 +1,4 @@
-"""The timeline in a real Chromium: pointer, wheel, keys, table and axe, on a page of its own under the studio's policy."""
+"""The timeline in a real Chromium: pointer, wheel, keys, table and axe, on a page of its own under the studio's CSP."""
 
 from __future__ import annotations
 

@@ -333,10 +333,12 @@ function drawName(
   const kind = table.kindOf(span);
   const isFullBar = (kind === "step" || kind === "operation") && table.attempts[span]! === 1;
   if (!isFullBar || table.statusOf(span) !== "completed") return;
-  const [fromPx, toEndPx] = clip(picture, startPx, endPx);
+  // It may have been queued first: the name belongs on the attempt.
+  const attemptPx = toPx(picture.view, table.segmentStartMs[table.lastSegment[span]!]! + track.shiftMs);
+  const [fromPx, toEndPx] = clip(picture, Math.max(startPx, attemptPx, 0), endPx);
   on.font = picture.theme.smallFont;
   const text = fitText(on, shortName(table.nameOf(span)), toEndPx - fromPx - 8);
-  if (text === "") return;
+  if (text.length < 4) return;
   on.globalAlpha = alphaOf(picture, track, span);
   on.fillStyle = picture.theme.onBar;
   on.fillText(text, fromPx + 4, yPx + 0.5);

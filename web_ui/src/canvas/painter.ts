@@ -170,12 +170,17 @@ function drawAxis(on: Canvas, picture: Picture, axis: Axis): void {
   on.fillStyle = theme.muted;
   const count = scene.rowCount.toLocaleString("en");
   on.fillText(scene.arrangement === "calls" ? `${count} rows` : `${count} lanes`, 10, AXIS_PX / 2);
+  if (axis.base !== "") {
+    on.textAlign = "right";
+    on.fillText(axis.base, labelPx - 10, AXIS_PX / 2);
+    on.textAlign = "left";
+  }
   on.save();
   on.beginPath();
   on.rect(labelPx, 0, widthPx - labelPx, AXIS_PX);
   on.clip();
   on.translate(labelPx, 0);
-  const taken = axis.breaks.map((one) => drawBreak(on, picture, one));
+  const taken = axis.breaks.map((one) => drawBreak(on, picture, one)).filter((one) => one !== null);
   let freePx = 2;
   for (const tick of axis.ticks) {
     on.fillStyle = theme.gridStrong;
@@ -195,8 +200,13 @@ function drawAxis(on: Canvas, picture: Picture, axis: Axis): void {
   on.restore();
 }
 
+interface Taken {
+  readonly startPx: number;
+  readonly endPx: number;
+}
+
 /** A gap that is pressed together: the axis is torn there, and says how long it is. Tells which part has its text. */
-function drawBreak(on: Canvas, picture: Picture, { startPx, endPx, label }: Break): { startPx: number; endPx: number } {
+function drawBreak(on: Canvas, picture: Picture, { startPx, endPx, label }: Break): Taken | null {
   const { theme } = picture;
   on.strokeStyle = theme.muted;
   on.lineWidth = 1;
@@ -210,7 +220,7 @@ function drawBreak(on: Canvas, picture: Picture, { startPx, endPx, label }: Brea
   const textPx = textWidth(on, label);
   const middlePx = (startPx + endPx) / 2;
   // A little wider than its gap is no harm; much wider would cover times.
-  if (textPx > endPx - startPx + 12) return { startPx: middlePx, endPx: middlePx };
+  if (textPx > endPx - startPx + 12) return null;
   on.fillStyle = theme.ink;
   on.fillText(label, middlePx - textPx / 2, AXIS_PX / 2 - 2);
   return { startPx: middlePx - textPx / 2 - 6, endPx: middlePx + textPx / 2 + 6 };

@@ -29,6 +29,8 @@ export interface Break {
 }
 
 export interface Axis {
+  /** The minute that the leftmost tick is in, where ticks say their seconds only; else empty. */
+  readonly base: string;
   readonly ticks: readonly Tick[];
   readonly breaks: readonly Break[];
 }
@@ -76,7 +78,10 @@ export function makeAxis(view: View): Axis {
       ticks.push({ px, ms, label, isMajor });
     }
   }
-  return { ticks, breaks };
+  const first = ticks[0];
+  const isShort = first !== undefined && !first.isMajor && first.label.startsWith(":");
+  const base = isShort ? showOffset(Math.floor(first.ms / MINUTE_MS + 1e-9) * MINUTE_MS, MINUTE_MS) : "";
+  return { base, ticks, breaks };
 }
 
 /** Label a tick. Beyond a minute, ticks below a second say only their seconds: `:05.250` follows `1d 02:00:05`. */

@@ -62,6 +62,20 @@ describe("the axis", () => {
     expect(labelTick(-2 * SECOND, SECOND)).toEqual({ label: "−2 s", isMajor: false });
   });
 
+  it("says which minute it is in where its ticks do not", () => {
+    const camera = {
+      startFolded: DAY + 3 * HOUR + 5.02 * SECOND,
+      foldedPerPx: 1,
+      topPx: 0,
+      widthPx: 1000,
+      heightPx: 9,
+    };
+    const axis = makeAxis({ camera, scale: PLAIN, nowMs: 0 });
+    expect(axis.base).toBe("1d 03:00");
+    expect(axis.ticks.slice(0, 2).map((tick) => tick.label)).toEqual([":05.1", ":05.2"]);
+    expect(makeAxis({ camera: { ...camera, startFolded: 0 }, scale: PLAIN, nowMs: 0 }).base).toBe("");
+  });
+
   it("chooses round steps that leave room for their labels", () => {
     for (const msPerPx of [1e-5, 0.003, 0.7, 13, 900, 1e5, 3e7]) {
       expect(chooseStep(msPerPx)).toBeGreaterThanOrEqual(msPerPx * 84);
