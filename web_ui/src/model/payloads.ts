@@ -1,5 +1,7 @@
 // Payloads as rows of a tree: only what is open is there, so that a large one costs what is looked at.
 
+import { printable } from "./printable";
+
 export interface PayloadRow {
   path: string;
   depth: number;
@@ -24,8 +26,9 @@ export function listRows(
   walk(value, "$", null, 0);
   return rows;
 
-  function walk(one: unknown, path: string, label: string | null, depth: number): void {
+  function walk(one: unknown, path: string, name: string | null, depth: number): void {
     const kind = kindOf(one);
+    const label = name === null ? null : printable(name);
     if (kind !== "object" && kind !== "array") {
       rows.push({ path, depth, label, kind, text: textOf(one, kind), isOpen: null, value: one });
       return;
@@ -46,7 +49,7 @@ export function listRows(
     });
     if (!open) return;
     const most = shown(path);
-    for (const [name, item] of entries.slice(0, most)) walk(item, `${path}/${name}`, name, depth + 1);
+    for (const [key, item] of entries.slice(0, most)) walk(item, `${path}/${key}`, key, depth + 1);
     if (entries.length > most) {
       const text = `${entries.length - most} more`;
       rows.push({ path: `${path}/…`, depth: depth + 1, label: null, kind: "more", text, isOpen: null, value: path });
@@ -74,14 +77,14 @@ function textOf(value: unknown, kind: PayloadRow["kind"]): string {
   if (kind === "large") return `${String((value as { $large: unknown }).$large)} bytes, not loaded`;
   if (kind !== "string") return String(value);
   const text = value as string;
-  return JSON.stringify(text.length > SHOWN_TEXT ? `${text.slice(0, SHOWN_TEXT)}…` : text);
+  return printable(JSON.stringify(text.length > SHOWN_TEXT ? `${text.slice(0, SHOWN_TEXT)}…` : text));
 }
 
 function summarize(value: unknown, kind: "object" | "array", count: number): string {
   if (kind === "array") return count === 0 ? "[]" : `[${count}]`;
   if (count === 0) return "{}";
   const names = Object.keys(value as object);
-  const text = names.slice(0, 5).join(", ");
+  const text = printable(names.slice(0, 5).join(", "));
   return `{${text.length > 60 ? `${text.slice(0, 60)}…` : text}${names.length > 5 ? ", …" : ""}}`;
 }
 
@@ -92,7 +95,7 @@ export function showInline(value: unknown, most = 120): string {
   const kind = kindOf(value);
   if (kind === "bytes" || kind === "large") text = textOf(value, kind);
   else text = JSON.stringify(value) ?? "";
-  return text.length > most ? `${text.slice(0, most)}…` : text;
+  return printable(text.length > most ? `${text.slice(0, most)}…` : text);
 }
 
 /** Tell whether a value reads well as a table, and give its columns: a list of objects that share names. */

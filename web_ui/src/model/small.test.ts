@@ -9,6 +9,7 @@ import { diffLines } from "./line_diff";
 import { rank } from "./matching";
 import { listRows, showInline, tableColumns } from "./payloads";
 import { placeOf, readPlace, runPlace } from "./places";
+import { printable } from "./printable";
 import { chooseChart, writeCsv, writeJson } from "./results";
 
 describe("places", () => {
@@ -130,6 +131,14 @@ describe("payloads", () => {
     expect(tableColumns([1, 2])).toBeNull();
     expect(tableColumns([])).toBeNull();
   });
+});
+
+test("what hides or turns a line around is written as its escape, and nothing else is touched", () => {
+  expect(printable("\u202egpj.exe")).toBe("\\u202egpj.exe");
+  expect(printable("a\u0000b\u200bc")).toBe("a\\u0000b\\u200bc");
+  expect(printable("naïve\tשלום\n日本 👩‍🔬")).toBe("naïve\tשלום\n日本 👩‍🔬");
+  expect(showInline("\u202ex")).toBe('"\\u202ex"');
+  expect(listRows({ "\u202ex": 1 }, () => true)[1]!.label).toBe("\\u202ex");
 });
 
 describe("results", () => {

@@ -5,6 +5,7 @@ import { call, Failure, urlOf } from "../../api";
 import type { HookView } from "../../api_types";
 import { curlCommand, resumeCommand } from "../../model/commands";
 import { placeOf, runPlace } from "../../model/places";
+import { printable } from "../../model/printable";
 import { blank, type Draft, describe, fill, type Json, type Problem, read } from "../../model/schema_forms";
 import { recall, remember } from "../../state/kept";
 import { useKeys } from "../../state/keyboard";
@@ -90,7 +91,7 @@ export function HooksScreen() {
                     class="side-item"
                     aria-current={one === shown ? "page" : undefined}
                   >
-                    <span class="cut">{one.token ?? "locked"}</span>
+                    <span class="cut">{one.token === null ? "locked" : printable(one.token)}</span>
                     <span class="dim">
                       <Ago at={one.created_at} />
                     </span>
@@ -153,7 +154,7 @@ function Hook({ hook, onResumed }: { hook: HookView; onResumed: () => void }) {
   return (
     <div class="detail">
       <h2 class="mono">
-        {token} <Copy text={token} what="copy the token" />
+        {printable(token)} <Copy text={token} what="copy the token" />
       </h2>
       <p class="run-facts">
         <Chip>{hook.kind}</Chip>

@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { listRows, type PayloadRow, showInline, tableColumns } from "../../model/payloads";
+import { printable } from "../../model/printable";
 import { Icon } from "./Icon";
 import { Copy } from "./small";
 
@@ -88,7 +89,7 @@ function Row({ row, onToggle, onMore }: { row: PayloadRow; onToggle: () => void;
 }
 
 function Raw({ value }: { value: unknown }) {
-  const text = typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "null");
+  const text = printable(typeof value === "string" ? value : (JSON.stringify(value, null, 2) ?? "null"));
   const isCut = text.length > RAW_MOST;
   return (
     <pre class="raw" tabIndex={0}>
@@ -148,10 +149,10 @@ export function ErrorBlock({
         <strong class="mono">{error.type ?? "error"}</strong>
         {error.code && <code class="slug">{error.code}</code>}
       </p>
-      {error.message && <p class="error-message">{error.message}</p>}
+      {error.message && <p class="error-message">{printable(error.message)}</p>}
       {error.traceback && (
         <pre class="raw" tabIndex={0}>
-          {error.traceback}
+          {printable(error.traceback)}
         </pre>
       )}
       {cause && (

@@ -28,7 +28,7 @@ export function useVirtual({
     count,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan: 8,
     ...(keyOf ? { getItemKey: keyOf } : {}),
     observeElementRect,
     observeElementOffset,

@@ -3,6 +3,7 @@
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { Column } from "../../api_types";
 import { runPlace } from "../../model/places";
+import { printable } from "../../model/printable";
 import { isNumeric, showCell } from "../../model/results";
 import { A } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
@@ -83,7 +84,13 @@ export function Grid({ columns, rows }: { columns: readonly Column[]; rows: read
                       class={`cut mono ${isNumeric(column.type) ? "cell-right num" : ""} ${value === null ? "is-null" : ""}`}
                       onDblClick={() => setOpen({ row: item.index, column: index })}
                     >
-                      {value === null ? "null" : isRun ? <A href={runPlace(value)}>{value}</A> : showCell(value)}
+                      {value === null ? (
+                        "null"
+                      ) : isRun ? (
+                        <A href={runPlace(value)}>{value}</A>
+                      ) : (
+                        printable(showCell(value))
+                      )}
                     </span>
                   );
                 })}

@@ -3,6 +3,7 @@
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { LogView } from "../../api_types";
 import { showClock, showCount } from "../../model/instants";
+import { printable } from "../../model/printable";
 import { Button, Copy, Empty } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
 
@@ -103,7 +104,7 @@ export function LogsTab({
                   {line.attempt > 1 ? `·${line.attempt}` : ""}
                 </button>
                 <span class="log-source dim">{line.source.replace("logging:", "")}</span>
-                <span class="log-text">{line.text}</span>
+                <span class="log-text">{printable(line.text)}</span>
               </div>
             );
           })}

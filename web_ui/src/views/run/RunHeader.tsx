@@ -6,6 +6,7 @@ import type { RunView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { localize, showDuration, showInstant } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
+import { printable } from "../../model/printable";
 import { isEnded } from "../../model/statuses";
 import { now } from "../../state/clock";
 import { marked, toggleMark } from "../../state/marked";
@@ -85,7 +86,9 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         </div>
       </div>
       <p class="run-facts">
-        {run.reason && !isOver && !run.attention && <span class="run-reason">{localize(run.reason, now.value)}</span>}
+        {run.reason && !isOver && !run.attention && (
+          <span class="run-reason">{printable(localize(run.reason, now.value))}</span>
+        )}
         {run.started_at && (
           <span title={`started ${showInstant(run.started_at)}`}>
             took <RunDuration run={run} />
@@ -108,9 +111,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
           </A>
         )}
         {Object.entries(run.attributes).map(([key, value]) => (
-          <Chip key={key}>
-            {key}={value}
-          </Chip>
+          <Chip key={key}>{printable(`${key}=${value}`)}</Chip>
         ))}
         {run.origin && <Chip tone="warn">imported: {run.origin}</Chip>}
       </p>
@@ -122,7 +123,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
             <strong>It rests: its code does not fit its log</strong>
             <code class="slug">{run.attention.code}</code>
           </p>
-          <p class="error-message">{run.attention.message}</p>
+          <p class="error-message">{printable(run.attention.message)}</p>
           {run.attention.where && <p class="mono">at {run.attention.where}</p>}
           <p>
             <A href={placeOf("code", {})}>What can be done about it</A>

@@ -6,6 +6,7 @@ import type { ChunkView, StreamView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showClock, showCount } from "../../model/instants";
 import { showInline } from "../../model/payloads";
+import { printable } from "../../model/printable";
 import { place, setParams } from "../../state/router";
 import { Chip, Command, Empty, FailureNote } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
@@ -152,7 +153,7 @@ function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: 
                   {chunk.is_locked
                     ? "locked"
                     : typeof chunk.value === "string"
-                      ? chunk.value
+                      ? printable(chunk.value)
                       : showInline(chunk.value, 4000)}
                 </span>
               </div>

@@ -1,13 +1,14 @@
 // Runs: what runs, what ran, and how it went.
 
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../../api";
-import type { WorkflowView } from "../../api_types";
+import type { RunView, WorkflowView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { type RunFilter, readFilter, writeFilter } from "../../model/filters";
 import { placeOf, runPlace } from "../../model/places";
 import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
+import { usePulse } from "../../state/pulse";
 import { useResource } from "../../state/resource";
 import { go, place, setParams } from "../../state/router";
 import { toastFailure } from "../../state/toasts";
@@ -156,20 +157,30 @@ export function RunsScreen() {
   );
 }
 
-/** Count what is loaded at once; where that is not all, ask SQL, and again when the filter changes. */
-function useCounts(filter: RunFilter, runs: Parameters<typeof countLoaded>[0], isWhole: boolean): Counts {
+const COUNT_MS = 4000;
+
+/** Count what is loaded at once; where that is not all, ask SQL, and again while runs change. */
+function useCounts(filter: RunFilter, runs: readonly RunView[], isWhole: boolean): Counts {
   const loaded = useMemo(() => countLoaded(runs, isWhole), [runs, isWhole]);
   const [asked, setAsked] = useState<{ key: string; counts: Counts } | null>(null);
+  const counted = useRef<readonly RunView[] | null>(null);
   const key = writeFilter(filter);
+  const ask = (signal: AbortSignal) => {
+    counted.current = runs;
+    countAll(filter, signal).then(
+      (counts) => counts && !signal.aborted && setAsked({ key, counts }),
+      () => undefined, // then the loaded ones are shown, and say so
+    );
+  };
   useEffect(() => {
     if (isWhole) return;
     const abort = new AbortController();
-    countAll(filter, abort.signal).then(
-      (counts) => counts && setAsked({ key, counts }),
-      () => undefined, // then the loaded ones are shown, and say so
-    );
+    ask(abort.signal);
     return () => abort.abort();
   }, [key, isWhole]);
+  usePulse(isWhole ? null : COUNT_MS, () => {
+    if (counted.current !== runs) ask(new AbortController().signal);
+  });
   return !isWhole && asked?.key === key ? asked.counts : loaded;
 }
 

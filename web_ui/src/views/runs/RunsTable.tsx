@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { RunView } from "../../api_types";
 import { localize } from "../../model/instants";
 import { runPlace } from "../../model/places";
+import { printable } from "../../model/printable";
 import { lookOfRun } from "../../model/statuses";
 import { marked } from "../../state/marked";
 import { A, Ago, Chip, RunDuration, StatusMark } from "../parts/small";
@@ -170,13 +171,13 @@ function Row({
         </A>
         {marked.value.includes(run.id) && <Chip title="marked for comparing">marked</Chip>}
       </span>
-      <span role="gridcell" class="cut dim" title={sayWhat(run)}>
-        {sayWhat(run)}
+      <span role="gridcell" class="cut dim" title={printable(sayWhat(run))}>
+        {printable(sayWhat(run))}
       </span>
       <span role="gridcell" class="cut">
         {Object.entries(run.attributes).map(([key, value]) => (
-          <Chip key={key} title={`${key}=${value}`}>
-            {key}={value}
+          <Chip key={key} title={printable(`${key}=${value}`)}>
+            {printable(`${key}=${value}`)}
           </Chip>
         ))}
       </span>

@@ -6,6 +6,7 @@ import type { WorkflowView } from "../../api_types";
 import { startCommand } from "../../model/commands";
 import { showCount, showDuration } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
+import { printable } from "../../model/printable";
 import { blank, type Draft, describe, fill, type Json, type Problem, read } from "../../model/schema_forms";
 import { recall, remember } from "../../state/kept";
 import { useKeys } from "../../state/keyboard";
@@ -112,7 +113,7 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
         </span>
         <Copy text={`${workflow.file}:${workflow.line}`} what="copy file and line" />
       </p>
-      {workflow.doc && <p class="doc">{workflow.doc}</p>}
+      {workflow.doc && <p class="doc">{printable(workflow.doc)}</p>}
       {stats && (
         <p class="dim">
           <A href={placeOf("runs", { q: `workflow:${workflow.id}` })}>Its runs</A>; of the newest 200:
@@ -127,7 +128,7 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
             value={
               stats.failure_rate === null
                 ? "–"
-                : `${(stats.failure_rate * 100).toFixed(stats.failure_rate < 0.1 ? 1 : 0)} %`
+                : `${(stats.failure_rate * 100).toFixed(stats.failure_rate > 0 && stats.failure_rate < 0.1 ? 1 : 0)} %`
             }
             tone={stats.failed ? "bad" : undefined}
           />
