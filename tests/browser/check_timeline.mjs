@@ -37,7 +37,8 @@ function readFixtures() {
 const look = (page) =>
   page.evaluate(() => {
     const chart = window.timelineChart;
-    const { camera, selected, scene } = chart;
+    const { selected, scene } = chart;
+    const { camera } = chart.eye;
     const ms = (px) => scene.scale.unfold(camera.startFolded + px * camera.foldedPerPx);
     return {
       startMs: ms(0),
@@ -60,12 +61,12 @@ async function locate(page, id) {
     const found = chart.scene.find(spanId);
     const { table, shiftMs } = found.track;
     const middleMs = (table.startMs[found.span] + table.reachMs(found.span, chart.nowMs)) / 2 + shiftMs;
-    return { x: chart.xOf(middleMs), row: chart.scene.rowOf(found), rowPx: chart.rowPx, topPx: chart.camera.topPx };
+    return { x: chart.xOf(middleMs), row: chart.scene.rowOf(found), rowPx: chart.rowPx, topPx: chart.eye.camera.topPx };
   }, id);
   return { x: box.x + at.x, y: box.y + AXIS_PX + (at.row + 0.5) * at.rowPx - at.topPx };
 }
 
-const settle = (page) => page.waitForFunction(() => window.timelineChart.glide === null && window.timelineChart.requested === 0);
+const settle = (page) => page.waitForFunction(() => window.timelineChart.isResting);
 
 const CHECKS = {
   async "a click selects the call under it, and says so"(page) {
@@ -94,7 +95,7 @@ const CHECKS = {
     const x = box.x + 900;
     const under = () =>
       page.evaluate((px) => {
-        const { camera, scene, labelPx } = window.timelineChart;
+        const { eye: { camera }, scene, labelPx } = window.timelineChart;
         return scene.scale.unfold(camera.startFolded + (px - labelPx) * camera.foldedPerPx);
       }, 900);
     const before = await under();
@@ -124,7 +125,7 @@ const CHECKS = {
     await page.mouse.up();
     await settle(page);
     const after = await look(page);
-    const perPx = await page.evaluate(() => window.timelineChart.camera.foldedPerPx);
+    const perPx = await page.evaluate(() => window.timelineChart.eye.camera.foldedPerPx);
     assert.ok(after.startMs > before.startMs);
     assert.ok(Math.abs(after.topPx - before.topPx - 60) < 1.5, `${before.topPx} → ${after.topPx}`);
     const movedFolded = await page.evaluate(
@@ -173,6 +174,11 @@ const CHECKS = {
     await page.keyboard.press("Escape");
     assert.equal(await page.locator(".tl-search input").inputValue(), "");
     assert.equal(await page.evaluate(() => document.activeElement.tagName), "BODY");
+    await page.keyboard.press("/");
+    await page.keyboard.type("sleep");
+    await page.locator(".tl-frame").focus();
+    await page.keyboard.press("Escape"); // in the chart
+    await page.waitForFunction(() => document.querySelector(".tl-search input").value === "");
   },
 
   async "Shift and drag measure, exactly where bars begin and end"(page) {
@@ -185,7 +191,7 @@ const CHECKS = {
     const ends = await page.evaluate(() => {
       const chart = window.timelineChart;
       const { table } = chart.scene.root;
-      return { from: chart.xOf(table.startMs[1]), to: chart.xOf(table.endMs[1]), ms: table.endMs[1] - table.startMs[1], row: chart.scene.rowOf(chart.selected), topPx: chart.camera.topPx };
+      return { from: chart.xOf(table.startMs[1]), to: chart.xOf(table.endMs[1]), ms: table.endMs[1] - table.startMs[1], row: chart.scene.rowOf(chart.selected), topPx: chart.eye.camera.topPx };
     });
     const y = box.y + AXIS_PX + (ends.row + 0.5) * 22 - ends.topPx;
     await page.keyboard.down("Shift");
@@ -285,7 +291,7 @@ async function checkMotion(browser, url) {
   const isAtOnce = await page.evaluate(() => {
     const chart = window.timelineChart;
     chart.zoom(0.5, 100, true);
-    return chart.glide === null;
+    return !chart.eye.isGliding;
   });
   assert.ok(isAtOnce);
   await page.close();

@@ -13,7 +13,7 @@ import { OPEN, RUN } from "../model/timeline_spans";
 import { isFailure, isWorkCode, OUTCOMES, shortName } from "../model/timeline_words";
 import { packColour, readColour } from "./colours";
 import { AXIS_PX, alphaOf, type Picture } from "./picture";
-import { fitText, textWidth } from "./texts";
+import { fitText, setFont, textWidth } from "./texts";
 
 const BAR_PX = 12;
 /** Narrower spans have no room for a pattern: they are drawn as crowds are. */
@@ -152,7 +152,7 @@ function drawAttempt(
     if (widthPx < 13) return;
     // The sign stands on a plain ground: on hatching it would drown.
     const sign = `${isOneOfMany ? attempt : ""}${isFailed ? "✕" : "!"}`;
-    on.font = theme.smallFont;
+    setFont(on, theme.smallFont);
     const signPx = textWidth(on, sign) + 4;
     if (signPx + 2 > widthPx) return;
     on.fillStyle = theme.failed;
@@ -215,7 +215,7 @@ function label(
   isOnLine: boolean,
 ): void {
   if (widthPx < 22) return;
-  on.font = picture.theme.smallFont;
+  setFont(on, picture.theme.smallFont);
   const textPx = textWidth(on, text);
   if (textPx + (isOnLine ? 20 : 6) > widthPx) return;
   const xPx = isOnLine ? fromPx + (widthPx - textPx) / 2 : fromPx + 4;
@@ -336,7 +336,7 @@ function drawName(
   // It may have been queued first: the name belongs on the attempt.
   const attemptPx = toPx(picture.view, table.segmentStartMs[table.lastSegment[span]!]! + track.shiftMs);
   const [fromPx, toEndPx] = clip(picture, Math.max(startPx, attemptPx, 0), endPx);
-  on.font = picture.theme.smallFont;
+  setFont(on, picture.theme.smallFont);
   const text = fitText(on, shortName(table.nameOf(span)), toEndPx - fromPx - 8);
   if (text.length < 4) return;
   on.globalAlpha = alphaOf(picture, track, span);

@@ -1,48 +1,42 @@
 /**
  * The chart: what the timeline shows just now, and the frame in which it is painted.
  *
- *     model (scene, camera) ← Chart → painter, minimap           input.ts calls Chart's verbs; nobody else draws
+ *     model (scene) ← Chart → eye, readings, pacer → painter, minimap      input.ts calls Chart's verbs; nobody else draws
  *
  * 1. Every change only says `invalidate`; all drawing is in one place (`frame`), once a frame at most.
  * 2. What costs as much as the run is long (density, search, path, scale) is derived when the run or a choice changed,
  *    and while a run is followed in slices or a few times a second. A frame itself costs what is in sight.
- * 3. Following: `all` keeps the whole run in sight, `end` the present width at its end. Who moves away is left alone.
  */
 
 import type { EventView, Trace } from "../api_types";
-import { showDuration } from "../model/instants";
+import { showCount, showDuration } from "../model/instants";
 import {
   type Bounds,
   type Camera,
-  clampCamera,
-  endFolded,
-  fitAll,
+  endFolded as cameraEnd,
   fitRange,
-  mixCameras,
   panBy,
   revealRow,
   revealTime,
   zoomAt,
 } from "../model/timeline_camera";
 import { toMs, toPx, type View } from "../model/timeline_columns";
-import { type Density, DensityMaker } from "../model/timeline_density";
 import { Fold } from "../model/timeline_fold";
 import { hitSpan, snapMs } from "../model/timeline_hit";
-import { type Measure, type Measured, measure } from "../model/timeline_measure";
-import { type CriticalPath, findCriticalPath } from "../model/timeline_path";
+import type { Measure, Measured } from "../model/timeline_measure";
 import { type Arrangement, Scene, type SpanAt, type Track } from "../model/timeline_scene";
-import { Matches } from "../model/timeline_search";
 import { NONE, RUN, readTrace } from "../model/timeline_spans";
 import { Crowds } from "./crowds";
+import { Eye, type Following } from "./eye";
 import { twistyPx } from "./labels";
-import { type Brush, Minimap } from "./minimap";
+import { type Brush, MINIMAP_PX, Minimap } from "./minimap";
+import { Pacer } from "./pacer";
 import { paint } from "./painter";
 import { makePatterns, type Patterns } from "./patterns";
-import { AXIS_PX, type Picture } from "./picture";
+import { AXIS_PX, type Picture, type Point } from "./picture";
+import { Readings } from "./readings";
 import { Surface } from "./surface";
 import { readTheme, type Theme, watchTheme } from "./theme";
-
-export type Following = "all" | "end" | "off";
 
 /** What the toolbar and the texts around the canvas show. */
 export interface ChartState {
@@ -54,10 +48,10 @@ export interface ChartState {
   readonly isMeasuring: boolean;
   readonly following: Following;
   readonly isEnded: boolean;
+  readonly searched: string;
   readonly matchCount: number;
   readonly matchPlace: number;
   readonly measured: Measured | null;
-  readonly rowCount: number;
   readonly spanCount: number;
   readonly version: number;
 }
@@ -83,24 +77,20 @@ export interface ChartParts {
 }
 
 const ROW_PX = { calls: 22, names: 20 } as const;
-const MINIMAP_PX = 52;
-const GLIDE_MS = 140;
 const DERIVE_MS = 400;
 const STILL_MS = 250;
 /** How long a view has to stay until it is told of. */
 const VIEWED_MS = 300;
 /** How late news may be shown, where a pixel is so long that they would hardly be seen. */
 const NEWS_MS = 200;
-const SLICE = 12_000;
 const NARROWEST_LABEL_PX = 120;
 /** From so many calls on a row each is a picture of nothing: such a run is first shown by names. */
 const MANY_CALLS = 400;
 
 export class Chart {
   scene: Scene;
-  camera: Camera = { startFolded: 0, foldedPerPx: 1, topPx: 0, widthPx: 1, heightPx: 1 };
+  readonly eye: Eye;
   labelPx = 260;
-  following: Following = "all";
   selected: SpanAt | null = null;
   measured: Measure | null = null;
   isMeasuring = false;
@@ -109,32 +99,23 @@ export class Chart {
   private readonly surface: Surface;
   private readonly minimap: Minimap;
   private readonly crowds = new Crowds();
+  private readonly readings: Readings;
+  private readonly pacer = new Pacer((timeMs) => this.frame(timeMs));
+  private readonly undo: (() => void)[] = [];
   private theme: Theme;
   private patterns: Patterns;
   private folds = new Map<Track, Fold>();
-  private matches: Matches;
-  private matchPlace = -1;
-  private isPathShown = false;
-  private paths: Map<Track, CriticalPath> | null = null;
   private hovered: SpanAt | null = null;
   private hoveredRow = NONE;
-  private pointerPx: { x: number; y: number } | null = null;
-  private glide: { from: Camera; to: Camera; startMs: number } | null = null;
-  private density: Density | null = null;
-  private densityMaker: DensityMaker | null = null;
-  private densityVersion = "";
+  private pointerPx: Point | null = null;
+  /** Grows with every change of the run or of a choice; `derivedVersion` is the one that pictures are of. */
+  private version = 0;
   private derivedVersion = -1;
   private derivedAtMs = 0;
-  private version = 0;
-  private requested = 0;
-  private timer: ReturnType<typeof setTimeout> | undefined;
-  private timerDueMs = 0;
-  private viewTimer: ReturnType<typeof setTimeout> | undefined;
-  private viewTold: string | null = null;
-  private readonly undo: (() => void)[] = [];
-  private isFitted = false;
+  private hasBegun = false;
   private told = "";
-  private measurement: { of: Measure; version: number; is: Measured } | null = null;
+  private viewTold: string | null = null;
+  private viewTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly parts: ChartParts,
@@ -146,7 +127,11 @@ export class Chart {
   ) {
     this.scene = new Scene(readTrace(trace));
     if (this.scene.root.table.count > MANY_CALLS) this.scene.arrangement = "names";
-    this.matches = new Matches(this.scene, "");
+    this.readings = new Readings(this.scene);
+    this.eye = new Eye(
+      () => this.bounds(),
+      () => this.isGrowing,
+    );
     this.surface = new Surface(parts.chart);
     this.minimap = new Minimap(new Surface(parts.minimap));
     this.theme = readTheme(parts.frame);
@@ -159,8 +144,7 @@ export class Chart {
   }
 
   dispose(): void {
-    cancelAnimationFrame(this.requested);
-    clearTimeout(this.timer);
+    this.pacer.stop();
     clearTimeout(this.viewTimer);
     for (const undo of this.undo) undo();
   }
@@ -172,23 +156,20 @@ export class Chart {
     const before = this.scene;
     const selectedId = this.selected === null ? null : before.idOf(this.selected);
     const isSame = before.root.table.runId === trace.run_id;
-    const isFollowed = this.folds.has(before.root);
     this.scene = new Scene(readTrace(trace));
     this.scene.arrangement = before.arrangement;
     this.scene.isFolding = before.isFolding;
     this.folds.clear();
+    this.hovered = null;
     if (isSame) {
       for (const track of before.tracks()) this.adopt(before, track);
       this.selected = selectedId === null ? null : this.scene.find(selectedId);
+      this.scene.scale = before.scale;
     } else {
       this.selected = null;
       this.measured = null;
-      this.isFitted = false;
-      this.following = "all";
+      this.hasBegun = false;
     }
-    if (isFollowed) this.foldOf(this.scene.root);
-    this.scene.scale = isSame ? before.scale : this.scene.scale;
-    this.hovered = null;
     this.touch();
   }
 
@@ -227,7 +208,7 @@ export class Chart {
     fold.settleWaits();
     this.version++;
     // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
-    this.paintWithin(Math.min(NEWS_MS, this.stepMs));
+    this.pacer.within(Math.min(NEWS_MS, this.stepMs));
   }
 
   private foldOf(track: Track): Fold {
@@ -243,9 +224,9 @@ export class Chart {
 
   arrange(arrangement: Arrangement): void {
     this.scene.arrangement = arrangement;
-    this.camera = { ...this.camera, topPx: 0 };
-    this.touch();
     this.scene.arrange();
+    this.eye.goToRow(0);
+    this.touch();
     if (this.selected !== null) this.reveal(this.selected);
   }
 
@@ -255,20 +236,18 @@ export class Chart {
   }
 
   showPath(isShown: boolean): void {
-    this.isPathShown = isShown;
+    this.readings.isPathShown = isShown;
     this.touch();
   }
 
   search(text: string): void {
-    this.matches = new Matches(this.scene, text);
-    this.matchPlace = -1;
+    this.readings.search(text);
     this.invalidate();
   }
 
   /** Go to the next match, or the one before. */
   seek(direction: 1 | -1): void {
-    this.matchPlace = this.matches.next(this.selected, direction);
-    const found = this.matches.at(this.matchPlace);
+    const found = this.readings.seek(this.selected, direction);
     if (found !== null) this.select(found);
   }
 
@@ -283,7 +262,6 @@ export class Chart {
     if (id === null) this.selected = null;
     else if (this.selected === null || this.scene.idOf(this.selected) !== id) {
       const found = this.scene.find(id);
-      this.scene.arrange();
       if (found !== null) this.select(found, false);
     }
     this.invalidate();
@@ -293,27 +271,25 @@ export class Chart {
   step(direction: 1 | -1): void {
     const { scene, selected } = this;
     scene.arrange();
-    if (selected === null) {
-      const row = Math.round(this.camera.topPx / this.rowPx);
-      const first = scene.rowAt(Math.max(0, Math.min(row, scene.rowCount - 1)));
-      if (first !== null) this.select(this.firstOf(first));
-      return;
+    if (selected === null) this.selectRow(Math.round(this.eye.camera.topPx / this.rowPx));
+    else if (scene.arrangement === "calls") this.selectRow(scene.rowOf(selected) + direction);
+    else {
+      const span = selected.span + direction;
+      if (span >= RUN && span < selected.track.table.count) this.select({ track: selected.track, span });
     }
-    if (scene.arrangement === "calls") {
-      const next = scene.rowAt(scene.rowOf(selected) + direction);
-      if (next !== null) this.select(this.firstOf(next));
-      return;
-    }
-    const span = selected.span + direction;
-    if (span >= RUN && span < selected.track.table.count) this.select({ track: selected.track, span });
   }
 
-  private firstOf(row: NonNullable<ReturnType<Scene["rowAt"]>>): SpanAt {
-    return { track: row.track, span: row.kind === "span" ? row.span : row.lane.spans[0]! };
+  private selectRow(number: number): void {
+    const row = this.scene.rowAt(number);
+    if (row !== null) this.select({ track: row.track, span: row.kind === "span" ? row.span : row.lane.spans[0]! });
   }
 
   openSelected(): void {
     if (this.selected !== null) this.events.opened(this.selected);
+  }
+
+  toggle(at: SpanAt): void {
+    this.events.toggled(at);
   }
 
   toggleSelected(isOpening: boolean): void {
@@ -322,18 +298,11 @@ export class Chart {
     if (at.track.children.has(at.span) !== isOpening) this.events.toggled(at);
   }
 
-  /** Leave what was begun last: a measure, a search, the selection. Tells whether there was any. */
-  escape(): boolean {
-    if (this.isMeasuring || this.measured !== null) {
-      this.setMeasuring(false);
-    } else if (!this.matches.isEmpty) {
-      this.search("");
-    } else if (this.selected !== null) {
-      this.select(null);
-    } else {
-      return false;
-    }
-    return true;
+  /** Leave what was begun last: a measure, a search, the selection. */
+  escape(): void {
+    if (this.isMeasuring || this.measured !== null) this.setMeasuring(false);
+    else if (!this.readings.matches.isEmpty) this.search("");
+    else if (this.selected !== null) this.select(null);
   }
 
   setMeasuring(isMeasuring: boolean): void {
@@ -350,69 +319,52 @@ export class Chart {
 
   /** Zoom around a pixel of the chart; none: around the pointer, or the middle. */
   zoom(factor: number, xPx: number | null = null, isGliding = false): void {
-    const px = xPx ?? this.pointerPx?.x ?? this.camera.widthPx / 2;
-    this.move(zoomAt(this.target, px, factor), isGliding);
+    const px = xPx ?? this.pointerPx?.x ?? this.eye.camera.widthPx / 2;
+    this.move(zoomAt(this.eye.target, px, factor), isGliding);
   }
 
   pan(rightPx: number, downPx: number, isGliding = false): void {
-    this.move(panBy(this.target, rightPx, downPx), isGliding);
+    this.move(panBy(this.eye.target, rightPx, downPx), isGliding);
   }
 
   fit(): void {
-    this.move(fitAll(this.target, this.bounds()), true);
-    this.following = this.isLive && !this.scene.root.table.isEnded ? "all" : "off";
+    this.eye.fit();
+    this.invalidate();
   }
 
   /** Show a span with some room around it; none is selected: everything. */
   fitSelected(): void {
-    if (this.selected === null) this.fit();
-    else {
-      const { startFolded, endFolded: end } = this.stretchOf(this.selected);
-      const roomFolded = Math.max((end - startFolded) * 0.08, this.camera.foldedPerPx * 1e-3, 1e-4);
-      this.move(fitRange(this.target, startFolded - roomFolded, end + roomFolded), true);
+    if (this.selected === null) {
+      this.fit();
+      return;
     }
+    const { startFolded, endFolded } = this.stretchOf(this.selected);
+    const roomFolded = Math.max((endFolded - startFolded) * 0.08, this.eye.camera.foldedPerPx * 1e-3, 1e-4);
+    this.move(fitRange(this.eye.target, startFolded - roomFolded, endFolded + roomFolded), true);
   }
 
   fitPixels(fromPx: number, toEndPx: number): void {
-    const { startFolded, foldedPerPx } = this.camera;
+    const { startFolded, foldedPerPx } = this.eye.camera;
     const [from, to] = fromPx < toEndPx ? [fromPx, toEndPx] : [toEndPx, fromPx];
-    this.move(fitRange(this.camera, startFolded + from * foldedPerPx, startFolded + to * foldedPerPx), true);
+    this.move(fitRange(this.eye.camera, startFolded + from * foldedPerPx, startFolded + to * foldedPerPx), true);
   }
 
   follow(following: Following): void {
-    this.following = following;
-    if (following === "end") {
-      const widthFolded = this.camera.widthPx * this.camera.foldedPerPx;
-      this.camera = { ...this.camera, startFolded: this.bounds().endFolded - widthFolded * 0.95 };
-    }
+    this.eye.follow(following);
     this.invalidate();
   }
 
   move(camera: Camera, isGliding = false): void {
-    const to = clampCamera(camera, this.bounds());
-    if (isGliding && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      this.glide = { from: this.camera, to, startMs: performance.now() };
-    } else {
-      this.glide = null;
-      this.camera = to;
-    }
-    const isAtEnd = endFolded(to) >= this.bounds().endFolded;
-    if (this.isLive && !this.scene.root.table.isEnded) this.following = isAtEnd ? "end" : "off";
+    this.eye.move(camera, isGliding);
     this.invalidate();
-  }
-
-  /** Where the camera is going: what comes next builds on that. */
-  private get target(): Camera {
-    return this.glide?.to ?? this.camera;
   }
 
   private reveal(at: SpanAt): void {
     this.scene.arrange();
     const row = this.scene.rowOf(at);
-    const { startFolded, endFolded: end } = this.stretchOf(at);
-    let camera = revealTime(this.target, startFolded, end);
-    if (row !== NONE) camera = revealRow(camera, row, this.rowPx);
-    this.move(camera, true);
+    const { startFolded, endFolded } = this.stretchOf(at);
+    const camera = revealTime(this.eye.target, startFolded, endFolded);
+    this.move(row === NONE ? camera : revealRow(camera, row, this.rowPx), true);
   }
 
   private stretchOf({ track, span }: SpanAt): { startFolded: number; endFolded: number } {
@@ -425,16 +377,19 @@ export class Chart {
   // -- pointing
 
   /** The pointer is at a point of the canvas, or nowhere. */
-  point(at: { x: number; y: number } | null): void {
+  point(at: Point | null): void {
     const isInChart = at !== null && at.x >= this.labelPx && at.y >= AXIS_PX;
     this.pointerPx = at !== null && at.x >= this.labelPx ? { x: at.x - this.labelPx, y: at.y - AXIS_PX } : null;
-    this.hoveredRow =
-      at !== null && at.y >= AXIS_PX ? Math.floor((at.y - AXIS_PX + this.camera.topPx) / this.rowPx) : NONE;
+    this.hoveredRow = at !== null && at.y >= AXIS_PX ? this.rowNear(at.y) : NONE;
     const hit = at === null ? null : isInChart ? this.hit(at.x, at.y) : this.labelled(at.x, at.y);
     const isOther = hit?.track !== this.hovered?.track || hit?.span !== this.hovered?.span;
     this.hovered = hit;
     if (isOther || hit !== null) this.events.hovered(isInChart ? hit : null, at?.x ?? 0, at?.y ?? 0);
     this.invalidate();
+  }
+
+  private rowNear(yPx: number): number {
+    return Math.floor((yPx - AXIS_PX + this.eye.camera.topPx) / this.rowPx);
   }
 
   /** The span at a point of the canvas. */
@@ -446,7 +401,7 @@ export class Chart {
   /** The call whose name is at a point of the canvas. */
   labelled(xPx: number, yPx: number): SpanAt | null {
     if (xPx >= this.labelPx || yPx < AXIS_PX) return null;
-    const row = this.scene.rowAt(Math.floor((yPx - AXIS_PX + this.camera.topPx) / this.rowPx));
+    const row = this.scene.rowAt(this.rowNear(yPx));
     return row?.kind === "span" ? { track: row.track, span: row.span } : null;
   }
 
@@ -456,12 +411,8 @@ export class Chart {
     return at.track.table.kindOf(at.span) === "child" && xPx >= startPx - 4 && xPx < endPx + 4;
   }
 
-  toggle(at: SpanAt): void {
-    this.events.toggled(at);
-  }
-
-  measureBetween(from: { x: number; y: number }, to: { x: number; y: number }): void {
-    const snap = (at: { x: number; y: number }): number =>
+  measureBetween(from: Point, to: Point): void {
+    const snap = (at: Point): number =>
       snapMs(this.scene, this.view(), this.rowPx, at.x - this.labelPx, at.y - AXIS_PX);
     this.measured = { startMs: snap(from), endMs: snap(to) };
     this.invalidate();
@@ -485,18 +436,12 @@ export class Chart {
 
   // -- the minimap
 
-  /** The strip shows what `fit` shows, so that both lie over each other then. */
-  private get strip(): Camera {
-    return fitAll(this.camera, this.bounds());
-  }
-
   get brush(): Brush {
-    const { camera, strip } = this;
-    const bounds = this.bounds();
-    const perPx = MINIMAP_PX / Math.max(bounds.contentPx, camera.heightPx);
+    const { camera, everything } = this.eye;
+    const perPx = MINIMAP_PX / Math.max(this.bounds().contentPx, camera.heightPx);
     return {
-      startPx: (camera.startFolded - strip.startFolded) / strip.foldedPerPx,
-      endPx: (endFolded(camera) - strip.startFolded) / strip.foldedPerPx,
+      startPx: (camera.startFolded - everything.startFolded) / everything.foldedPerPx,
+      endPx: (cameraEnd(camera) - everything.startFolded) / everything.foldedPerPx,
       topPx: camera.topPx * perPx,
       bottomPx: (camera.topPx + camera.heightPx) * perPx,
     };
@@ -504,21 +449,25 @@ export class Chart {
 
   /** Show what the window would show. */
   setBrush(startPx: number, endPx: number): void {
-    const { startFolded, foldedPerPx } = this.strip;
-    this.move(fitRange(this.camera, startFolded + startPx * foldedPerPx, startFolded + endPx * foldedPerPx));
+    const { startFolded, foldedPerPx } = this.eye.everything;
+    this.move(fitRange(this.eye.camera, startFolded + startPx * foldedPerPx, startFolded + endPx * foldedPerPx));
   }
 
   centreRows(yPx: number): void {
-    const bounds = this.bounds();
-    const middlePx = (yPx / MINIMAP_PX) * Math.max(bounds.contentPx, this.camera.heightPx);
-    this.move({ ...this.camera, topPx: middlePx - this.camera.heightPx / 2 });
+    const { camera } = this.eye;
+    const middlePx = (yPx / MINIMAP_PX) * Math.max(this.bounds().contentPx, camera.heightPx);
+    this.move({ ...camera, topPx: middlePx - camera.heightPx / 2 });
   }
 
   // -- the frame
 
   invalidate(): void {
-    if (this.requested !== 0) return;
-    this.requested = requestAnimationFrame((timeMs) => this.frame(timeMs));
+    this.pacer.now();
+  }
+
+  /** Nothing moves, and nothing waits to be painted. */
+  get isResting(): boolean {
+    return this.pacer.isResting && !this.eye.isGliding;
   }
 
   /** Something that pictures are derived from is another. */
@@ -530,7 +479,7 @@ export class Chart {
   private restyle(): void {
     this.theme = readTheme(this.parts.frame);
     this.patterns = makePatterns(this.surface.context, this.theme, this.surface.ratio);
-    if (this.density !== null) this.minimap.render(this.density, this.theme);
+    this.minimap.restyle(this.theme);
     this.invalidate();
   }
 
@@ -538,33 +487,33 @@ export class Chart {
     const box = this.parts.frame.getBoundingClientRect();
     const widthPx = Math.max(1, Math.floor(box.width));
     const heightPx = Math.max(1, Math.floor(box.height - MINIMAP_PX));
-    const before = this.surface.ratio;
+    const ratio = this.surface.ratio;
     this.surface.resize(widthPx, heightPx);
     this.minimap.surface.resize(widthPx, MINIMAP_PX);
-    if (this.surface.ratio !== before || this.version === 0) {
+    if (this.surface.ratio !== ratio || this.version === 0) {
       this.patterns = makePatterns(this.surface.context, this.theme, this.surface.ratio);
     }
     this.labelPx = Math.min(this.labelPx, Math.round(widthPx * 0.6));
-    const chartPx = Math.max(1, widthPx - this.labelPx);
-    const foldedPerPx = (this.camera.foldedPerPx * this.camera.widthPx) / chartPx;
-    this.camera = { ...this.camera, widthPx: chartPx, heightPx: Math.max(1, heightPx - AXIS_PX), foldedPerPx };
-    this.glide = null;
-    this.densityVersion = "";
+    this.eye.resize(Math.max(1, widthPx - this.labelPx), Math.max(1, heightPx - AXIS_PX));
     // A new size clears a canvas: paint now, or a frame would be empty.
-    if (this.isFitted) this.paintNow();
+    if (this.hasBegun) this.paintNow();
     this.touch();
+  }
+
+  /** The run goes on, and is followed. */
+  private get isGrowing(): boolean {
+    return this.isLive && !this.scene.root.table.isEnded;
   }
 
   get nowMs(): number {
     const { table } = this.scene.root;
-    const clockMs = this.isLive ? (this.nowUs() - table.createdUs) / 1000 : 0;
-    let lastMs = 0;
-    for (const track of this.scene.tracks()) lastMs = Math.max(lastMs, track.table.lastMs + track.shiftMs);
-    return Math.max(lastMs, clockMs);
+    let nowMs = this.isLive ? (this.nowUs() - table.createdUs) / 1000 : 0;
+    for (const track of this.scene.tracks()) nowMs = Math.max(nowMs, track.table.lastMs + track.shiftMs);
+    return nowMs;
   }
 
   view(): View {
-    return { camera: this.camera, scale: this.scene.scale, nowMs: this.nowMs };
+    return { camera: this.eye.camera, scale: this.scene.scale, nowMs: this.nowMs };
   }
 
   bounds(): Bounds {
@@ -577,96 +526,55 @@ export class Chart {
   }
 
   private frame(timeMs: number): void {
-    this.requested = 0;
     this.derive(timeMs);
-    this.moveCamera(timeMs);
+    if (!this.hasBegun) this.begin();
+    this.eye.advance(timeMs);
+    if (this.eye.isGliding) this.invalidate();
     this.paintNow();
-    this.workOnDensity();
+    this.workOnMinimap();
     this.tell();
     this.planView();
     this.planNext();
   }
 
-  /** Bring up to date what depends on the whole run. */
+  /** Bring up to date what depends on the whole run: at once, or a few times a second while it grows. */
   private derive(timeMs: number): void {
     const { scene } = this;
-    const wasAtBottom = this.camera.topPx >= this.bounds().contentPx - this.camera.heightPx - 1;
-    const hadRows = scene.rowCount;
-    scene.arrange();
-    const isGrowing = this.isLive && !scene.root.table.isEnded;
-    if (isGrowing && this.following !== "off" && wasAtBottom && hadRows > 0 && scene.rowCount > hadRows) {
-      this.camera = { ...this.camera, topPx: (scene.rowCount + 1) * this.rowPx - this.camera.heightPx };
-    }
+    this.addRows();
     const isDue = timeMs - this.derivedAtMs >= DERIVE_MS;
     const isStale = this.derivedVersion !== this.version;
-    if (!(isStale && (!this.isFitted || !isGrowing || isDue)) && !(isGrowing && isDue)) {
-      if (isGrowing && scene.isWaiting(this.nowMs)) this.rescale();
-      return;
-    }
-    this.derivedVersion = this.version;
-    this.derivedAtMs = timeMs;
-    this.rescale();
-    if (!this.matches.isEmpty) this.matches = new Matches(scene, this.matches.text);
-    this.paths = null;
-    if (this.isPathShown) {
-      this.paths = new Map([...scene.tracks()].map((track) => [track, findCriticalPath(track.table)]));
-    }
+    if (this.isGrowing && this.hasBegun ? isDue : isStale) {
+      this.derivedVersion = this.version;
+      this.derivedAtMs = timeMs;
+      this.rescale();
+      this.readings.renew(scene);
+    } else if (this.isGrowing && scene.isWaiting(this.nowMs)) this.rescale();
   }
 
-  /** Choose gaps anew; what is at the edges of the picture stays there. */
+  /** Rows of new calls; who looks at the last ones while following goes on seeing them. */
+  private addRows(): void {
+    const { scene } = this;
+    const rows = scene.rowCount;
+    const isAtBottom = this.eye.isAtBottom();
+    scene.arrange();
+    if (rows === 0 || scene.rowCount <= rows || !isAtBottom || !this.isGrowing || this.eye.following === "off") return;
+    this.eye.goToRow(this.bounds().contentPx - this.eye.camera.heightPx);
+  }
+
   private rescale(): void {
-    const { scene, camera } = this;
-    const before = scene.scale;
-    scene.rescale(this.nowMs);
-    if (scene.scale === before) return;
-    const anchor = (one: Camera): Camera => {
-      const startFolded = scene.scale.fold(before.unfold(one.startFolded));
-      const end = scene.scale.fold(before.unfold(endFolded(one)));
-      return fitRange(one, startFolded, end);
-    };
-    this.camera = anchor(camera);
-    if (this.glide !== null) this.glide = { ...this.glide, from: anchor(this.glide.from), to: anchor(this.glide.to) };
+    const before = this.scene.scale;
+    this.scene.rescale(this.nowMs);
+    this.eye.rescale(before, this.scene.scale);
   }
 
-  private moveCamera(timeMs: number): void {
-    if (!this.isFitted) {
-      this.camera = clampCamera(this.firstCamera(), this.bounds());
-      this.isFitted = true;
-    }
-    if (this.glide !== null) {
-      const progress = Math.max(0, (timeMs - this.glide.startMs) / GLIDE_MS);
-      this.camera = mixCameras(this.glide.from, this.glide.to, progress);
-      if (progress >= 1) this.glide = null;
-      else this.invalidate();
-    } else if (this.following === "all" && !this.scene.root.table.isEnded && this.isLive) {
-      this.camera = fitAll(this.camera, this.bounds());
-    } else if (this.following === "end" && !this.scene.root.table.isEnded && this.isLive) {
-      const widthFolded = this.camera.widthPx * this.camera.foldedPerPx;
-      this.camera = { ...this.camera, startFolded: this.bounds().endFolded - widthFolded * 0.95 };
-    }
-    this.camera = clampCamera(this.camera, this.bounds());
-  }
-
-  private firstCamera(): Camera {
-    const [fromMs, toMs] = (this.firstView ?? "").split("~").map(Number);
+  /** The first picture: everything, or what a link says. */
+  private begin(): void {
+    const [fromMs, toEndMs] = (this.firstView ?? "").split("~").map(Number);
+    const isStretch = fromMs !== undefined && toEndMs !== undefined && toEndMs > fromMs;
+    this.eye.start(isStretch ? { fromMs, toMs: toEndMs } : null, this.scene.scale);
     this.viewTold = this.firstView;
     this.firstView = null;
-    if (fromMs === undefined || toMs === undefined || !(toMs > fromMs)) return fitAll(this.camera, this.bounds());
-    this.following = "off";
-    return fitRange(this.camera, this.scene.scale.fold(fromMs), this.scene.scale.fold(toMs));
-  }
-
-  /** Tell which stretch is shown, once it stays. */
-  private planView(): void {
-    const { camera, strip } = this;
-    const isAll = this.following !== "off" || Math.abs(camera.foldedPerPx / strip.foldedPerPx - 1) < 1e-6;
-    const edges = [0, camera.widthPx].map((px) => toMs(this.view(), px));
-    const decimals = Math.max(0, Math.min(6, Math.ceil(-Math.log10(camera.foldedPerPx))));
-    const view = isAll ? null : edges.map((ms) => Number(ms.toFixed(decimals))).join("~");
-    if (view === this.viewTold) return;
-    this.viewTold = view;
-    clearTimeout(this.viewTimer);
-    this.viewTimer = setTimeout(() => this.events.viewed(view), VIEWED_MS);
+    this.hasBegun = true;
   }
 
   private paintNow(): void {
@@ -675,22 +583,28 @@ export class Chart {
   }
 
   private paintMinimap(): void {
-    const breaks = this.scene.scale.gaps.map((gap) => this.onMinimap(gap.startMs, gap.endMs));
-    const { table } = this.scene.root;
-    const took = showDuration(table.reachMs(RUN, this.nowMs));
-    const calls = `${(table.count - 1).toLocaleString("en")} ${table.count === 2 ? "call" : "calls"}`;
+    const { startFolded, foldedPerPx } = this.eye.everything;
+    const { scale, root } = this.scene;
+    const toStripPx = (ms: number): number => (scale.fold(ms) - startFolded) / foldedPerPx;
+    const breaks = scale.gaps.map((gap) => ({ startPx: toStripPx(gap.startMs), endPx: toStripPx(gap.endMs) }));
+    const took = showDuration(root.table.reachMs(RUN, this.nowMs));
+    const calls = `${showCount(root.table.count - 1)} ${root.table.count === 2 ? "call" : "calls"}`;
     this.minimap.paint(this.theme, this.labelPx, this.brush, breaks, [took, calls]);
   }
 
-  private onMinimap(startMs: number, endMs: number): { startPx: number; endPx: number } {
-    const { strip } = this;
-    const { scale } = this.scene;
-    const toStripPx = (ms: number): number => (scale.fold(ms) - strip.startFolded) / strip.foldedPerPx;
-    return { startPx: toStripPx(startMs), endPx: toStripPx(endMs) };
+  private workOnMinimap(): void {
+    const { scene, derivedVersion, derivedAtMs } = this;
+    const strip = this.eye.everything;
+    // While a run grows, so does what the strip stands for.
+    const age = this.isGrowing ? derivedAtMs : 0;
+    const wanted = [derivedVersion, age, scene.arrangement, strip.widthPx].join(" ");
+    const next = this.minimap.work(wanted, scene, this.nowMs, strip, this.theme);
+    if (next === "paint") this.paintMinimap();
+    else if (next === "go on") this.invalidate();
   }
 
   private picture(): Picture {
-    const { measured } = this;
+    const { measured, readings } = this;
     return {
       scene: this.scene,
       view: this.view(),
@@ -704,8 +618,8 @@ export class Chart {
       selected: this.selected,
       hovered: this.hovered,
       hoveredRow: this.hoveredRow,
-      matches: this.matches,
-      paths: this.paths,
+      matches: readings.matches,
+      paths: readings.paths,
       measured,
       measuredText: measured === null ? "" : showDuration(Math.abs(measured.endMs - measured.startMs)),
       showDuration,
@@ -713,96 +627,56 @@ export class Chart {
     };
   }
 
-  private workOnDensity(): void {
-    const { scene } = this;
-    const isGrowing = this.isLive && !scene.root.table.isEnded;
-    const wanted = `${this.derivedVersion} ${scene.arrangement} ${isGrowing ? this.derivedAtMs : ""} ${this.camera.widthPx}`;
-    if (this.densityMaker === null && this.densityVersion !== wanted) {
-      const rows = Math.max(1, Math.min(scene.rowCount, MINIMAP_PX - 8));
-      const { startFolded, foldedPerPx, widthPx } = this.strip;
-      const stretch = { startFolded, endFolded: startFolded + widthPx * foldedPerPx };
-      this.densityMaker = new DensityMaker(scene, this.nowMs, stretch, Math.ceil(widthPx), rows);
-      this.densityVersion = wanted;
-    }
-    if (this.densityMaker === null) return;
-    const done = this.densityMaker.work(SLICE);
-    if (done !== null) {
-      this.density = done;
-      this.densityMaker = null;
-      this.minimap.render(done, this.theme);
-      this.paintMinimap();
-    } else this.invalidate();
-  }
-
   private tell(): void {
     const state = this.state();
-    const told = JSON.stringify({ ...state, version: this.isLive ? this.derivedVersion : this.version });
+    const told = JSON.stringify(state);
     if (told === this.told) return;
     this.told = told;
     this.events.changed(state);
   }
 
   state(): ChartState {
-    const { scene } = this;
-    const { table } = scene.root;
-    const sum = (count: (track: Track) => number) => [...scene.tracks()].reduce((total, one) => total + count(one), 0);
+    const { scene, readings, derivedVersion } = this;
     return {
       arrangement: scene.arrangement,
       isFolding: scene.isFolding,
       gapCount: scene.scale.gaps.length,
-      isPathShown: this.isPathShown,
-      pathCount: sum((track) => this.paths?.get(track)?.spans.length ?? 0),
+      isPathShown: readings.isPathShown,
+      pathCount: readings.pathCount(),
       isMeasuring: this.isMeasuring,
-      following: this.following,
-      isEnded: table.isEnded,
-      matchCount: this.matches.count,
-      matchPlace: this.matchPlace,
-      measured: this.measureNow(),
-      rowCount: scene.rowCount,
-      spanCount: sum((track) => track.table.count),
-      version: this.derivedVersion,
+      following: this.eye.following,
+      isEnded: scene.root.table.isEnded,
+      searched: readings.matches.text,
+      matchCount: readings.matches.count,
+      matchPlace: readings.matchPlace,
+      measured: readings.measure(this.measured, derivedVersion, this.nowMs),
+      spanCount: [...scene.tracks()].reduce((sum, track) => sum + track.table.count, 0),
+      version: derivedVersion,
     };
   }
 
-  /** Measuring looks at every span: once for each stretch and each state of the run. */
-  private measureNow(): Measured | null {
-    const { measured } = this;
-    if (measured === null) return null;
-    if (this.measurement?.of !== measured || this.measurement.version !== this.derivedVersion) {
-      this.measurement = { of: measured, version: this.derivedVersion, is: measure(this.scene, measured, this.nowMs) };
-    }
-    return this.measurement.is;
+  /** Tell which stretch is shown, once it stays. */
+  private planView(): void {
+    const { camera } = this.eye;
+    const edges = [0, camera.widthPx].map((px) => toMs(this.view(), px));
+    const decimals = Math.max(0, Math.min(6, Math.ceil(-Math.log10(camera.foldedPerPx))));
+    const view = this.eye.isAll() ? null : edges.map((ms) => Number(ms.toFixed(decimals))).join("~");
+    if (view === this.viewTold) return;
+    this.viewTold = view;
+    clearTimeout(this.viewTimer);
+    this.viewTimer = setTimeout(() => this.events.viewed(view), VIEWED_MS);
   }
 
   /** While a run goes on, "now" moves: paint again when it has moved by half a pixel. */
   private planNext(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    if (!this.isLive || this.scene.root.table.isEnded || document.hidden) return;
+    if (!this.isGrowing || document.hidden) return;
     // In a gap that is folded away time moves nothing but the durations.
-    this.paintWithin(this.scene.isWaiting(this.nowMs) ? STILL_MS : Math.min(1000, this.stepMs));
+    this.pacer.within(this.scene.isWaiting(this.nowMs) ? STILL_MS : Math.min(1000, this.stepMs));
   }
 
   /** How long "now" takes for half a pixel. */
   private get stepMs(): number {
-    return this.camera.foldedPerPx / 2;
-  }
-
-  /** Paint in so many milliseconds, or earlier if something else wants it. */
-  private paintWithin(ms: number): void {
-    if (this.requested !== 0) return;
-    const dueMs = performance.now() + ms;
-    if (this.timer !== undefined && this.timerDueMs <= dueMs) return;
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    if (ms < 20) this.invalidate();
-    else {
-      this.timerDueMs = dueMs;
-      this.timer = setTimeout(() => {
-        this.timer = undefined;
-        this.invalidate();
-      }, ms);
-    }
+    return this.eye.camera.foldedPerPx / 2;
   }
 
   /** Where an instant is on the canvas. */

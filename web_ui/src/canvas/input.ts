@@ -8,12 +8,7 @@
  */
 
 import type { Chart } from "./chart";
-import { AXIS_PX } from "./picture";
-
-interface Point {
-  x: number;
-  y: number;
-}
+import { AXIS_PX, type Point } from "./picture";
 
 /** What a drag does, from its first movement to its end. */
 interface Drag {
@@ -80,9 +75,9 @@ function onWheel(chart: Chart, canvas: HTMLCanvasElement, event: WheelEvent): vo
     chart.pan(xPx + yPx, 0);
   } else {
     // A page that scrolls goes on scrolling where the rows are at their end.
-    const topPx = chart.camera.topPx;
+    const topPx = chart.eye.camera.topPx;
     chart.pan(xPx, yPx);
-    if (xPx === 0 && chart.camera.topPx === topPx) return;
+    if (xPx === 0 && chart.eye.camera.topPx === topPx) return;
   }
   event.preventDefault();
 }

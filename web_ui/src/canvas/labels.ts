@@ -1,12 +1,12 @@
 /** The column of names: tree, kind, name, status and duration of each row in sight. */
 
-import { showDuration } from "../model/instants";
+import { showCount, showDuration } from "../model/instants";
 import type { Row, Track } from "../model/timeline_scene";
 import { RUN } from "../model/timeline_spans";
 import { isFailure, shortName } from "../model/timeline_words";
 import { drawIcon } from "./icons";
 import { alphaOf, type Picture } from "./picture";
-import { fitText, textWidth } from "./texts";
+import { fitText, setFont, textWidth } from "./texts";
 
 const EDGE_PX = 10;
 const INDENT_PX = 14;
@@ -39,7 +39,7 @@ function drawCall(on: Canvas, picture: Picture, track: Track, span: number, yPx:
   drawIcon(on, kind, xPx, yPx - 6, theme.muted);
   xPx += ICON_PX + 6;
 
-  on.font = theme.smallFont;
+  setFont(on, theme.smallFont);
   const nowMs = picture.view.nowMs - track.shiftMs;
   const duration = showDuration(table.reachMs(span, nowMs) - table.startMs[span]!);
   on.fillStyle = theme.muted;
@@ -52,7 +52,7 @@ function drawCall(on: Canvas, picture: Picture, track: Track, span: number, yPx:
 
   const attempts = table.attempts[span]!;
   const tries = span !== RUN && attempts > 1 ? ` ×${attempts}` : "";
-  on.font = span === RUN ? theme.boldFont : theme.font;
+  setFont(on, span === RUN ? theme.boldFont : theme.font);
   const triesPx = tries === "" ? 0 : textWidth(on, tries) + 2;
   const name = fitText(on, shortName(table.nameOf(span)), statusPx - xPx - 8 - triesPx);
   on.fillStyle = isFailure(status) ? theme.failed : theme.ink;
@@ -70,14 +70,14 @@ function drawGroup(on: Canvas, picture: Picture, track: Track, number: number, y
   let xPx = EDGE_PX + track.depth * INDENT_PX;
   drawIcon(on, group.kind, xPx, yPx - 6, theme.muted);
   xPx += ICON_PX + 6;
-  on.font = theme.smallFont;
-  const count = group.count === 1 ? "" : `×${group.count.toLocaleString("en")}`;
+  setFont(on, theme.smallFont);
+  const count = group.count === 1 ? "" : `×${showCount(group.count)}`;
   const countPx = textWidth(on, count);
   on.fillStyle = theme.muted;
   on.textAlign = "right";
   on.fillText(count, labelPx - EDGE_PX, yPx);
   on.textAlign = "left";
-  on.font = group.kind === "run" ? theme.boldFont : theme.font;
+  setFont(on, group.kind === "run" ? theme.boldFont : theme.font);
   on.fillStyle = theme.ink;
   on.fillText(fitText(on, shortName(group.name), labelPx - EDGE_PX - countPx - xPx - 8), xPx, yPx + 0.5);
 }

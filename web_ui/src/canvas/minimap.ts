@@ -1,8 +1,11 @@
 /** The minimap: the whole run on a strip, with a window that says which part of it the chart shows. */
 
-import type { Density } from "../model/timeline_density";
+import { type Camera, endFolded } from "../model/timeline_camera";
+import { type Density, DensityMaker } from "../model/timeline_density";
+import type { Scene } from "../model/timeline_scene";
 import { readColour } from "./colours";
 import type { Surface } from "./surface";
+import { setFont } from "./texts";
 import type { Theme } from "./theme";
 
 /** The part that is shown, in pixels of the minimap. */
@@ -18,13 +21,41 @@ export interface Breaks {
   readonly endPx: number;
 }
 
+export const MINIMAP_PX = 52;
+/** So many spans are looked at in a frame: about two milliseconds. */
+const SLICE = 12_000;
+
 export class Minimap {
   private image: HTMLCanvasElement | null = null;
+  private density: Density | null = null;
+  private maker: DensityMaker | null = null;
+  private made = "";
 
   constructor(readonly surface: Surface) {}
 
-  /** Make the picture of the whole anew. */
-  render(density: Density, theme: Theme): void {
+  /** Work on the picture of the whole, if what it shows is another. Tells what there is to do: paint, or go on. */
+  work(wanted: string, scene: Scene, nowMs: number, strip: Camera, theme: Theme): "nothing" | "paint" | "go on" {
+    if (this.maker === null && this.made !== wanted) {
+      const rows = Math.max(1, Math.min(scene.rowCount, MINIMAP_PX - 8));
+      const stretch = { startFolded: strip.startFolded, endFolded: endFolded(strip) };
+      this.maker = new DensityMaker(scene, nowMs, stretch, Math.ceil(strip.widthPx), rows);
+      this.made = wanted;
+    }
+    if (this.maker === null) return "nothing";
+    const density = this.maker.work(SLICE);
+    if (density === null) return "go on";
+    this.maker = null;
+    this.density = density;
+    this.render(density, theme);
+    return "paint";
+  }
+
+  /** Colours are others. */
+  restyle(theme: Theme): void {
+    if (this.density !== null) this.render(this.density, theme);
+  }
+
+  private render(density: Density, theme: Theme): void {
     const { columns, rows } = density;
     const image = this.image ?? document.createElement("canvas");
     image.width = columns;
@@ -56,10 +87,10 @@ export class Minimap {
     on.fillStyle = theme.panel;
     on.fillRect(0, 0, this.surface.widthPx, heightPx);
     on.fillStyle = theme.ink;
-    on.font = theme.boldFont;
+    setFont(on, theme.boldFont);
     on.fillText(texts[0], 10, heightPx / 2 - 8);
     on.fillStyle = theme.muted;
-    on.font = theme.smallFont;
+    setFont(on, theme.smallFont);
     on.fillText(texts[1], 10, heightPx / 2 + 9);
     on.translate(leftPx, 0);
     if (this.image !== null) {

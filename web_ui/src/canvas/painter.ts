@@ -5,6 +5,7 @@
  * Order: ground, breaks and grid, row grounds, bars, markers, links of the critical path, names, axis, pointer and measure.
  */
 
+import { showCount } from "../model/instants";
 import { type Axis, type Break, makeAxis } from "../model/timeline_axis";
 import { toPx } from "../model/timeline_columns";
 import { NONE } from "../model/timeline_spans";
@@ -12,7 +13,7 @@ import { drawLane, drawSpan } from "./bars";
 import { drawLabel } from "./labels";
 import { drawMarkers } from "./markers";
 import { AXIS_PX, type Picture } from "./picture";
-import { textWidth } from "./texts";
+import { setFont, textWidth } from "./texts";
 
 type Canvas = CanvasRenderingContext2D;
 
@@ -166,9 +167,9 @@ function drawAxis(on: Canvas, picture: Picture, axis: Axis): void {
   on.fillStyle = theme.gridStrong;
   on.fillRect(0, AXIS_PX - 1, widthPx, 1);
   on.fillRect(labelPx - 1, 0, 1, heightPx);
-  on.font = theme.smallFont;
+  setFont(on, theme.smallFont);
   on.fillStyle = theme.muted;
-  const count = scene.rowCount.toLocaleString("en");
+  const count = showCount(scene.rowCount);
   on.fillText(scene.arrangement === "calls" ? `${count} rows` : `${count} lanes`, 10, AXIS_PX / 2);
   if (axis.base !== "") {
     on.textAlign = "right";
@@ -244,7 +245,7 @@ function drawPointer(on: Canvas, picture: Picture): void {
     on.fillRect(Math.round(fromPx), AXIS_PX, 1, heightPx);
     on.fillRect(Math.round(toEndPx), AXIS_PX, 1, heightPx);
     on.fillRect(fromPx, AXIS_PX + 11, toEndPx - fromPx, 1);
-    on.font = theme.boldFont;
+    setFont(on, theme.boldFont);
     const textPx = textWidth(on, picture.measuredText);
     const xPx = Math.min(Math.max((fromPx + toEndPx - textPx) / 2, 8), view.camera.widthPx - textPx - 8);
     on.fillStyle = theme.accent;

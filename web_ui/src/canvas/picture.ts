@@ -29,7 +29,12 @@ export interface Picture {
   readonly measuredText: string;
   readonly showDuration: (ms: number) => string;
   /** Where the pointer is over the chart, in its pixels; null elsewhere. */
-  readonly pointerPx: { readonly x: number; readonly y: number } | null;
+  readonly pointerPx: Point | null;
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
 }
 
 export const AXIS_PX = 26;

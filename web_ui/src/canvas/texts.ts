@@ -1,16 +1,37 @@
-/** Texts on the canvas: widths are measured once each, and what is too wide ends in an ellipsis. */
+/**
+ * Texts on the canvas: widths are measured once each, and what is too wide ends in an ellipsis.
+ *
+ * Fonts are set by `setFont` only. It knows which widths hold; asking a context for its font makes it write one.
+ */
 
 const LARGEST = 5000;
-const widths = new Map<string, number>();
-const fitted = new Map<string, string>();
+
+interface Known {
+  readonly widths: Map<string, number>;
+  readonly fitted: Map<string, string>;
+}
+
+const fonts = new Map<string, Known>();
+let known: Known = { widths: new Map(), fitted: new Map() };
+
+/** Set the font of the texts that follow. To be called again after `restore`. */
+export function setFont(on: CanvasRenderingContext2D, font: string): void {
+  on.font = font;
+  let found = fonts.get(font);
+  if (found === undefined) {
+    found = { widths: new Map(), fitted: new Map() };
+    fonts.set(font, found);
+  }
+  known = found;
+}
 
 export function textWidth(on: CanvasRenderingContext2D, text: string): number {
-  const key = `${on.font}\n${text}`;
-  let width = widths.get(key);
+  const { widths } = known;
+  let width = widths.get(text);
   if (width === undefined) {
     if (widths.size > LARGEST) widths.clear();
     width = on.measureText(text).width;
-    widths.set(key, width);
+    widths.set(text, width);
   }
   return width;
 }
@@ -19,11 +40,12 @@ export function textWidth(on: CanvasRenderingContext2D, text: string): number {
 export function fitText(on: CanvasRenderingContext2D, text: string, widthPx: number): string {
   const full = textWidth(on, text);
   if (full <= widthPx) return text;
-  const key = `${on.font}\n${Math.floor(widthPx)}\n${text}`;
+  const { fitted } = known;
+  const key = `${Math.floor(widthPx)} ${text}`;
   let cut = fitted.get(key);
   if (cut === undefined) {
     if (fitted.size > LARGEST) fitted.clear();
-    let length = Math.floor((text.length * widthPx) / full);
+    let length = Math.max(0, Math.floor((text.length * widthPx) / full));
     while (length > 0 && on.measureText(`${text.slice(0, length)}…`).width > widthPx) length--;
     cut = length > 0 ? `${text.slice(0, length)}…` : "";
     fitted.set(key, cut);

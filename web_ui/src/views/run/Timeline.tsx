@@ -178,6 +178,11 @@ type ChartRef = { chart: Chart | null; state: ChartState | null };
 function Search({ chart, state, input }: ChartRef & { input: RefObject<HTMLInputElement | null> }) {
   const [text, setText] = useState("");
   const hasSearch = text.trim() !== "";
+  const searched = state?.searched ?? "";
+  // Esc in the chart leaves a search, too.
+  useEffect(() => {
+    if (searched === "") setText("");
+  }, [searched]);
   const apply = (wanted: string) => {
     setText(wanted);
     chart?.search(wanted);
@@ -340,7 +345,7 @@ function count(number: number, what: string): string {
 
 function bindingsOf(chart: Chart, search: RefObject<HTMLInputElement | null>, state: ChartState | null) {
   const bind = (keys: string, label: string, run: () => void) => ({ keys, label, group: "Timeline", run });
-  const panPx = () => chart.camera.widthPx * PAN;
+  const panPx = () => chart.eye.camera.widthPx * PAN;
   return [
     bind("w", "zoom in", () => chart.zoom(ZOOM, null, true)),
     bind("s", "zoom out", () => chart.zoom(1 / ZOOM, null, true)),
@@ -367,8 +372,8 @@ function onArrow(chart: Chart, event: KeyboardEvent): void {
     ArrowUp: () => chart.step(-1),
     ArrowRight: () => chart.toggleSelected(true),
     ArrowLeft: () => chart.toggleSelected(false),
-    PageDown: () => chart.pan(0, chart.camera.heightPx * 0.9, true),
-    PageUp: () => chart.pan(0, -chart.camera.heightPx * 0.9, true),
+    PageDown: () => chart.pan(0, chart.eye.camera.heightPx * 0.9, true),
+    PageUp: () => chart.pan(0, -chart.eye.camera.heightPx * 0.9, true),
     Home: () => chart.pan(0, -Number.MAX_SAFE_INTEGER, true),
     End: () => chart.pan(0, Number.MAX_SAFE_INTEGER, true),
   };
