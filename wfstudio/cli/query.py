@@ -211,9 +211,9 @@ def _read_value(text: str) -> Any:
 
 def _read_seconds(text: str) -> float:
     try:
-        seconds = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text, "timeout") / 1_000_000
+        seconds = parse_duration(float(text) if text.replace(".", "", 1).isdigit() else text, "--timeout") / 1_000_000
     except (ValueError, TypeError, OverflowError) as error:
-        raise Misuse(f"--timeout: {error}") from None
+        raise Misuse(str(error)) from None
     if not 0 < seconds <= MOST_SECONDS:
         raise Misuse(f"--timeout: {text!r:.40} is not between 0 and {MOST_SECONDS:g} s")
     return seconds

@@ -52,6 +52,7 @@ class Asker:
         self._keeps_warm = keeps_warm
         self._turns = asyncio.Semaphore(at_once)
         self._spare: asyncio.subprocess.Process | None = None
+        self._endings: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._running: dict[str, asyncio.Event] = {}
 
@@ -62,6 +63,7 @@ class Asker:
         spare, self._spare = self._spare, None
         if spare is not None:
             await _end(spare)
+        await asyncio.gather(*self._endings, return_exceptions=True)
 
     async def ask(
         self, question: Question, *, seconds: float = SECONDS, id: str | None = None
@@ -165,9 +167,17 @@ class Asker:
                         yield answer
         finally:
             stopping.cancel()
-            await asyncio.shield(_end(process))
-            if self._keeps_warm:  # also where this one failed: whoever mistyped asks again
-                await asyncio.shield(self.warm_up())
+            # Whoever is cancelled once more need not wait for it; `close` does.
+            ending = asyncio.create_task(self._replace(process))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.shield(ending)
+
+    async def _replace(self, process: asyncio.subprocess.Process) -> None:
+        """End a process, and have another one ready, also where it failed: whoever mistyped asks again."""
+        await _end(process)
+        if self._keeps_warm:
+            await self.warm_up()
 
 
 KEEP_UP_SECONDS: Final = 30.0
