@@ -11,6 +11,7 @@
  *     first_paint_ms       a trace of 100 000 spans as text → painted: parsed, laid out, drawn
  *     frame_work_ms        from a frame's begin to the hand-over to the compositor, while panning and zooming
  *     frame_interval_ms    from frame to frame, as the screen would show them
+ *     frame_cpu_ms         what a frame costs the page's main thread, by the thread's own clock: hardly depends on the load
  *     hit_test_ms          what lies under a point
  *     live_dropped_frames  frames that came late while 1 000 events a second were folded in
  *     export               a Chrome trace of all spans
@@ -153,6 +154,8 @@ async function measureFrames(page, arrangement) {
   await page.evaluate(() => window.bench.afterPaint());
   const box = await page.locator(".tl-chart").boundingBox();
   await page.mouse.move(box.x + box.width * 0.55, box.y + box.height * 0.5);
+  const readCpu = await watchCpu(page);
+  const cpuBefore = await readCpu();
   const frames = page.evaluate(() => window.bench.recordFrames());
   await page.evaluate(async () => {
     const canvas = document.querySelector(".tl-chart");
@@ -177,11 +180,23 @@ async function measureFrames(page, arrangement) {
     window.bench.stopFrames();
   });
   const { work, intervals } = await frames;
+  const cpuMs = ((await readCpu()) - cpuBefore) / work.length;
   const ends = await page.evaluate(() => window.roundEnds);
   const rounds = ends.map((end, at) => quantile(work.slice(ends[at - 1] ?? 0, end), 0.95));
   const name = arrangement.toLowerCase();
   print(`frame_work_p95_ms_${name}`, quantile(work, 0.95), { budget: 16, quietest_round: Math.min(...rounds), median: quantile(work, 0.5), worst: quantile(work, 1), frames: work.length });
+  print(`frame_cpu_mean_ms_${name}`, cpuMs);
   print(`frame_interval_p95_ms_${name}`, quantile(intervals, 0.95), { worst: quantile(intervals, 1), late: late(intervals) });
+}
+
+/** Read how long the page's main thread has worked, in milliseconds of its own time. */
+async function watchCpu(page) {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  return async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find((metric) => metric.name === "TaskDuration").value * 1000;
+  };
 }
 
 /** Frames that came later than one and a half of a 60 Hz screen's. */
