@@ -156,6 +156,7 @@ export class Chart {
     const before = this.scene;
     const selectedId = this.selected === null ? null : before.idOf(this.selected);
     const isSame = before.root.table.runId === trace.run_id;
+    const isAtBottom = isSame && before.rowCount > 0 && this.eye.isAtBottom();
     this.scene = new Scene(readTrace(trace));
     this.scene.arrangement = before.arrangement;
     this.scene.isFolding = before.isFolding;
@@ -165,6 +166,7 @@ export class Chart {
       for (const track of before.tracks()) this.adopt(before, track);
       this.selected = selectedId === null ? null : this.scene.find(selectedId);
       this.scene.scale = before.scale;
+      this.addRows(isAtBottom);
     } else {
       this.selected = null;
       this.measured = null;
@@ -540,7 +542,8 @@ export class Chart {
   /** Bring up to date what depends on the whole run: at once, or a few times a second while it grows. */
   private derive(timeMs: number): void {
     const { scene } = this;
-    this.addRows();
+    if (scene.rowCount === 0) scene.arrange();
+    else this.addRows(this.eye.isAtBottom());
     const isDue = timeMs - this.derivedAtMs >= DERIVE_MS;
     const isStale = this.derivedVersion !== this.version;
     if (this.isGrowing && this.hasBegun ? isDue : isStale) {
@@ -552,13 +555,12 @@ export class Chart {
   }
 
   /** Rows of new calls; who looks at the last ones while following goes on seeing them. */
-  private addRows(): void {
+  private addRows(isAtBottom: boolean): void {
     const { scene } = this;
     const rows = scene.rowCount;
-    const isAtBottom = this.eye.isAtBottom();
     scene.arrange();
-    if (rows === 0 || scene.rowCount <= rows || !isAtBottom || !this.isGrowing || this.eye.following === "off") return;
-    this.eye.goToRow(this.bounds().contentPx - this.eye.camera.heightPx);
+    if (scene.rowCount <= rows || !isAtBottom || !this.isLive || this.eye.following === "off") return;
+    this.eye.goToRow(Math.max(0, this.bounds().contentPx - this.eye.camera.heightPx));
   }
 
   private rescale(): void {
