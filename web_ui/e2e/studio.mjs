@@ -100,6 +100,9 @@ await claim("every tab of the run shows what it did", async () => {
   await page.getByRole("heading", { name: "Attempts" }).waitFor();
   await shoot("run-steps-inspector");
   await page.keyboard.press("Escape");
+  await page.getByRole("tab", { name: "Graph" }).click();
+  await page.getByRole("button", { name: /render_page ×4/ }).waitFor();
+  await shoot("run-graph");
   await page.getByRole("tab", { name: "Logs" }).click();
   await page.getByText("rendered index.html").first().waitFor();
   await shoot("run-logs");

@@ -43,7 +43,7 @@ export function Inspector({
         </button>
       </header>
       {!span && data.trace.data.value === null && !data.trace.failure.value && <Loading what="the call" />}
-      {!span && data.trace.data.value !== null && <p class="dim">This run has no call of that number.</p>}
+      {!span && data.trace.data.value !== null && <Elsewhere spanId={spanId} />}
       {data.trace.failure.value && <FailureNote failure={data.trace.failure.value} again={() => data.trace.reload()} />}
       {span && <SpanFacts span={span} run={run} />}
       {span?.kind === "step" && <StepPart data={data} run={run} span={span} />}
@@ -51,6 +51,23 @@ export function Inspector({
       {span && span.kind !== "step" && span.kind !== "run" && <EventsPart data={data} span={span} />}
       {span && span.kind !== "run" && <LogsPart data={data} span={span} />}
     </aside>
+  );
+}
+
+/** A call that the timeline shows within a child run has that run's id in front of its number. */
+function Elsewhere({ spanId }: { spanId: string }) {
+  const at = spanId.lastIndexOf("/");
+  if (at < 0) return <p class="dim">This run has no call of that number.</p>;
+  const [runId, id] = [spanId.slice(0, at), spanId.slice(at + 1)];
+  return (
+    <>
+      <p>It is a call of the child run</p>
+      <p>
+        <A href={runPlace(runId, { span: id === "run" ? null : id })} class="mono">
+          {runId}
+        </A>
+      </p>
+    </>
   );
 }
 

@@ -1,6 +1,7 @@
 // A run: what it is, where it stands, and every way to look at what it did.
 
 import { useEffect } from "preact/hooks";
+import type { Trace } from "../../api_types";
 import { runPlace } from "../../model/places";
 import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
@@ -17,11 +18,19 @@ import { StreamsTab } from "./StreamsTab";
 import type { TimelineProps } from "./Timeline";
 
 const Timeline = lazyView<TimelineProps>("the timeline", () => import("./Timeline").then((module) => module.Timeline));
+const GraphTab = lazyView<GraphProps>("the graph", () => import("./GraphTab").then((module) => module.GraphTab));
 const CodeTab = lazyView<{ data: RunData }>("the code", () => import("./CodeTab").then((module) => module.CodeTab));
+
+interface GraphProps {
+  trace: Trace;
+  selected: string | null;
+  onSelect: (spanId: string) => void;
+}
 
 const TABS = [
   ["timeline", "Timeline"],
   ["code", "Code"],
+  ["graph", "Graph"],
   ["events", "Events"],
   ["steps", "Steps"],
   ["streams", "Streams"],
@@ -102,6 +111,11 @@ export function RunScreen() {
             </WithPart>
           )}
           {tab === "code" && <CodeTab data={data} />}
+          {tab === "graph" && (
+            <WithPart part={data.trace} what="the graph">
+              {(trace) => <GraphTab trace={trace} selected={span} onSelect={select} />}
+            </WithPart>
+          )}
           {tab === "events" && (
             <WithPart part={data.events} what="the events">
               {(events) => <EventsTab runId={id} events={events} onSelect={select} />}

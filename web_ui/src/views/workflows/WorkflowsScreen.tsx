@@ -147,7 +147,9 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
                   <code class="slug">{finding.code}</code>
                   {finding.where && <code>{finding.where}</code>}
                 </p>
-                <p class="error-message">{finding.message}</p>
+                <p class="error-message">{printable(finding.message)}</p>
+                {finding.why && <p>{printable(finding.why)}</p>}
+                {finding.fix && <p>Fix: {printable(finding.fix)}</p>}
                 {finding.run_id && (
                   <p>
                     <A href={runPlace(finding.run_id)} class="mono">
