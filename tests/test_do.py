@@ -81,6 +81,23 @@ def test_a_changed_pyproject_makes_venv_stale(monkeypatch: pytest.MonkeyPatch, t
     assert not do.is_ready()
 
 
+def test_a_changed_studio_makes_venv_stale_and_what_npm_puts_there_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("pyproject.toml", "hatch_build.py", "wfstudio/__init__.py", "web_ui/src/main.tsx"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(do, "ROOT", tmp_path)
+    monkeypatch.setattr(do, "PYTHON", Path(sys.executable))
+    before = do.wanted_stamp()
+    for name in ("node_modules/vite/index.js", "e2e/way.mjs", "src/main.test.ts"):
+        (tmp_path / "web_ui" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "web_ui" / name).write_text("changes nothing of what is built")
+    assert do.wanted_stamp() == before
+    (tmp_path / "web_ui" / "src" / "main.tsx").write_text("other")
+    assert do.wanted_stamp() != before
+
+
 def test_the_first_check_that_fails_ends_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], no_processes: list[list[str]]
 ) -> None:

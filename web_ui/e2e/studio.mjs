@@ -111,6 +111,27 @@ await claim("every tab of the run shows what it did", async () => {
   await shoot("run-streams");
 });
 
+await claim("a step is replayed beside its run, with its own input and with another", async () => {
+  await page.getByRole("tab", { name: "Steps" }).click();
+  await page.getByRole("button", { name: "flow:plan_site" }).click();
+  await page.getByRole("button", { name: "Replay step …" }).click();
+  const dialog = page.getByRole("dialog", { name: "replay the step" });
+  await dialog.getByRole("button", { name: "Replay step", exact: true }).click();
+  await dialog.getByText("the same as recorded").waitFor();
+  const input = dialog.getByRole("textbox");
+  await input.fill((await input.inputValue()).replace('"Ada Lovelace"', '"Grace"'));
+  await dialog.getByRole("button", { name: "Replay step", exact: true }).click();
+  await dialog.getByText("it differs from what was recorded").waitFor();
+  await dialog.getByRole("cell", { name: '"Grace"', exact: true }).waitFor();
+  await shoot("replay-step");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Fork from here …" }).click();
+  await page.getByRole("button", { name: "another output" }).click();
+  await page.getByText("wf fork wrun_").first().waitFor();
+  await shoot("fork");
+  await page.keyboard.press("Escape");
+});
+
 await claim("time travel shows where the body stands, and what its variables are", async () => {
   await page.getByRole("tab", { name: "Code" }).click();
   await page.locator(".source-line.is-here").first().waitFor();
@@ -171,10 +192,23 @@ await claim("the list of runs is filtered, moved through and opened by keyboard 
   await page.waitForURL(/q=status/);
 });
 
+await claim("selected runs are acted on at once, after it was said to how many", async () => {
+  await page.goto(`${given.url}/runs`);
+  await page.locator(".grid-space .grid-row").nth(1).waitFor();
+  await page.getByRole("checkbox", { name: "select all runs that are loaded" }).check();
+  await page.getByRole("button", { name: "Retry …" }).click();
+  await page.getByRole("heading", { name: "Retry 1 run?" }).waitFor();
+  await page.getByText("1 of those that are selected is left out").waitFor();
+  await shoot("bulk");
+  await page.getByRole("button", { name: "Retry 1", exact: true }).click();
+  await page.getByText("1 run was tried again").waitFor();
+  await page.waitForFunction(() => document.querySelectorAll(".grid-space .grid-row").length === 3);
+});
+
 await claim("runs are marked and compared", async () => {
   await page.goto(`${given.url}/runs`);
   await page.locator(".grid-space .grid-row").first().waitFor();
-  for (const key of ["j", "x", "j", "x"]) await page.keyboard.press(key);
+  for (const key of ["j", "x", "j", "j", "x"]) await page.keyboard.press(key);
   await page.getByRole("link", { name: "Compare them" }).click();
   await page.getByText(/First difference/).waitFor();
   await shoot("compare");

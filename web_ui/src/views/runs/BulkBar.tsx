@@ -139,7 +139,12 @@ function Confirm({
         {words.title} {showCount(runs.length)} {runs.length === 1 ? "run" : "runs"}?
       </h2>
       <p>{words.explains}</p>
-      {leftOut > 0 && <p class="dim">{leftOut} of those that are selected are left out: it makes no sense for them.</p>}
+      {leftOut > 0 && (
+        <p class="dim">
+          {leftOut} of those that are selected {leftOut === 1 ? "is" : "are"} left out: it makes no sense for{" "}
+          {leftOut === 1 ? "it" : "them"}.
+        </p>
+      )}
       {action === "cancel" && (
         <label class="field">
           reason (optional)
