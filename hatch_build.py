@@ -39,7 +39,7 @@ BROUGHT: Final = (
 MINUTES: Final = 10
 NPM_OPTIONS: Final = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 
-_NOT_SOURCES: Final = {"node_modules", "e2e", "fixtures"}
+_NOT_SOURCES: Final = {"node_modules", "bench", "e2e", "fixtures"}
 
 
 class CannotBuild(Exception):
