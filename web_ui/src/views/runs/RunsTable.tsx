@@ -1,5 +1,6 @@
 // The table of runs: virtual, live, and never moving under a hand.
 
+import type { VNode } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { RunView } from "../../api_types";
 import { localize } from "../../model/instants";
@@ -11,6 +12,7 @@ import { A, Ago, Chip, RunDuration, StatusMark } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
 
 const ROW = 32;
+const KEPT_ROWS = 1000;
 
 export function RunsTable({
   runs,
@@ -47,6 +49,37 @@ export function RunsTable({
   useEffect(() => {
     if (cursor >= 0) virtual.scrollToIndex(cursor, { align: "auto" });
   }, [cursor, virtual]);
+
+  // A row that is as it was is given as it was: scrolling then costs the rows that come, not all that are there.
+  const drawn = useRef(new Map<string, { run: RunView; look: string; row: VNode }>());
+  const latest = useRef({ selected, onSelect, onCursor });
+  latest.current = { selected, onSelect, onCursor };
+  const rowOf = (run: RunView, index: number, top: number): VNode => {
+    const flags = [misfits.has(run.id), index === cursor, selected.has(run.id)] as const;
+    const look = `${index} ${top} ${flags.join()}`;
+    const kept = drawn.current.get(run.id);
+    if (kept?.run === run && kept.look === look) return kept.row;
+    const row = (
+      <Row
+        key={run.id}
+        run={run}
+        index={index}
+        top={top}
+        isMisfit={flags[0]}
+        isAtCursor={flags[1]}
+        isSelected={flags[2]}
+        onPick={() => latest.current.onCursor(index)}
+        onToggle={() => {
+          const next = new Set(latest.current.selected);
+          if (!next.delete(run.id)) next.add(run.id);
+          latest.current.onSelect(next);
+        }}
+      />
+    );
+    if (drawn.current.size > KEPT_ROWS) drawn.current.clear();
+    drawn.current.set(run.id, { run, look, row });
+    return row;
+  };
 
   const hold = () => onHold(isOver.current || (scroller.current?.scrollTop ?? 0) > 0);
   const areAllSelected = runs.length > 0 && runs.every((run) => selected.has(run.id));
@@ -93,26 +126,7 @@ export function RunsTable({
         }}
       >
         <div class="grid-space" role="presentation" style={{ height: `${virtual.getTotalSize()}px` }}>
-          {rows.map((row) => {
-            const run = runs[row.index]!;
-            return (
-              <Row
-                key={row.key}
-                run={run}
-                index={row.index}
-                top={row.start}
-                isMisfit={misfits.has(run.id)}
-                isAtCursor={row.index === cursor}
-                isSelected={selected.has(run.id)}
-                onPick={() => onCursor(row.index)}
-                onToggle={() => {
-                  const next = new Set(selected);
-                  if (!next.delete(run.id)) next.add(run.id);
-                  onSelect(next);
-                }}
-              />
-            );
-          })}
+          {rows.map((row) => rowOf(runs[row.index]!, row.index, row.start))}
         </div>
       </div>
     </div>
