@@ -12,6 +12,7 @@ import base64
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from datetime import time as clock
 from decimal import Decimal
@@ -230,14 +231,20 @@ def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         raise kind(text) from error
 
 
-def _open_writer(shape: str, sink: Any, schema: pa.Schema) -> Any:
+@contextmanager
+def _open_writer(shape: str, sink: Any, schema: pa.Schema) -> Iterator[Any]:
     if shape == "arrow":
-        return pa.ipc.new_stream(sink, schema)
+        stream = pa.ipc.new_stream(sink, schema)
+        yield stream
+        stream.close()  # not where it failed: the mark of its end would make a whole of the half
+        return
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetWriter(sink, schema, compression="zstd")
+        file = parquet.ParquetWriter(sink, schema, compression="zstd")
     except pa.ArrowNotImplementedError as error:
         raise QueryError(
             f"Parquet has no type for a column of this result: {error}", "make it a text: `x::VARCHAR`"
         ) from error
+    with file:
+        yield file

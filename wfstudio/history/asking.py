@@ -54,11 +54,12 @@ class Asker:
         self._spare: asyncio.subprocess.Process | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self._running: dict[str, asyncio.Event] = {}
+        self._under_way: set[asyncio.Event] = set()
+        self._running: dict[str, asyncio.Event] = {}  # of those the ones with an id
 
     async def close(self) -> None:
         self._is_closed = True
-        for cancelled in self._running.values():
+        for cancelled in self._under_way:
             cancelled.set()
         spare, self._spare = self._spare, None
         if spare is not None:
@@ -76,6 +77,7 @@ class Asker:
         if id is not None and id in self._running:
             raise ConflictError(f"a query with the id {id!r:.80} is being answered", "give each one its own")
         cancelled = asyncio.Event()
+        self._under_way.add(cancelled)
         if id is not None:
             self._running[id] = cancelled
         try:
@@ -90,6 +92,7 @@ class Asker:
                     async for answer in answers:
                         yield answer
         finally:
+            self._under_way.discard(cancelled)
             if id is not None:
                 del self._running[id]
 

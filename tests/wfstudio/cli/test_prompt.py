@@ -24,6 +24,7 @@ from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
 from tests.wfstudio.cli.conftest import World
+from tests.wfstudio.history.processes import LISTS, wait_for_children
 from wf.settings import Settings
 from wfstudio.cli.prompt import Prompt, SqlCompleter, converse, is_whole, make_session, page
 from wfstudio.cli.query import Ask
@@ -233,6 +234,7 @@ async def test_what_there_is_can_be_looked_up(prompt: Prompt, capsys: pytest.Cap
     assert capsys.readouterr().out.splitlines()[1].split() == ["mine", "project", "Mine."]
 
 
+@LISTS
 async def test_ctrl_c_ends_a_query_and_not_the_prompt(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,9 +242,7 @@ async def test_ctrl_c_ends_a_query_and_not_the_prompt(
     try:
         async with open_prompt(world, tmp_path) as prompt:
             asking = asyncio.create_task(prompt.carry_out(f"{ENDLESS};"))
-            async with asyncio.timeout(20):
-                while not children():
-                    await asyncio.sleep(0.01)
+            await wait_for_children()
             for _ in range(3):  # whoever is in a hurry
                 os.kill(os.getpid(), signal.SIGINT)
                 await asyncio.sleep(0)
@@ -253,10 +253,6 @@ async def test_ctrl_c_ends_a_query_and_not_the_prompt(
             assert capsys.readouterr().out.startswith("one\n  1\n1 row in ")
     finally:
         signal.signal(signal.SIGINT, was)
-
-
-def children() -> list[str]:
-    return [pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
 
 
 async def test_from_its_first_line_to_its_last(

@@ -16,6 +16,7 @@ from wfstudio.history import answers
 from wfstudio.history.errors import QueryError, QueryLimitError
 from wfstudio.history.wire import Answer, Done, Head, Piece, Question, Rows, decode_answer
 
+END_MARK = b"\xff\xff\xff\xff\0\0\0\0"
 HALFWAY = "SELECT CASE WHEN range < 1000000 THEN 1 ELSE CAST('a' || range AS INT) END AS n FROM range(2000000)"
 
 
@@ -128,6 +129,13 @@ def test_what_fails_under_way_fails_in_duckdbs_words(connection: duckdb.DuckDBPy
     with pytest.raises(duckdb.Error, match="Conversion Error: Could not convert string 'a1000000' to INT32"):
         give(connection, HALFWAY, shape=shape)
     assert not any(isinstance(frame, Done) for frame in given)
+    if shape == "arrow":
+        assert not file_of(given).endswith(END_MARK)
+
+
+def test_a_table_that_is_whole_ends_with_its_mark(connection: duckdb.DuckDBPyConnection) -> None:
+    assert file_of(give(connection, "FROM range(10)", shape="arrow")).endswith(END_MARK)
+    assert file_of(give(connection, "FROM range(10)", shape="arrow", row_limit=3)).endswith(END_MARK)
 
 
 @pytest.mark.parametrize(

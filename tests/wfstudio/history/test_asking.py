@@ -7,11 +7,11 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.wfstudio.history.processes import LISTS, children, wait_for_children
 from tests.wfstudio.history.stage import WorldFile, make_completed
 from wf.settings import Settings
 from wfstudio.history import asking
@@ -50,29 +50,13 @@ async def ask(asker: Asker, sql: str, **options: Any) -> int:
     return count
 
 
-def children() -> list[int]:
-    """Give the processes that answer questions of ours."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            line = (entry / "cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if parent == os.getpid() and b"wfstudio.history.child" in line:
-            found.append(int(entry.name))
-    return found
-
-
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it counts processes in /proc")
+pytestmark = LISTS
 
 
 async def test_a_question_that_waits_for_its_turn_can_be_cancelled(settings: Settings) -> None:
     async with open_asker(settings, at_once=1) as asker:
         first = asyncio.create_task(ask(asker, ENDLESS, id="first"))
-        await until(lambda: bool(children()))
+        await wait_for_children()
         second = asyncio.create_task(ask(asker, "SELECT 2", id="second"))
         await until(lambda: asker.cancel("second"))
         with pytest.raises(QueryLimitError) as caught:
@@ -88,7 +72,7 @@ async def test_a_question_that_waits_for_its_turn_can_be_cancelled(settings: Set
 async def test_who_leaves_while_waiting_for_a_turn_takes_none(settings: Settings) -> None:
     async with open_asker(settings, at_once=1) as asker:
         first = asyncio.create_task(ask(asker, ENDLESS, id="first"))
-        await until(lambda: bool(children()))
+        await wait_for_children()
         waiting = [asyncio.create_task(ask(asker, "SELECT 2")) for _ in range(3)]
         await asyncio.sleep(0)
         for task in waiting:
@@ -112,17 +96,17 @@ async def test_one_process_is_kept_warm_however_the_last_questions_ended(setting
         with pytest.raises(QueryLimitError):
             await ask(asker, ENDLESS, seconds=0.2)
         assert len(children()) == 1
-    assert children() == []
+    assert children() == set()
 
 
 async def test_an_asker_that_is_closed_while_it_answers_leaves_no_process(settings: Settings) -> None:
     asker = Asker(settings, keeps_warm=True)
-    task = asyncio.create_task(ask(asker, ENDLESS, id="q"))
-    await until(lambda: bool(children()))
+    task = asyncio.create_task(ask(asker, ENDLESS))
+    await wait_for_children()
     await asker.close()
     with pytest.raises(QueryLimitError, match="the query was cancelled"):
         await task
-    assert children() == []
+    assert children() == set()
 
 
 async def test_a_process_hears_no_ctrl_c_but_its_askers(settings: Settings) -> None:
