@@ -165,7 +165,7 @@ class Prompt:
                 self._ask = msgspec.structs.replace(self._ask, form=rest)
             case ".format":
                 raise Misuse(f"{rest!r:.40} is no format", hint=f"one of {', '.join(TEXT_FORMATS)}")
-            case ".limit" if rest.isdigit() and int(rest):
+            case ".limit" if rest.isascii() and rest.isdigit() and int(rest):
                 self._ask = msgspec.structs.replace(self._ask, limit=int(rest))
             case ".limit":
                 raise Misuse(f"{rest!r:.40} is no number of rows")
@@ -223,7 +223,7 @@ def page(terminal: Terminal, lines: list[str]) -> None:
         terminal.print(*lines)
         return
     text = "".join(f"{line}\n" for line in lines)
-    # -S: wide tables are moved, not folded; -R: our colours and nothing else, all of the rest is escaped.
+    # -S: long lines are moved, not folded; -R: our colours and nothing else, all of the rest is escaped.
     environ = {**os.environ, "LESS": os.environ.get("LESS", "-SRFX"), "LESSSECURE": "1"}
     shown = text.encode(encoding_of(terminal), "backslashreplace")
     subprocess.run(pager, shell=bool(os.environ.get("PAGER")), input=shown, env=environ, check=False)

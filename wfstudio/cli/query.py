@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ from wfstudio.history.schema import VIEWS, show_schema
 from wfstudio.history.wire import Done, Head, Piece, Rows
 
 SHOWN_ROWS: Final = 1000
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LARGEST_WHOLE: Final = 2**63 - 1
 LISTED: Final = ("table", "json", "jsonl")
 WATCH_SECONDS: Final = 2.0
@@ -171,9 +173,9 @@ def _read_query(sql: str | None, file: Path | None, library: Library) -> str | N
             return file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise Misuse(f"--file {file}: {getattr(error, 'strerror', None) or 'this is no text in UTF-8'}") from None
-    if sql == "-" or (sql is None and not sys.stdin.isatty()):
+    if sql == "-" or (sql is None and (sys.stdin is None or not sys.stdin.isatty())):
         try:
-            return sys.stdin.read()
+            return "" if sys.stdin is None else sys.stdin.read()  # None: it is closed
         except UnicodeDecodeError:
             raise Misuse("standard input is no text in UTF-8") from None
     return None if sql is None else find_query(sql, library)
@@ -228,7 +230,12 @@ async def _answer(world: str | None, ask: Ask) -> int:
         raise Misuse(f"{ask.form} is nothing for a terminal", hint="name a file: `-o FILE`")
     async with open_asker(world) as asker:
         if ask.output is None:
-            done = await give(asker, ask, sys.stdout.buffer, terminal)
+            try:
+                done = await give(asker, ask, sys.stdout.buffer, terminal)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                raise Misuse(f"standard output: {error.strerror}") from None
         else:
             with _open_output(ask.output) as stream:
                 done = await give(asker, ask, stream, _paper())

@@ -209,6 +209,7 @@ async def test_a_conversation(world: World, tmp_path: Path, capsys: pytest.Captu
         (".format cvs", "'cvs' is no format\n  fix: one of table, json, jsonl, csv, markdown\n"),
         (".limit many", "'many' is no number of rows\n"),
         (".limit 0", "'0' is no number of rows\n"),
+        (".limit ²", "'²' is no number of rows\n"),
         (".param x", "--param: 'x' is not `key=value`\n"),
         (".sc\x1b[2J", "there is no .sc\\x1b[2J\n  fix: `.help` lists what there is\n"),
     ],

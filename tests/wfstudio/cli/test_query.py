@@ -72,6 +72,8 @@ def test_a_query_comes_from_a_file_from_stdin_and_with_parameters(
     for words in (["-"], []):
         monkeypatch.setattr("sys.stdin", io.StringIO("SELECT $w AS w, $n AS n"))
         assert wf_cli("query", *words, *asked).out == "w,n\r\nstudio.greet,2\r\n"
+    monkeypatch.setattr("sys.stdin", None)
+    assert wf_cli("query", "--world", world.url).err.splitlines()[0] == "there is no query"
 
 
 def test_a_table_is_capped_and_says_so_unless_a_limit_was_asked_for(world: World, wf_cli: Wf) -> None:
@@ -313,6 +315,15 @@ def test_a_reader_that_has_enough_is_no_error(world: World, form: str) -> None:
         asking.stdout.close()
         assert asking.stderr.read() == ""
         assert asking.wait(20) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_disk_that_is_full_is_said(world: World) -> None:
+    words = [*WF, "query", "FROM range(100000)", "--format", "csv", "--world", world.url]
+    with open("/dev/full", "wb") as full:
+        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert told.stderr.splitlines()[0] == "standard output: No space left on device"
+    assert told.returncode == 2
 
 
 def test_ctrl_c_ends_a_query_and_its_process(world: World) -> None:
