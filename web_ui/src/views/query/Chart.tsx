@@ -4,11 +4,13 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Column } from "../../api_types";
+import { watchTheme } from "../../canvas/theme";
 import { type ChartChoice, chooseChart, isInstant, isNumeric, showCell } from "../../model/results";
 import { theme } from "../../state/theme";
 import { Empty } from "../parts/small";
 
 const HEIGHT = 320;
+const WHOLE = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((step) => step * 10 ** power)).flat();
 const SERIES = ["--chart-1", "--chart-2", "--chart-3", "--chart-4", "--chart-5"];
 
 export function Chart({ columns, rows }: { columns: readonly Column[]; rows: readonly unknown[][] }) {
@@ -17,6 +19,8 @@ export function Chart({ columns, rows }: { columns: readonly Column[]; rows: rea
   useEffect(() => setChoice(first), [first]);
   const host = useRef<HTMLDivElement>(null);
   const look = theme.value;
+  const [paints, setPaints] = useState(0);
+  useEffect(() => watchTheme(() => setPaints((count) => count + 1)), []); // the system's theme may change, too
   useEffect(() => {
     const element = host.current;
     if (!element || !choice || choice.y.length === 0) return;
@@ -27,7 +31,7 @@ export function Chart({ columns, rows }: { columns: readonly Column[]; rows: rea
       watch.disconnect();
       plot.destroy();
     };
-  }, [choice, columns, rows, look]);
+  }, [choice, columns, rows, look, paints]);
 
   if (!choice) return <Empty title="There is no number to draw">{null}</Empty>;
   const numbers = columns.flatMap((column, index) => (isNumeric(column.type) ? [index] : []));
@@ -105,6 +109,7 @@ function draw(host: HTMLElement, choice: ChartChoice, columns: readonly Column[]
     order.map(({ at }) => at),
     ...choice.y.map((index) => order.map(({ row }) => (row[index] === null ? null : Number(row[index])))),
   ] as uPlot.AlignedData;
+  const isWhole = choice.y.every((index) => order.every(({ row }) => Number.isInteger(Number(row[index]))));
   const text = colour("--dim");
   const axis: uPlot.Axis = {
     stroke: text,
@@ -120,6 +125,8 @@ function draw(host: HTMLElement, choice: ChartChoice, columns: readonly Column[]
       height: HEIGHT,
       scales: {
         x: { time: isTime, ...(labels ? { range: (): [number, number] => [-0.6, labels.length - 0.4] } : {}) },
+        // A bar that does not begin at nothing tells a lie about how much there is.
+        y: choice.kind === "bar" ? { range: (_, low, high) => uPlot.rangeNum(Math.min(0, low), high, 0.1, true) } : {},
       },
       legend: { live: true },
       cursor: { drag: { x: true, y: false } },
@@ -131,7 +138,7 @@ function draw(host: HTMLElement, choice: ChartChoice, columns: readonly Column[]
               values: (_, splits) => splits.map((at) => cut(labels[at] ?? "")),
             }
           : axis,
-        { ...axis, size: 64 },
+        { ...axis, size: 64, ...(isWhole ? { incrs: WHOLE } : {}) },
       ],
       series: [
         {
