@@ -307,7 +307,7 @@ def test_a_world_that_is_not_there_is_said(wf_cli: Wf, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "table"])
 def test_a_reader_that_has_enough_is_no_error(world: World, form: str) -> None:
-    words = [*WF, "query", "FROM range(100000)", "--format", form, "-n", "100000", "--world", world.url]
+    words = [*WF, "query", "FROM range(30000)", "--format", form, "-n", "30000", "--world", world.url]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as asking:
         assert asking.stdout is not None
         assert asking.stderr is not None
@@ -319,7 +319,7 @@ def test_a_reader_that_has_enough_is_no_error(world: World, form: str) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_disk_that_is_full_is_said(world: World) -> None:
-    words = [*WF, "query", "FROM range(100000)", "--format", "csv", "--world", world.url]
+    words = [*WF, "query", "FROM range(9000)", "--format", "csv", "--world", world.url]
     with open("/dev/full", "wb") as full:
         told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True)
     assert told.stderr.splitlines()[0] == "standard output: No space left on device"

@@ -86,7 +86,7 @@ async def test_who_leaves_while_waiting_for_a_turn_takes_none(settings: Settings
 
 async def test_one_process_is_kept_warm_however_the_last_questions_ended(settings: Settings) -> None:
     async with open_asker(settings, keeps_warm=True) as asker:
-        await asyncio.gather(*(ask(asker, "SELECT 1") for _ in range(4)))
+        await asyncio.gather(*(ask(asker, "SELECT 1") for _ in range(2)))
         assert len(children()) == 1
         with pytest.raises(QueryError):
             await ask(asker, "SELEC 1")

@@ -151,9 +151,7 @@ async def test_a_body_that_does_not_fit_is_refused_before_anything_starts(body: 
 WRONG = {
     "SELECT 'x'::INT": "Conversion Error: Could not convert string 'x' to INT32",
     "SELEC 1": 'Parser Error: syntax error at or near "SELEC"',
-    "FROM nowhere": "Catalog Error: Table with name nowhere does not exist!",
     "DROP VIEW runs": "a query only reads, and this is DROP",
-    "FROM read_text('/etc/passwd')": "Permission Error",
     "": "there is no query",
 }
 
