@@ -14,7 +14,6 @@ class QueryError(WorkflowError):
     """The query is not understood, or does what a query may not. The message is DuckDB's where that says it best."""
 
     slug = "query"
-    hint = "`wf query --schema` lists the tables and their columns"
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
