@@ -138,7 +138,7 @@ def find_hint(message: str) -> str | None:
         return "`at` is a word of SQL: the column is called `recorded_at`"
     if "Values were not provided for the following" in message:
         return "give a value for each `$name`: `--param name=value`"
-    if message.startswith(("Binder Error", "Catalog Error")):
+    if message.startswith(("Binder Error", "Catalog Error", "Parser Error")):
         return "`wf query --schema` lists the tables and their columns"
     return None
 
