@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from wfstudio.core.bench.process import Started, describe_end
@@ -21,6 +22,8 @@ from wfstudio.dev.wire import LONGEST_LINE, BenchOrder, Order, Report, decode_re
 from wfstudio.dev.zygote import Exited, Forked, decode_news
 
 R = TypeVar("R")
+P = TypeVar("P", "WorkerProcess", "Started")
+W = TypeVar("W", "WorkerProcess", "ForkedBench")
 
 STDERR: Final = 2
 LAST_WORDS_SECONDS: Final = 0.5
@@ -51,10 +54,12 @@ class WorkerProcess:
         return not self.ended.done()
 
     async def _read(self) -> None:
-        while (line := await read_line(self._reader)) is not None:
-            self._reports.put_nowait(decode_report(line))
-        self._reports.put_nowait(None)
-        self._writer.close()
+        try:
+            while (line := await read_line(self._reader)) is not None:
+                self._reports.put_nowait(decode_report(line))
+            self._reports.put_nowait(None)
+        finally:
+            self._writer.close()
 
     @property
     def is_busy(self) -> bool:
@@ -138,7 +143,7 @@ class Nursery:
         self._graves: dict[int, int] = {}  # ends that came before their `Forked` was read
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._starting: set[asyncio.Task[WorkerProcess]] = set()
+        self._starting: set[asyncio.Task[Any]] = set()
         self._turn = asyncio.Lock()  # guards the warm parent: one order at a time, each with its answer
         self._forked: asyncio.Queue[int | None]
         self._control: socket.socket
@@ -150,12 +155,13 @@ class Nursery:
             await self._ensure_parent()
 
     async def start(self, order: Order) -> WorkerProcess:
-        """Start a worker process with an order. Raises `WorkerGone` where none can be had.
+        """Start a worker process with an order. Raises `WorkerGone` where none can be had."""
+        return await self._finish_starting(self._start(order))
 
-        A caller that is cancelled leaves none behind: what it asked for is answered all the same, and
-        would else be taken for the answer to the next one.
-        """
-        starting = asyncio.get_running_loop().create_task(self._start(order))
+    async def _finish_starting(self, start: Coroutine[Any, Any, P]) -> P:
+        """Start a process. A caller that is cancelled leaves none behind: what it asked for is answered all the
+        same, and would else be taken for the answer to the next one."""
+        starting = asyncio.get_running_loop().create_task(start)
         self._starting.add(starting)
         starting.add_done_callback(self._starting.discard)
         try:
@@ -176,18 +182,29 @@ class Nursery:
             theirs.close()
         ours.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
-        worker = self._workers[pid] = WorkerProcess(pid, order, reader, writer)
-        if pid in self._graves:
-            worker.bury(self._graves.pop(pid))
-        return worker
+        return self._take_in(WorkerProcess(pid, order, reader, writer))
+
+    def _take_in(self, process: W) -> W:
+        """Look after a process from now on; one that has ended already is buried."""
+        if process.pid in self._graves:
+            process.bury(self._graves.pop(process.pid))
+        else:
+            self._workers[process.pid] = process
+        return process
 
     async def start_bench(self, control: socket.socket, output: int) -> Started:
         """Start a bench: see `wfstudio.core.bench.process.Launch`. Raises `OSError` where none can be had."""
-        async with self._turn:
-            pid = await self._fork(BenchOrder(), [control.fileno(), output])
-        bench = self._workers[pid] = ForkedBench(pid)
-        if pid in self._graves:
-            bench.bury(self._graves.pop(pid))
+        # Of our own: a caller that is cancelled closes its descriptors, and the system gives their numbers away.
+        return await self._finish_starting(self._start_bench([os.dup(control.fileno()), os.dup(output)]))
+
+    async def _start_bench(self, descriptors: list[int]) -> Started:
+        try:
+            async with self._turn:
+                pid = await self._fork(BenchOrder(), descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        bench = self._take_in(ForkedBench(pid))
         return Started(pid, bench.ended, bench.kill)
 
     async def close(self) -> None:
@@ -282,7 +299,7 @@ class Nursery:
         forked.put_nowait(None)
 
 
-def _kill_unwanted(starting: asyncio.Task[WorkerProcess]) -> None:
+def _kill_unwanted(starting: asyncio.Task[WorkerProcess] | asyncio.Task[Started]) -> None:
     if not starting.cancelled() and starting.exception() is None:
         starting.result().kill()
 

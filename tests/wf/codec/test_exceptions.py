@@ -175,6 +175,7 @@ CASES: list[BaseException] = [
     errors.WorkflowRunFailedError("wrun_1", "TIMEOUT", "late"),
     errors.WorkflowRunCancelledError("wrun_1", None),
     errors.RunNotFoundError("wrun_1"),
+    errors.ImportedRunError("wrun_1", "bundle:runs.wf.zip"),
     errors.NotInRunError("outside"),
     errors.LockTimeoutError("l"),
     errors.NondeterminismError("x", run_id="wrun_1", seq=3, recorded="a", actual="b", where="f.py:1 in g"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.wfstudio.dev.stage import Project, until
+from wfstudio.core.bench.process import open_bench
 from wfstudio.dev.wire import NotLoaded, Order, encode_line
 from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess, describe_status
 
@@ -85,6 +86,36 @@ def test_a_start_that_is_cancelled_leaves_no_process_and_no_answer_for_the_next(
         await nursery.close()
 
     asyncio.run(perform())
+
+
+def test_a_bench_whose_opening_is_cancelled_leaves_no_process_no_descriptor_and_no_answer_for_the_next(
+    tmp_path: Path,
+) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        await nursery.open()
+        before = count_descriptors()
+        for turns in range(30):  # cancelled in every place where it may wait
+            opening = asyncio.create_task(open_bench(nursery.start_bench))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            if not opening.cancelled():
+                await opening.result().close()
+            worker = await nursery.start(make_order(tmp_path))
+            assert worker.is_alive
+            worker.kill()
+            assert await worker.ended == "killed by SIGKILL"
+        await until(lambda: not nursery._workers, "no process is left")
+        await until(lambda: count_descriptors() == before, "no descriptor is left")
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
+def count_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_warm_parent_that_died_is_replaced_and_its_children_are_gone(tmp_path: Path) -> None:

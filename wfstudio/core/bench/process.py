@@ -191,8 +191,10 @@ class Bench:
     async def close(self) -> None:
         """End the process: it leaves when its stream ends, or is killed."""
         self._writer.close()
-        await self._wait_for_end()
-        self._pipe.close()
+        try:
+            await self._wait_for_end()
+        finally:
+            self._pipe.close()
         with contextlib.suppress(ConnectionError):
             await self._writer.wait_closed()
 
@@ -204,24 +206,24 @@ async def open_bench(launch: Launch = spawn) -> Bench:
     """Start a bench that has loaded nothing yet. Raises `BenchError` where no process can be started."""
     ours, theirs = socket.socketpair()
     reading, output = os.pipe()
-    try:
-        started = await launch(theirs, output)
-    except OSError as error:
-        ours.close()
-        os.close(reading)
-        raise BenchError(f"no process could be started: {error}") from error
-    except BaseException:
-        ours.close()
-        os.close(reading)
-        raise
-    finally:
-        theirs.close()
-        os.close(output)
-    ours.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=ours)
-    loop = asyncio.get_running_loop()
-    pipe, heard = await loop.connect_read_pipe(_Output, os.fdopen(reading, "rb", 0))
-    return Bench(started, reader, writer, heard, pipe)
+    heard = os.fdopen(reading, "rb", 0)
+    with contextlib.ExitStack() as undo:  # of all that is there so far, wherever the caller is cancelled
+        undo.callback(ours.close)
+        undo.callback(heard.close)
+        try:
+            started = await launch(theirs, output)
+        except OSError as error:
+            raise BenchError(f"no process could be started: {error}") from error
+        finally:
+            theirs.close()
+            os.close(output)
+        undo.callback(started.kill)
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        undo.callback(writer.close)
+        pipe, words = await asyncio.get_running_loop().connect_read_pipe(_Output, heard)
+        undo.pop_all()
+    return Bench(started, reader, writer, words, pipe)
 
 
 def _refusal(refused: wire.Refused) -> Exception:
