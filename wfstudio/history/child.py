@@ -138,6 +138,8 @@ def find_hint(message: str) -> str | None:
         return "`at` is a word of SQL: the column is called `recorded_at`"
     if "Values were not provided for the following" in message:
         return "give a value for each `$name`: `--param name=value`"
+    if message.startswith("Conversion Error"):
+        return "`TRY_CAST(x AS type)` is NULL where a value does not fit"
     if message.startswith(("Binder Error", "Catalog Error", "Parser Error")):
         return "`wf query --schema` lists the tables and their columns"
     return None
