@@ -5,7 +5,7 @@
 2. At most `at_once` questions are answered at the same time; others wait for their turn, and their time
    begins with it.
 3. A process that has loaded all it needs waits for the next question, where the asker is told to keep one
-   warm: then an answer takes a tenth of the time.
+   warm: then an answer takes less than half the time.
 """
 
 from __future__ import annotations
