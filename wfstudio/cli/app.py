@@ -19,7 +19,8 @@ from typer.exceptions import TyperException
 import wfstudio
 from wfstudio.cli.exits import FAILED, MISUSED
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.terminal import printable_lines, words
+from wfstudio.cli.terminal import words
+from wfstudio.text.printable import printable_lines
 
 _NAMES: Final = ("wf", "wfstudio")
 

@@ -17,7 +17,7 @@ from wfstudio.cli.connection import carry_out, open_client, settle
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.replay import draw_verdict, say_counts
-from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.bench.views import ReplayList
 from wfstudio.core.check.checking import check_files
 from wfstudio.core.check.findings import Finding, Report, show_report
@@ -28,6 +28,7 @@ from wfstudio.core.check.targets import Scope, find_scopes
 from wfstudio.core.check.texts import count_findings, describe_finding, summarize
 from wfstudio.core.errors import UsageError
 from wfstudio.core.replays import Replays, list_verdicts
+from wfstudio.text.printable import printable
 
 _STYLES: Final = {"error": "red", "warning": "yellow"}
 

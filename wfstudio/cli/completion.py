@@ -15,8 +15,8 @@ from typing import Final
 import typer
 
 from wfstudio.cli.connection import list_run_ids, open_client
-from wfstudio.cli.terminal import printable
 from wfstudio.core.client import Client
+from wfstudio.text.printable import printable
 
 MOST: Final = 100
 SECONDS: Final = 1.0

@@ -20,9 +20,10 @@ from wf.settings import Settings, load_settings, parse_world_url
 from wf.world import RunFilter
 from wf.worlds.lockfile import read_holder
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.terminal import printable, words
+from wfstudio.cli.terminal import words
 from wfstudio.core.client import Client
 from wfstudio.core.server_file import ServerFile, read_server_file, server_file_path
+from wfstudio.text.printable import printable
 
 T = TypeVar("T")
 

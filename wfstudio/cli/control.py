@@ -14,9 +14,10 @@ from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_s
 from wfstudio.cli.consent import ask
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.terminal import printable_lines, results, words
+from wfstudio.cli.terminal import results, words
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunQuery, RunView
+from wfstudio.text.printable import printable_lines
 
 _PAGE: Final = 1_000
 

@@ -7,15 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from wf.origin import read_origin
-from wfstudio.cli.failures import describe_error
-from wfstudio.cli.looks import Look, lay_out
-from wfstudio.cli.moments import show_instant, show_ms
-from wfstudio.cli.terminal import Terminal, printable, to_json
-from wfstudio.cli.timeline import draw_timeline
-from wfstudio.cli.widths import cut
+from wfstudio.cli.terminal import Terminal
 from wfstudio.core.reasons import short_name
 from wfstudio.core.traces import Trace
 from wfstudio.core.views import ForkView, RunView, StepView
+from wfstudio.text.looks import Look, lay_out
+from wfstudio.text.moments import show_instant, show_ms
+from wfstudio.text.printable import printable, to_json
+from wfstudio.text.timeline import draw_timeline
+from wfstudio.text.tracebacks import describe_error
+from wfstudio.text.widths import cut
 
 MOST_LINES = 200
 """Spans that a timeline draws unless more are asked for."""

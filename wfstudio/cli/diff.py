@@ -11,17 +11,18 @@ from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, open_client
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.moments import show_ms
 from wfstudio.cli.replay import draw_verdict
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, results, to_json
-from wfstudio.cli.widths import cut
+from wfstudio.cli.terminal import Terminal, results
 from wfstudio.core.bench.views import ChangeView
 from wfstudio.core.client import Client
 from wfstudio.core.diff_code import diff_code
 from wfstudio.core.diff_views import CodeDiffView, DiffCallView, DiffRunView, DiffSideView, DiffView
 from wfstudio.core.reasons import short_name
 from wfstudio.core.replays import Replays
+from wfstudio.text.moments import show_ms
+from wfstudio.text.printable import printable, to_json
+from wfstudio.text.widths import cut
 
 MOST_CHANGES: Final = 10
 """Places of one value that are shown; `--json` gives more."""

@@ -10,7 +10,8 @@ from wfstudio.cli import parameters
 from wfstudio.cli.checkup import Check, examine
 from wfstudio.cli.connection import carry_out
 from wfstudio.cli.exits import FAILED
-from wfstudio.cli.terminal import Terminal, printable, results
+from wfstudio.cli.terminal import Terminal, results
+from wfstudio.text.printable import printable
 
 _LOOKS = {"ok": ("green", "✓", "ok"), "finding": ("red", "✗", "!!"), "note": ("dim", "·", "--")}
 

@@ -16,11 +16,12 @@ from wfstudio.cli.completion import complete_run, complete_workflow
 from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.errors import UsageError
 from wfstudio.core.faults import FaultError, FaultRule, describe, make_rule
 from wfstudio.core.server_file import ServerFile
 from wfstudio.core.views import WaitView
+from wfstudio.text.printable import printable
 
 T = TypeVar("T")
 

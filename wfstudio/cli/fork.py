@@ -17,10 +17,11 @@ from wfstudio.cli.failures import tell_end
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.progress import Progress, make_progress, see_through
 from wfstudio.cli.start import read_json_file
-from wfstudio.cli.terminal import printable, results, words
+from wfstudio.cli.terminal import results, words
 from wfstudio.core.errors import ConflictError, NotFoundError, UsageError
 from wfstudio.core.forks import ForkRequest
 from wfstudio.core.views import ForkedView, RunView
+from wfstudio.text.printable import printable
 
 _MISFITS = (
     NotRegisteredError, ValidationError, SerializationError, PayloadTooLargeError, UsageError, ConflictError,

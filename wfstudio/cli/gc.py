@@ -11,9 +11,9 @@ from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, open_client
 from wfstudio.cli.consent import ask, count_runs
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.sizes import show_size
 from wfstudio.cli.terminal import results, words
 from wfstudio.core.retention import Forgotten, find_old, forget, parse_keep
+from wfstudio.text.sizes import show_size
 
 
 def gc(

@@ -14,7 +14,8 @@ from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_s
 from wfstudio.cli.listings import LISTINGS, Page, Question, draw_page
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.start import read_json_file
-from wfstudio.cli.terminal import printable, results, to_json, words
+from wfstudio.cli.terminal import results, words
+from wfstudio.text.printable import printable, to_json
 
 
 def hooks(

@@ -6,7 +6,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from wfstudio.cli.terminal import Terminal, printable
+from wfstudio.cli.terminal import Terminal
+from wfstudio.text.printable import printable
 
 
 class Journal:

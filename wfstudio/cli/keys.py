@@ -15,7 +15,8 @@ from wf.worlds.lockfile import read_holder
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import settle
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.terminal import printable, results, words
+from wfstudio.cli.terminal import results, words
+from wfstudio.text.printable import printable
 
 ACTIONS: Final = ("list", "rotate")
 

@@ -8,9 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.moments import show_instant, show_ms
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, to_json
+from wfstudio.cli.terminal import Terminal
 from wfstudio.core.check.deployments import CodeChecks, examine_here
 from wfstudio.core.client import Client
 from wfstudio.core.views import (
@@ -26,6 +25,8 @@ from wfstudio.core.views import (
     WaitView,
     WorkflowView,
 )
+from wfstudio.text.moments import show_instant, show_ms
+from wfstudio.text.printable import printable, to_json
 
 
 class Question(msgspec.Struct, frozen=True):

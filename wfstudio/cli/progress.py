@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from wfstudio.cli.looks import Look, Row, lay_out, look_at
-from wfstudio.cli.moments import show_ms
-from wfstudio.cli.terminal import Terminal, printable
-from wfstudio.cli.timeline import label_span, status_sign
-from wfstudio.cli.widths import cut
+from wfstudio.cli.terminal import Terminal
 from wfstudio.core.client import Client
 from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
+from wfstudio.text.looks import Look, Row, lay_out, look_at
+from wfstudio.text.moments import show_ms
+from wfstudio.text.printable import printable
+from wfstudio.text.timeline import label_span, status_sign
+from wfstudio.text.widths import cut
 
 if TYPE_CHECKING:
     from rich.text import Text

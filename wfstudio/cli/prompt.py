@@ -36,11 +36,12 @@ from wfstudio.cli.query import SHOWN_ROWS, Ask, encoding_of, find_query, give, o
 from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows, read_text
 from wfstudio.cli.query_schema import draw_names, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, printable_lines, results, to_json, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.history.asking import Asker, make_question
 from wfstudio.history.library import Library
 from wfstudio.history.schema import MACROS, VIEWS
 from wfstudio.history.wire import Done, Rows
+from wfstudio.text.printable import printable, printable_lines, to_json
 
 PROMPT: Final = "wf> "
 GOES_ON: Final = "..> "

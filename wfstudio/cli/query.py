@@ -22,11 +22,12 @@ from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.query_formats import BINARY_FORMATS, CAPPED, FORMATS, decode_rows, format_of, make_writer
 from wfstudio.cli.query_schema import draw_functions, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.history.asking import MOST_SECONDS, SECONDS, Asker, make_question
 from wfstudio.history.library import Library, is_query_name
 from wfstudio.history.schema import VIEWS, show_schema
 from wfstudio.history.wire import Done, Head, Piece, Rows
+from wfstudio.text.printable import printable
 
 SHOWN_ROWS: Final = 1000
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

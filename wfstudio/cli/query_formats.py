@@ -15,8 +15,9 @@ from typing import Final, Protocol
 import msgspec
 
 from wfstudio.cli.query_tables import draw_rows, is_number
-from wfstudio.cli.terminal import Terminal, printable, printable_lines, to_json
+from wfstudio.cli.terminal import Terminal
 from wfstudio.history import wire
+from wfstudio.text.printable import printable, printable_lines, to_json
 
 TEXT_FORMATS: Final = ("table", "json", "jsonl", "csv", "markdown")
 BINARY_FORMATS: Final = ("parquet", "arrow")

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from wfstudio.cli.tables import GAP, Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, printable_lines
-from wfstudio.cli.widths import cell_width, cut, fit
+from wfstudio.cli.terminal import Terminal
 from wfstudio.history import wire
+from wfstudio.text.printable import printable, printable_lines
+from wfstudio.text.widths import cell_width, cut, fit
 
 LEGIBLE: Final = 20
 """Cells that a text is cut to and no further: an instant to its second, and what tells one run's id from others."""

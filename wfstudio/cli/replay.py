@@ -23,14 +23,15 @@ from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, open_client
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.moment import draw_moment, draw_source
-from wfstudio.cli.step_trial import draw_step_replay
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import Terminal, printable, results, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.bench.views import LineView, ReplayView
 from wfstudio.core.client import Client
 from wfstudio.core.replays import Replays, list_verdicts
 from wfstudio.core.step_replays import TIMEOUT_SECONDS
+from wfstudio.text.moment import draw_moment, draw_source
+from wfstudio.text.printable import printable
+from wfstudio.text.step_trial import draw_step_replay
 
 WORDS: Final = ("today", "latest", "own")
 DEBUGGERS: Final = ("pdb", "debugpy")

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from wfstudio.cli.terminal import Terminal
-from wfstudio.cli.widths import cell_width, cut
+from wfstudio.text.widths import cell_width, cut
 
 GAP: Final = "  "
 NARROWEST: Final = 8

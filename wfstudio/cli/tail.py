@@ -9,10 +9,11 @@ import typer
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_run, open_client
 from wfstudio.cli.misuse import suggest
-from wfstudio.cli.moments import show_instant
-from wfstudio.cli.terminal import Terminal, printable, printable_lines, results, to_json, words
+from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import ChunkView, LogView
+from wfstudio.text.moments import show_instant
+from wfstudio.text.printable import printable, printable_lines, to_json
 
 _PAGE = 10_000
 

@@ -13,10 +13,11 @@ import typer
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_run, open_client
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.terminal import printable, printable_lines, results, words
+from wfstudio.cli.terminal import results, words
 from wfstudio.core.bench.workbench import Workbench
 from wfstudio.core.errors import UsageError
 from wfstudio.core.written_tests.generation import TestMaker, Wish, write_files
+from wfstudio.text.printable import printable, printable_lines
 
 ACTIONS: Final = ("gen",)
 STDOUT: Final = "-"

@@ -22,9 +22,8 @@ from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_run, open_client, settle
 from wfstudio.cli.consent import count_runs
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.sizes import show_size
 from wfstudio.cli.tables import Column, draw_table
-from wfstudio.cli.terminal import printable, results, words
+from wfstudio.cli.terminal import results, words
 from wfstudio.core.client import Client
 from wfstudio.core.errors import ConflictError, NotFoundError
 from wfstudio.core.views import RunQuery
@@ -37,6 +36,8 @@ from wfstudio.history.transfers import (
     import_folder,
     list_chosen,
 )
+from wfstudio.text.printable import printable
+from wfstudio.text.sizes import show_size
 
 _PIPE: Final = "-"
 _COLUMNS: Final = (Column("id"), Column("outcome"), Column("status"), Column("workflow", is_flexible=True))

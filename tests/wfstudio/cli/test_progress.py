@@ -8,9 +8,9 @@ import msgspec
 
 from tests.wfstudio.cli.conftest import Serving
 from tests.wfstudio.studio import run
-from wfstudio.cli.looks import Look, lay_out, look_at
 from wfstudio.cli.progress import Progress, draw_tree
 from wfstudio.core.traces import Segment, Span, Trace
+from wfstudio.text.looks import Look, lay_out, look_at
 
 NOW = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC).timestamp()
 AT = "2026-01-01T00:00:00.000000Z"

@@ -9,8 +9,8 @@ import pytest
 
 from wfstudio.cli.query_tables import MOST_SHOWN, draw_rows
 from wfstudio.cli.terminal import Terminal
-from wfstudio.cli.widths import cell_width
 from wfstudio.history.wire import Column
+from wfstudio.text.widths import cell_width
 
 PIPE = Terminal(io.StringIO())
 RUNS = [

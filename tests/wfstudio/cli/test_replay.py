@@ -14,9 +14,9 @@ import pytest
 
 from tests.wfstudio.cli.conftest import Wf
 from tests.wfstudio.recorded import recording
-from wfstudio.cli.moment import draw_moment
 from wfstudio.cli.terminal import Terminal
 from wfstudio.core.bench.views import MomentView
+from wfstudio.text.moment import draw_moment
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -1,4 +1,4 @@
-"""Tables and widths: aligned, cut where there is no room, whole where a program reads."""
+"""Tables: aligned, cut where there is no room, whole where a program reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pytest
 
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal
-from wfstudio.cli.widths import cell_width, cut, fit
 
 COLUMNS = [Column("run"), Column("workflow", is_flexible=True), Column("took", is_number=True)]
 ROWS = [["wrun_1", "a_workflow_with_a_long_name", "12 ms"], ["wrun_22", "short", "1.5 s"]]
@@ -52,18 +51,6 @@ def test_colour_counts_for_no_width(make_terminal) -> None:
 
 def test_no_rows_are_no_table() -> None:
     assert draw_table(Terminal(io.StringIO()), COLUMNS, []) == []
-
-
-@pytest.mark.parametrize(("text", "width"), [("abc", 3), ("日本", 4), ("e\u0301", 1), ("🙂", 2), ("", 0)])
-def test_a_text_takes_the_cells_that_a_terminal_gives_it(text: str, width: int) -> None:
-    assert cell_width(text) == width
-
-
-def test_cutting_never_takes_more_cells_than_there_are() -> None:
-    for text in ("abcdef", "日本語日本語", "aé日🙂bcd"):
-        for width in range(1, 12):
-            assert cell_width(cut(text, width)) <= width
-            assert cell_width(fit(text, width)) == width
 
 
 def test_a_terminal_without_unicode_cuts_with_a_plain_sign(make_terminal) -> None:

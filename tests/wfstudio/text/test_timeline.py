@@ -6,10 +6,11 @@ from typing import Any
 
 import msgspec
 
-from wfstudio.cli.looks import Look, Row, lay_out
-from wfstudio.cli.timeline import draw_timeline
-from wfstudio.cli.widths import cell_width
 from wfstudio.core.traces import Segment, Span, Trace
+from wfstudio.text.looks import Look, Row, lay_out
+from wfstudio.text.pen import Pen
+from wfstudio.text.timeline import draw_timeline
+from wfstudio.text.widths import cell_width
 
 
 def span(id: str, name: str, *parts: tuple[Any, ...], kind: str = "step", status: str = "completed") -> Span:
@@ -46,8 +47,8 @@ ORDER = trace(
 )  # fmt: skip
 
 
-def test_a_timeline_has_a_line_for_every_span_on_one_axis(make_terminal) -> None:
-    assert draw_timeline(make_terminal(80, NO_COLOR="1"), rows(ORDER), 1000) == [
+def test_a_timeline_has_a_line_for_every_span_on_one_axis() -> None:
+    assert draw_timeline(Pen(width=80, has_colour=False), rows(ORDER), 1000) == [
         "                 0                         500 ms                  1 s",
         "✓ order          ░░░░░████████████████████████████████████████████████       1 s",
         "✓ charge x2           ▓▓▓▓▓▓▓▓▓▓▓┄┄┄┄┄┄┄┄┄┄██████                         500 ms",
@@ -58,50 +59,50 @@ def test_a_timeline_has_a_line_for_every_span_on_one_axis(make_terminal) -> None
     ]
 
 
-def test_a_terminal_without_unicode_gets_plain_signs(make_terminal) -> None:
-    lines = draw_timeline(make_terminal(60, encoding="ascii", NO_COLOR="1"), rows(ORDER), 1000)
+def test_a_terminal_without_unicode_gets_plain_signs() -> None:
+    lines = draw_timeline(Pen(width=60, is_unicode=False, has_colour=False), rows(ORDER), 1000)
     assert all(line.isascii() for line in lines)
     assert lines[2].startswith("+ charge x2")
     assert "xxx" in lines[2]
     assert "~~~" in lines[2]
 
 
-def test_no_line_is_wider_than_the_terminal(make_terminal) -> None:
+def test_no_line_is_wider_than_the_terminal() -> None:
     long = trace(*ORDER.spans, span("4", "shop:" + "日本" * 40, ("running", 0, 1000)))
     for width in (40, 80, 81, 132, 200):
-        lines = draw_timeline(make_terminal(width, NO_COLOR="1"), rows(long), 1000)
+        lines = draw_timeline(Pen(width=width, has_colour=False), rows(long), 1000)
         assert max(cell_width(line) for line in lines) <= width
         assert len({cell_width(line) for line in lines[1:6]}) == 1, "durations end in one column"
 
 
-def test_an_attempt_of_no_length_still_shows(make_terminal) -> None:
+def test_an_attempt_of_no_length_still_shows() -> None:
     day = 86_400_000
     drawn = trace(
         span("run", "shop:order", ("running", 0, day), kind="run"), span("1", "blink", ("running", day - 1, day - 0.5))
     )
-    assert "█" in draw_timeline(make_terminal(80, NO_COLOR="1"), rows(drawn), day)[2]
+    assert "█" in draw_timeline(Pen(width=80, has_colour=False), rows(drawn), day)[2]
 
 
-def test_what_has_not_ended_reaches_to_now(make_terminal) -> None:
+def test_what_has_not_ended_reaches_to_now() -> None:
     drawn = trace(span("run", "shop:order", ("running", 0, None), kind="run", status="running"))
-    line = draw_timeline(make_terminal(80, NO_COLOR="1"), rows(drawn), 2_000)[1]
+    line = draw_timeline(Pen(width=80, has_colour=False), rows(drawn), 2_000)[1]
     assert line.endswith("2 s")
     assert line.startswith("● order")
 
 
-def test_a_run_of_many_spans_says_how_many_it_left_out(make_terminal) -> None:
+def test_a_run_of_many_spans_says_how_many_it_left_out() -> None:
     many = trace(ORDER.spans[0], *(span(str(n), f"step_{n}", ("running", 0, 10)) for n in range(1, 50)))
-    lines = draw_timeline(make_terminal(NO_COLOR="1"), rows(many), 1000, limit=10)
+    lines = draw_timeline(Pen(width=100, has_colour=False), rows(many), 1000, limit=10)
     assert len(lines) == 1 + 10 + 1 + 1
     assert lines[11] == "… 40 more spans; --limit draws more of them"
 
 
-def test_names_from_users_are_escaped(make_terminal) -> None:
+def test_names_from_users_are_escaped() -> None:
     hostile = trace(span("run", "shop:\x1b[2Jorder", ("running", 0, 10), kind="run"))
-    assert "\x1b" not in "".join(draw_timeline(make_terminal(NO_COLOR="1"), rows(hostile), 10))
+    assert "\x1b" not in "".join(draw_timeline(Pen(width=100, has_colour=False), rows(hostile), 10))
 
 
-def test_a_childs_spans_lie_under_its_call_at_their_time(make_terminal) -> None:
+def test_a_childs_spans_lie_under_its_call_at_their_time() -> None:
     parent = trace(
         span("run", "shop:order", ("running", 0, 1000), kind="run"),
         msgspec.structs.replace(span("1", "shop:pay", ("waiting", 500, 1000), kind="child"), child_run_id="wrun_2"),
@@ -118,6 +119,6 @@ def test_a_childs_spans_lie_under_its_call_at_their_time(make_terminal) -> None:
         ("charge", 2, 750, 1000),
         ("ship", 1, 0, 100),
     ]
-    lines = draw_timeline(make_terminal(80, NO_COLOR="1"), found, 1000)
+    lines = draw_timeline(Pen(width=80, has_colour=False), found, 1000)
     assert lines[3].startswith("✓   charge ")
     assert lines[3].index("█") > lines[2].index("─")

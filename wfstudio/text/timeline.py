@@ -1,6 +1,6 @@
 """Timelines: a run's spans as lines of text, one a line, bars over a common axis.
 
-    draw_timeline(terminal, lay_out(look), now_ms)        pure but for what the terminal can show
+    draw_timeline(pen, lay_out(look), now_ms)        pure but for what the terminal can show
 
 A cell of a bar stands for a stretch of time. It shows what fills most of it, except that an attempt
 always shows: a step of a millisecond in a run of a day is what one looks for.
@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from wfstudio.cli.looks import Row
-from wfstudio.cli.moments import show_ms
-from wfstudio.cli.terminal import Terminal, printable
-from wfstudio.cli.widths import cell_width, fit
 from wfstudio.core.traces import Segment, Span
+from wfstudio.text.looks import Row
+from wfstudio.text.moments import show_ms
+from wfstudio.text.pen import Pen
+from wfstudio.text.printable import printable
+from wfstudio.text.widths import cell_width, fit
 
 NARROWEST: Final = 40
 _DURATION_WIDTH: Final = 8
@@ -48,26 +49,26 @@ _SIGNS: Final = {  # what a span's status is like, of those that a run can have
 }  # fmt: skip
 
 
-def draw_timeline(terminal: Terminal, rows: Sequence[Row], now_ms: float, *, limit: int | None = None) -> list[str]:
+def draw_timeline(pen: Pen, rows: Sequence[Row], now_ms: float, *, limit: int | None = None) -> list[str]:
     """Draw the spans of a run, at most `limit` of them. `now_ms` is where what has not ended reaches to."""
     shown = rows if limit is None else rows[:limit]
     spans = [row.span for row in shown]
     end_ms = max([now_ms if row.span.end_ms is None else row.span.end_ms for row in rows] + [0.001])
-    width = max(terminal.width, NARROWEST)
+    width = max(pen.width, NARROWEST)
     labels = ["  " * max(row.depth - 1, 0) + label_span(row.span) for row in shown]
     name_width = min(max(cell_width(label) for label in labels), _LONGEST_NAME, max(12, width // 3))
     bar_width = max(_SHORTEST_BAR, width - name_width - _DURATION_WIDTH - 6)
-    lines = [_draw_axis(terminal, name_width, bar_width, end_ms)]
+    lines = [_draw_axis(pen, name_width, bar_width, end_ms)]
     for span, label in zip(spans, labels, strict=True):
-        sign = status_sign(terminal, span.status)
-        name = fit(label, name_width, terminal.ellipsis)
-        bar = _draw_bar(terminal, span, bar_width, end_ms, now_ms)
+        sign = status_sign(pen, span.status)
+        name = fit(label, name_width, pen.ellipsis)
+        bar = _draw_bar(pen, span, bar_width, end_ms, now_ms)
         spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
         lines.append(f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}")
     if len(shown) < len(rows):
         more = f"{len(rows) - len(shown)} more spans; --limit draws more of them"
-        lines.append(terminal.paint(f"{terminal.ellipsis} {more}", "dim"))
-    return [*lines, *_draw_legend(terminal, spans)]
+        lines.append(pen.paint(f"{pen.ellipsis} {more}", "dim"))
+    return [*lines, *_draw_legend(pen, spans)]
 
 
 def label_span(span: Span) -> str:
@@ -79,23 +80,23 @@ def label_span(span: Span) -> str:
     return f"{text} x{span.attempts}" if span.attempts > 1 else text
 
 
-def status_sign(terminal: Terminal, status: str) -> str:
+def status_sign(pen: Pen, status: str) -> str:
     """Give the one sign that stands for a span's status."""
     like = _SIGNS.get(status, "running")
-    return terminal.paint(terminal.sign(like), terminal.status_style(like))
+    return pen.paint(pen.sign(like), pen.status_style(like))
 
 
-def _draw_axis(terminal: Terminal, name_width: int, bar_width: int, end_ms: float) -> str:
+def _draw_axis(pen: Pen, name_width: int, bar_width: int, end_ms: float) -> str:
     end = show_ms(end_ms)
     middle = show_ms(end_ms / 2)
     half = bar_width // 2
     axis = f"{'0':<{half}}{middle}"
     room = bar_width - len(axis) - len(end)
     axis = f"{axis}{' ' * room}{end}" if room > 0 else f"{'0':<{bar_width - len(end)}}{end}"
-    return terminal.paint(f"  {' ' * name_width}  {axis}", "dim")
+    return pen.paint(f"  {' ' * name_width}  {axis}", "dim")
 
 
-def _draw_bar(terminal: Terminal, span: Span, width: int, end_ms: float, now_ms: float) -> str:
+def _draw_bar(pen: Pen, span: Span, width: int, end_ms: float, now_ms: float) -> str:
     cells: list[Segment | None] = [None] * width
     filled = [0.0] * width
     scale = width / end_ms
@@ -109,10 +110,10 @@ def _draw_bar(terminal: Terminal, span: Span, width: int, end_ms: float, now_ms:
                 share += 1  # an attempt always shows
             if cells[cell] is None or share > filled[cell]:
                 cells[cell], filled[cell] = segment, share
-    return _paint_cells(terminal, span, cells)
+    return _paint_cells(pen, span, cells)
 
 
-def _paint_cells(terminal: Terminal, span: Span, cells: Sequence[Segment | None]) -> str:
+def _paint_cells(pen: Pen, span: Span, cells: Sequence[Segment | None]) -> str:
     parts: list[str] = []
     position = 0
     while position < len(cells):
@@ -120,19 +121,17 @@ def _paint_cells(terminal: Terminal, span: Span, cells: Sequence[Segment | None]
         end = position
         while end < len(cells) and cells[end] is segment:
             end += 1
-        parts.append(
-            " " * (end - position) if segment is None else _paint_segment(terminal, span, segment, end - position)
-        )
+        parts.append(" " * (end - position) if segment is None else _paint_segment(pen, span, segment, end - position))
         position = end
     return "".join(parts)
 
 
-def _paint_segment(terminal: Terminal, span: Span, segment: Segment, width: int) -> str:
+def _paint_segment(pen: Pen, span: Span, segment: Segment, width: int) -> str:
     sign, plain, style = _LOOKS[segment.kind]
     if _is_lost(span, segment):
         style = _OUTCOMES[segment.outcome or ""]
         sign, plain = _LOST  # not by colour alone
-    return terminal.paint((sign if terminal.is_unicode else plain) * width, style)
+    return pen.paint((sign if pen.is_unicode else plain) * width, style)
 
 
 def _is_lost(span: Span, segment: Segment) -> bool:
@@ -140,7 +139,7 @@ def _is_lost(span: Span, segment: Segment) -> bool:
     return span.kind != "run" and segment.kind == "running" and segment.outcome in _OUTCOMES
 
 
-def _draw_legend(terminal: Terminal, spans: Sequence[Span]) -> Iterator[str]:
+def _draw_legend(pen: Pen, spans: Sequence[Span]) -> Iterator[str]:
     """Name the signs that the bars are drawn with, in as many lines as that takes."""
     kinds = {segment.kind for span in spans for segment in span.segments}
     looks = [(_LOOKS[kind][:2], _WORDS[kind]) for kind in _LOOKS if kind in kinds]
@@ -148,9 +147,9 @@ def _draw_legend(terminal: Terminal, spans: Sequence[Span]) -> Iterator[str]:
         looks.append((_LOST, "failed attempt"))
     line = ""
     for signs, word in looks:
-        part = f"  {signs[0 if terminal.is_unicode else 1]} {word}"
-        if line and cell_width(line + part) > max(terminal.width, NARROWEST):
-            yield terminal.paint(line, "dim")
+        part = f"  {signs[0 if pen.is_unicode else 1]} {word}"
+        if line and cell_width(line + part) > max(pen.width, NARROWEST):
+            yield pen.paint(line, "dim")
             line = ""
         line += part
-    yield terminal.paint(line, "dim")
+    yield pen.paint(line, "dim")
