@@ -38,7 +38,9 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "run": Entry("run:run", "Run one workflow in this process and print its result."),
         "fault": Entry("fault:fault", "Disturb runs on purpose, under wf dev."),
         "check": Entry("check:check", "Check workflow bodies for what a replay would not repeat."),
+        "tui": Entry("tui:tui", "Open the studio in the terminal."),
         "test": Entry("test:gen", "Write a pytest file that holds a recorded run against the code."),
+        "mcp": Entry("mcp:mcp", "Serve these actions as MCP tools, for coding agents."),
     },
     "Runs": {
         "start": Entry("start:start", "Start a run; a worker of the world carries it out."),

@@ -1,0 +1,131 @@
+"""The application: one mode a resource, each with its stack of screens, over one attachment.
+
+1. News go to the screen that is shown. They are handled one at a time, and never hold a key back.
+2. An action is run by `act`: its error is shown with slug, fix and page, and what it did is said with the `wf`
+   command that does the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, ClassVar, Literal, TypeVar, cast
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from wf.errors import WorkflowError
+from wfstudio.core.live import GAP, LiveEvent
+from wfstudio.tui import themes
+from wfstudio.tui.attachment import Attachment
+from wfstudio.tui.resources import FIRST, RESOURCES, RUN, find_resource, load_screen, suggest_resource
+from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.widgets.failure import FailureScreen
+
+T = TypeVar("T")
+Severity = Literal["information", "warning", "error"]
+
+
+def _make_screen(place: str) -> Screen[Any]:
+    return cast("Screen[Any]", load_screen(place)())
+
+
+class StudioApp(App[None]):
+    """See the laws at the top of this module."""
+
+    TITLE = "wf"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {
+        name: partial(_make_screen, resource.place) for name, resource in RESOURCES.items()
+    }
+    DEFAULT_MODE = FIRST
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="studio.quit", priority=True),
+    ]
+
+    def __init__(self, attachment: Attachment, *, theme: str = themes.DARK.name) -> None:
+        super().__init__()
+        self.attachment = attachment
+        for known in themes.THEMES:
+            self.register_theme(known)
+        self.theme = theme
+
+    def on_mount(self) -> None:
+        self.run_worker(self.attachment.follow_world(self._hear_changed, self._hear_state), name="world")
+        self.run_worker(self.attachment.follow_server(self._hear_dev, self._hear_state), name="server")
+
+    # -- moving about
+
+    def crumbs(self) -> list[str]:
+        """Give the way here: the names of the screens below this one, and its own."""
+        return [screen.crumb for screen in self.screen_stack if isinstance(screen, StudioScreen) and screen.crumb]
+
+    async def switch(self, resource: str) -> None:
+        """Show a resource's screen, by what was typed after `:`."""
+        found = find_resource(resource)
+        if found is None:
+            self.say(f"there is no screen {resource!r:.40}: {suggest_resource(resource)}", "warning")
+            return
+        await self.switch_mode(found.name)
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
+
+    def open_run(self, run_id: str, span: int | None = None) -> None:
+        """Show one run, over whatever led to it; `span` is the correlation id of the call to begin with."""
+        self.push_screen(load_screen(RUN)(run_id, span))
+
+    async def leave(self, screen: StudioScreen) -> None:
+        """Go back to what led to a screen; a resource's own screen stays."""
+        if len(self.screen_stack) > 1 and self.screen is screen:
+            await self.pop_screen()
+
+    # -- saying and doing
+
+    def say(self, text: str, severity: Severity = "information") -> None:
+        """Say something in passing."""
+        self.notify(text, severity=severity, markup=False)
+
+    async def act(self, command: str, work: Awaitable[T]) -> T | None:
+        """Carry an action out, and say the command that does the same; its error is shown, and gives None."""
+        try:
+            result = await work
+        except WorkflowError as error:
+            self.show_error(error)
+            return None
+        self.say(command)
+        return result
+
+    def show_error(self, error: WorkflowError) -> None:
+        """Show an error with slug, message, where, fix and page."""
+        self.push_screen(FailureScreen(error.explain()))
+
+    # -- news
+
+    async def _hear_changed(self, run_ids: list[str]) -> None:
+        await self._tell(lambda screen: screen.on_changed(run_ids))
+
+    async def _hear_dev(self, event: LiveEvent) -> None:
+        if event.kind in (GAP, "runs"):
+            await self._hear_changed([])
+        await self._tell(lambda screen: screen.on_dev(event))
+
+    def tell_changed(self, screen: StudioScreen) -> None:
+        """Have a screen that is shown again read everything anew."""
+        self.run_worker(self._tell(lambda shown: shown.on_changed([]), screen), name="resume", group="resume")
+
+    async def _tell(self, tell: Callable[[StudioScreen], Awaitable[None]], only: StudioScreen | None = None) -> None:
+        below = (screen for screen in reversed(self.screen_stack) if isinstance(screen, StudioScreen))
+        screen = next(below, None) if only is None else only  # a dialog may be over it
+        if screen is None or not screen.is_running:
+            return
+        try:
+            await tell(screen)
+        except WorkflowError as error:
+            self.say(f"{error}", "error")
+        except Exception:
+            if screen.is_running:  # else it was left meanwhile, and what it looked for is gone
+                raise
+
+    def _hear_state(self) -> None:
+        if isinstance(self.screen, StudioScreen):
+            self.screen.refresh_headline()
