@@ -31,10 +31,11 @@ class Look(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A span and how deep it lies: 0 the run, 1 its calls, 2 the calls of a child."""
+    """A span of the run `run_id`, and how deep it lies: 0 the run, 1 its calls, 2 the calls of a child."""
 
     span: Span
     depth: int
+    run_id: str = ""
 
 
 async def look_at(client: Client, run_id: str) -> Look:
@@ -67,7 +68,7 @@ def _walk(look: Look, trace: Trace, depth: int, shift_ms: float) -> Iterator[Row
         is_run = span.id == RUN_SPAN
         if is_run and depth:
             continue  # the call in its parent names it
-        yield Row(_shift(span, shift_ms), depth + (not is_run))
+        yield Row(_shift(span, shift_ms), depth + (not is_run), trace.run_id)
         child = look.children.get(span.child_run_id or "") if span.kind == "child" else None
         if child is not None and depth < DEEPEST:
             yield from _walk(look, child, depth + 1, _since_ms(look.trace, child))

@@ -1,15 +1,19 @@
 """Timelines: a run's spans as lines of text, one a line, bars over a common axis.
 
-    draw_timeline(pen, lay_out(look), now_ms)        pure but for what the terminal can show
+    draw_timeline(pen, lay_out(look), now_ms)       all of it, with an axis and a legend
+    draw_row(pen, span, label, columns, scale, now_ms)      one line, of any stretch of time
 
-A cell of a bar stands for a stretch of time. It shows what fills most of it, except that an attempt
-always shows: a step of a millisecond in a run of a day is what one looks for.
+1. Pure, but for what the pen can show. A line costs what is visible of its span, whatever else the run has.
+2. A cell of a bar stands for a stretch of time. It shows what fills most of it, except that an attempt
+   always shows: a step of a millisecond in a run of a day is what one looks for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+import msgspec
 
 from wfstudio.core.traces import Segment, Span
 from wfstudio.text.looks import Row
@@ -49,26 +53,71 @@ _SIGNS: Final = {  # what a span's status is like, of those that a run can have
 }  # fmt: skip
 
 
+class Scale(msgspec.Struct, frozen=True):
+    """A stretch of time, in milliseconds since the run's creation, on the cells of a bar."""
+
+    start_ms: float
+    end_ms: float
+    width: int
+
+    def cell(self, at_ms: float) -> float:
+        """Give where an instant lies, in cells from the left; outside of the stretch that is < 0 or > `width`."""
+        return (at_ms - self.start_ms) * (self.width / (self.end_ms - self.start_ms))
+
+    def at(self, cell: float) -> float:
+        """Give the instant at a place in cells."""
+        return self.start_ms + cell * (self.end_ms - self.start_ms) / self.width
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """How wide names and bars are. Before the name is its sign, behind the bar how long it took."""
+
+    name: int
+    bar: int
+
+
 def draw_timeline(pen: Pen, rows: Sequence[Row], now_ms: float, *, limit: int | None = None) -> list[str]:
     """Draw the spans of a run, at most `limit` of them. `now_ms` is where what has not ended reaches to."""
     shown = rows if limit is None else rows[:limit]
     spans = [row.span for row in shown]
-    end_ms = max([now_ms if row.span.end_ms is None else row.span.end_ms for row in rows] + [0.001])
-    width = max(pen.width, NARROWEST)
-    labels = ["  " * max(row.depth - 1, 0) + label_span(row.span) for row in shown]
-    name_width = min(max(cell_width(label) for label in labels), _LONGEST_NAME, max(12, width // 3))
-    bar_width = max(_SHORTEST_BAR, width - name_width - _DURATION_WIDTH - 6)
-    lines = [_draw_axis(pen, name_width, bar_width, end_ms)]
-    for span, label in zip(spans, labels, strict=True):
-        sign = status_sign(pen, span.status)
-        name = fit(label, name_width, pen.ellipsis)
-        bar = _draw_bar(pen, span, bar_width, end_ms, now_ms)
-        spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
-        lines.append(f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}")
+    labels = [label_row(row) for row in shown]
+    columns = arrange(pen.width, labels)
+    start_ms, end_ms = measure(rows, now_ms)
+    scale = Scale(start_ms, end_ms, columns.bar)
+    lines = [_draw_axis(pen, columns, scale)]
+    lines += [draw_row(pen, span, label, columns, scale, now_ms) for span, label in zip(spans, labels, strict=True)]
     if len(shown) < len(rows):
         more = f"{len(rows) - len(shown)} more spans; --limit draws more of them"
         lines.append(pen.paint(f"{pen.ellipsis} {more}", "dim"))
-    return [*lines, *_draw_legend(pen, spans)]
+    return [*lines, *draw_legend(pen, spans)]
+
+
+def measure(rows: Sequence[Row], now_ms: float) -> tuple[float, float]:
+    """Give the stretch that a run's spans lie in. What a fork inherited lies before 0."""
+    end_ms = max([now_ms if row.span.end_ms is None else row.span.end_ms for row in rows] + [0.001])
+    return min([row.span.start_ms for row in rows] + [0.0]), end_ms
+
+
+def arrange(width: int, labels: Sequence[str]) -> Columns:
+    """Share a line's width between names, which get what they need up to a third, and bars."""
+    width = max(width, NARROWEST)
+    longest = max((cell_width(label) for label in labels), default=0)
+    name = min(longest, _LONGEST_NAME, max(12, width // 3))
+    return Columns(name, max(_SHORTEST_BAR, width - name - _DURATION_WIDTH - 6))
+
+
+def draw_row(pen: Pen, span: Span, label: str, columns: Columns, scale: Scale, now_ms: float) -> str:
+    """Draw a span's line: how it is, its name, its bar, how long it took."""
+    sign = status_sign(pen, span.status)
+    name = fit(label, columns.name, pen.ellipsis)
+    bar = _draw_bar(pen, span, scale, now_ms)
+    spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
+    return f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}"
+
+
+def label_row(row: Row) -> str:
+    """Name a span, as far to the right as it lies deep."""
+    return "  " * max(row.depth - 1, 0) + label_span(row.span)
 
 
 def label_span(span: Span) -> str:
@@ -86,24 +135,28 @@ def status_sign(pen: Pen, status: str) -> str:
     return pen.paint(pen.sign(like), pen.status_style(like))
 
 
-def _draw_axis(pen: Pen, name_width: int, bar_width: int, end_ms: float) -> str:
-    end = show_ms(end_ms)
-    middle = show_ms(end_ms / 2)
-    half = bar_width // 2
-    axis = f"{'0':<{half}}{middle}"
-    room = bar_width - len(axis) - len(end)
-    axis = f"{axis}{' ' * room}{end}" if room > 0 else f"{'0':<{bar_width - len(end)}}{end}"
-    return pen.paint(f"  {' ' * name_width}  {axis}", "dim")
+def _draw_axis(pen: Pen, columns: Columns, scale: Scale) -> str:
+    """Draw where the bars begin, where their middle is and where they end."""
+    start = "0" if not scale.start_ms else f"-{show_ms(-scale.start_ms)}"
+    end = show_ms(scale.end_ms)
+    half = scale.width // 2
+    middle_ms = scale.at(scale.width / 2)
+    axis = f"{start:<{half}}{show_ms(middle_ms) if middle_ms >= 0 else f'-{show_ms(-middle_ms)}'}"
+    room = scale.width - len(axis) - len(end)
+    axis = f"{axis}{' ' * room}{end}" if room > 0 else f"{start:<{scale.width - len(end)}}{end}"
+    return pen.paint(f"  {' ' * columns.name}  {axis}", "dim")
 
 
-def _draw_bar(pen: Pen, span: Span, width: int, end_ms: float, now_ms: float) -> str:
+def _draw_bar(pen: Pen, span: Span, scale: Scale, now_ms: float) -> str:
+    width = scale.width
     cells: list[Segment | None] = [None] * width
     filled = [0.0] * width
-    scale = width / end_ms
     for segment in span.segments:
-        start = segment.start_ms * scale
-        end = (now_ms if segment.end_ms is None else segment.end_ms) * scale
-        first = min(int(start), width - 1)
+        start = scale.cell(segment.start_ms)
+        end = scale.cell(now_ms if segment.end_ms is None else segment.end_ms)
+        if start > width or end < 0:
+            continue
+        first = min(max(int(start), 0), width - 1)
         for cell in range(first, max(first + 1, min(width, int(end) + (end > int(end))))):
             share = min(end, cell + 1) - max(start, cell)
             if segment.kind == "running":
@@ -139,7 +192,7 @@ def _is_lost(span: Span, segment: Segment) -> bool:
     return span.kind != "run" and segment.kind == "running" and segment.outcome in _OUTCOMES
 
 
-def _draw_legend(pen: Pen, spans: Sequence[Span]) -> Iterator[str]:
+def draw_legend(pen: Pen, spans: Sequence[Span]) -> Iterator[str]:
     """Name the signs that the bars are drawn with, in as many lines as that takes."""
     kinds = {segment.kind for span in spans for segment in span.segments}
     looks = [(_LOOKS[kind][:2], _WORDS[kind]) for kind in _LOOKS if kind in kinds]
