@@ -1,8 +1,9 @@
-"""What SQL says of a log is what a trace says of it: derive.sql and core.traces are one set of rules."""
+"""What SQL says of a log is what a trace says of it: derive.sql, `retelling` and core.traces are one set of rules."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from wf.durations import to_instant
 from wfstudio.core.rows import Opener
 from wfstudio.core.steps import show_steps
 from wfstudio.core.traces import Trace, make_trace
+from wfstudio.history import staging
 from wfstudio.history.mirror import History
 
 COUNT = 400
@@ -22,9 +24,9 @@ def logs() -> list[RandomLog]:
     return list(random_logs(COUNT))
 
 
-@pytest.fixture(scope="module", params=["at once", "in two goes", "read while it grows"])
+@pytest.fixture(scope="module", params=["at once", "in two goes", "derived in memory", "retold in memory"])
 def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, logs: list[RandomLog]) -> Any:
-    """The same logs, mirrored whole; a part first and the rest into the file; or the rest into memory."""
+    """The same logs, mirrored whole; a part first and the rest into the file; or the rest into memory, in both ways."""
     path = tmp_path_factory.mktemp("history") / "world.db"
     world = WorldFile(path)
     if request.param != "at once":
@@ -32,8 +34,8 @@ def history(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             world.write(log.events[: max(1, len(log.events) // 2)], **_columns(log))
         History(path).close()
     with pytest.MonkeyPatch.context() as patch:
-        far = 10**9 if request.param == "read while it grows" else 0
-        patch.setattr("wfstudio.history.mirror.FAR_BEHIND", far)
+        patch.setattr("wfstudio.history.mirror.FAR_BEHIND", 10**9 if "memory" in request.param else 0)
+        patch.setattr("wfstudio.history.news.FEW", 10**9 if "retold" in request.param else 0)
         for log in logs:
             world.write(log.events, sorted(log.pending), **_columns(log))
         world.close()
@@ -151,6 +153,29 @@ def test_runs_count_their_steps_and_retries(history: History, logs: list[RandomL
         expected.append((trace.run_id, trace.status, len(steps), retries, trace.spans[0].error_type))
     found = fetch(history, "SELECT run_id, status, steps, retries, error_type FROM past.runs ORDER BY run_id")
     assert found == expected
+
+
+@pytest.mark.parametrize("table", staging.TABLES)
+def test_few_events_are_told_as_many_are(
+    table: str, tmp_path: Path, logs: list[RandomLog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "world.db"
+    world = WorldFile(path)
+    History(path).close()
+    for log in logs[: COUNT // 4]:
+        world.write(log.events, sorted(log.pending), **_columns(log))
+    world.close()
+    monkeypatch.setattr("wfstudio.history.mirror.FAR_BEHIND", 10**9)
+    told = []
+    for few in (0, 10**9):
+        monkeypatch.setattr("wfstudio.history.news.FEW", few)
+        with History(path) as found:
+            relation = found.connection.execute(f"SELECT * FROM past.{table}")
+            names = [column[0] for column in relation.description]
+            types = [str(column[1]) for column in relation.description]
+            told.append((names, types, sorted(relation.fetchall(), key=repr)))
+    assert told[0] == told[1]
+    assert told[0][2] or table in ("chunks", "logs")
 
 
 def test_events_are_the_logs(history: History, logs: list[RandomLog]) -> None:

@@ -22,7 +22,7 @@ from wf.errors import WorldBusy, WorldError
 from wf.worlds.sqlite import connection as sqlite_connection
 from wf.worlds.sqlite.connection import Connection
 from wf.worlds.sqlite.feed import Feed
-from wfstudio.history import mirror
+from wfstudio.history import mirror, news, staging
 from wfstudio.history.locks import Lock
 from wfstudio.history.mirror import History, mirror_path
 
@@ -51,7 +51,7 @@ def count(world: WorldFile) -> dict[str, int]:
     with History(world.path) as history:
         return {
             table: history.connection.execute(f"SELECT count(*) FROM past.{table}").fetchall()[0][0]
-            for table in mirror.TABLES
+            for table in staging.TABLES
         }
 
 
@@ -59,6 +59,11 @@ def read_file(world: WorldFile, sql: str) -> list[tuple[Any, ...]]:
     """Ask the file alone."""
     with duckdb.connect(str(mirror_path(world.path)), read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+WAYS = pytest.mark.parametrize(
+    ("far", "few"), [(0, 0), (10**9, 0), (10**9, 10**9)], ids=["in the file", "derived in memory", "retold in memory"]
+)
 
 
 # -- it sees all that was committed ----------------------------------------------------------------
@@ -116,25 +121,27 @@ def test_a_file_that_is_far_behind_is_brought_up_to_date_and_holds_the_same(worl
     assert read_file(world, "SELECT status FROM runs WHERE run_id = 'wrun_new'") == [("completed",)]
 
 
-@pytest.mark.parametrize("far", [0, 10**9], ids=["in the file", "in memory"])
+@WAYS
 def test_a_run_that_was_deleted_is_gone_with_all_that_it_had(
-    world: WorldFile, far: int, monkeypatch: pytest.MonkeyPatch
+    world: WorldFile, far: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count(world)
     monkeypatch.setattr(mirror, "FAR_BEHIND", far)
+    monkeypatch.setattr(news, "FEW", few)
     world.delete("wrun_2")
     assert count(world) == {
         "runs": 4, "steps": 8, "attempts": 8, "hooks": 0, "waits": 0, "events": 28, "chunks": 0, "logs": 0,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("far", [0, 10**9], ids=["in the file", "in memory"])
+@WAYS
 def test_a_run_that_took_the_place_of_a_deleted_one_has_nothing_of_it(
-    world: WorldFile, far: int, monkeypatch: pytest.MonkeyPatch
+    world: WorldFile, far: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite gives the id of the newest row that was deleted to the next one."""
     count(world)
     monkeypatch.setattr(mirror, "FAR_BEHIND", far)
+    monkeypatch.setattr(news, "FEW", few)
     world.delete("wrun_4")
     world.write(make_completed("wrun_other", steps=1).events)
     assert world.sqlite.execute("SELECT id FROM runs WHERE run_id = 'wrun_other'").fetchone() == (5,)
@@ -297,10 +304,10 @@ def test_who_waits_too_long_for_the_lock_is_told(tmp_path: Path) -> None:
 PROGRAM = """
     import os, signal, sys
     from pathlib import Path
-    from wfstudio.history import mirror
+    from wfstudio.history import mirror, staging
     from wfstudio.history.mirror import History
 
-    mirror.FAR_BEHIND, mirror.PAGE = 0, 2
+    mirror.FAR_BEHIND, staging.PAGE = 0, 2
     stop, load, calls = int(sys.argv[2]), mirror._load, 0
 
     def load_and_die(*args, **kwargs):
