@@ -65,6 +65,10 @@ class FakeDev:
         self.calls.append(("remedy", run_id, action))
         return {"run_id": run_id}
 
+    async def open_file(self, file: str, line: int, column: int) -> str:
+        self.calls.append(("open", f"{file}:{line}:{column}"))
+        return "code"
+
     def list_faults(self) -> list[FaultRule]:
         return list(self.faults)
 

@@ -512,6 +512,13 @@ export interface NotLoaded {
   frame: string | null;
 }
 
+/** `file` is given from the project's root, or whole. */
+export interface OpenBody {
+  file: string;
+  line?: number;
+  column?: number;
+}
+
 /** A call that has no result yet. Kind: `step`, `operation` (a step of wf's own), `sleep`, `deadline`, `hook`, `lock`, `child`, `watch`. Status: of a step `queued`, `running`, `retrying`; of a hook `waiting`, or `received` with `payloads` that nobody took yet; of a lock `queued` or `held`; else `waiting`. `input` are a step's arguments. */
 export interface OpenCallView {
   correlation_id: number;
@@ -524,6 +531,11 @@ export interface OpenCallView {
   payloads: number | null;
   run_id: string | null;
   input: Record<string, unknown> | null;
+}
+
+/** `editor` is what was started. */
+export interface Opened {
+  editor: string;
 }
 
 /** How an attempt ended. Kind: `returned` (a `value`), `raised` (an `error`), `timed_out`, or `none`: it has no end yet. */
@@ -807,6 +819,13 @@ export interface StepView {
   is_locked: boolean;
 }
 
+/** `files` are those of the world, largest first; none where it is not on this disk. `free_bytes` is the disk's. */
+export interface StorageView {
+  world: string;
+  files: WorldFileView[];
+  free_bytes: number | null;
+}
+
 export interface StreamList {
   items: StreamView[];
 }
@@ -923,6 +942,12 @@ export interface WorkflowView {
   findings: FindingView[];
 }
 
+export interface WorldFileView {
+  name: string;
+  kind: "log" | "mirror" | "other" | "world";
+  bytes: number;
+}
+
 export interface Queries {
   "GET /api/check": { deployment?: string };
   "GET /api/diff": { a?: string; b?: string; all?: boolean; locked?: boolean };
@@ -944,6 +969,7 @@ export interface Bodies {
   "POST /api/dev/reload": EmptyBody;
   "POST /api/faults": FaultBody;
   "POST /api/hooks/{token}/resume": ResumeBody;
+  "POST /api/open": OpenBody;
   "POST /api/queries": SaveBody;
   "POST /api/query": QueryBody;
   "POST /api/query/{id}/cancel": EmptyBody;
@@ -975,6 +1001,7 @@ export interface Answers {
   "GET /api/hooks": HookList;
   "POST /api/hooks/{token}/resume": HookView;
   "POST /api/import": ImportView;
+  "POST /api/open": Opened;
   "GET /api/queries": SavedQueries;
   "POST /api/queries": SavedQuery;
   "POST /api/query": QueryResult;
@@ -1000,6 +1027,7 @@ export interface Answers {
   "GET /api/runs/{id}/test": TestFilesView;
   "GET /api/runs/{id}/trace": Trace;
   "POST /api/runs/{id}/wake": Woken;
+  "GET /api/storage": StorageView;
   "GET /api/workflows": WorkflowList;
   "GET /health": Health;
 }

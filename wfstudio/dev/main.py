@@ -39,6 +39,7 @@ from wfstudio.core.server_file import (
 )
 from wfstudio.core.views import FindingView, show_instant
 from wfstudio.dev import lines
+from wfstudio.dev.editors import Editors
 from wfstudio.dev.faults import FaultPlan
 from wfstudio.dev.remedies import apply_remedy
 from wfstudio.dev.supervisor import Supervisor
@@ -125,6 +126,7 @@ class _DevServer:
         replays = Replays(self.session, targets=targets, launch=self.supervisor.fleet.start_bench)
         checks = self.supervisor.checks
         self.faults = FaultPlan(self.supervisor.fleet.set_faults, self._publish)
+        self.editors = Editors(settings.root)
         app = make_app(client, self.feed, access=access, dev=self, replays=replays, checks=checks)
         port = options.port if options.port is not None else settings.port
         async with (
@@ -227,7 +229,8 @@ class _DevServer:
     # -- what the faces ask of the dev server
 
     def status(self) -> dict[str, Any]:
-        return self.supervisor.status()
+        """`editor` is what `open_file` starts; `root` is where the files' paths begin."""
+        return {**self.supervisor.status(), "editor": self.editors.name, "root": str(self.session.settings.root)}
 
     def find_nondeterministic(self) -> dict[str, list[FindingView]]:
         return self.supervisor.proofs.list_findings()
@@ -235,6 +238,9 @@ class _DevServer:
     async def reload(self) -> dict[str, Any]:
         """Load the code now, whether or not a file was saved, and say how it went."""
         return msgspec.to_builtins(await self.supervisor.reload_now())  # type: ignore[no-any-return]
+
+    async def open_file(self, file: str, line: int, column: int) -> str:
+        return await asyncio.to_thread(self.editors.open, file, line, column)
 
     def list_faults(self) -> list[FaultRule]:
         return self.faults.list_rules()

@@ -28,6 +28,7 @@ STATUSES: Final = {
     "nondeterminism": 409,
     "fork": 409,
     "fault": 409,
+    "editor": 409,
     "imported": 409,
     "remedy": 409,
     "payload-too-large": 413,

@@ -23,6 +23,9 @@ class DevFace(Protocol):
     async def reload(self) -> dict[str, Any]:
         """Load the code anew now, and say how it went."""
 
+    async def open_file(self, file: str, line: int, column: int) -> str:
+        """Open a file of the project in an editor, at a place, and give the editor's name."""
+
     def list_faults(self) -> list[FaultRule]:
         """Give the faults that are injected, in the order of their addition."""
 

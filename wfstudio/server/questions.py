@@ -149,6 +149,14 @@ class RemedyBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     action: str
 
 
+class OpenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`file` is given from the project's root, or whole."""
+
+    file: Annotated[str, Meta(min_length=1, max_length=4096)]
+    line: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+    column: Annotated[int, Meta(ge=1, le=10_000_000)] = 1
+
+
 class SessionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 

@@ -16,7 +16,7 @@ from wfstudio.core.client import Client
 from wfstudio.core.errors import AccessError, NotFoundError
 from wfstudio.core.live import Feed
 from wfstudio.server.answers import show_error
-from wfstudio.server.questions import EmptyBody, LiveQuery, RemedyBody, SessionBody, read_number
+from wfstudio.server.questions import EmptyBody, LiveQuery, OpenBody, RemedyBody, SessionBody, read_number
 from wfstudio.server.routing import Call, Route
 from wfstudio.server.sse import EventStream, Item
 
@@ -68,6 +68,12 @@ class Done(msgspec.Struct, frozen=True):
     """`result` says what was done."""
 
     result: dict[str, Any]
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """`editor` is what was started."""
+
+    editor: str
 
 
 async def show_page(call: Call) -> Response:
@@ -171,6 +177,12 @@ async def apply_remedy(call: Call) -> Done:
     return Done(await call.services.dev.remedy(call.params["id"], body.action))
 
 
+async def open_file(call: Call) -> Opened:
+    assert call.services.dev is not None
+    body = await call.read_body(OpenBody)
+    return Opened(await call.services.dev.open_file(body.file, body.line, body.column))
+
+
 ROUTES = [
     Route(method="GET", path="/", handler=show_page, summary="The studio", answer="text/html", is_public=True),
     Route(method="GET", path="/runs", handler=show_runs_page, summary="The studio, at its runs",
@@ -193,6 +205,8 @@ DEV_ROUTES = [
     Route(method="GET", path="/api/dev", handler=show_dev, summary="Say how `wf dev` is", answer=Status),
     Route(method="POST", path="/api/dev/reload", handler=reload_code, summary="Load the code anew",
           body=EmptyBody, answer=Done),
+    Route(method="POST", path="/api/open", handler=open_file, summary="Open a file of the project in an editor",
+          body=OpenBody, answer=Opened, errors=(404, 409)),
     Route(method="POST", path="/api/runs/{id}/remedy", handler=apply_remedy,
           summary="Carry out a remedy for a run that diverges", body=RemedyBody, answer=Done, errors=(404, 409)),
 ]  # fmt: skip

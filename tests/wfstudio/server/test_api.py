@@ -178,6 +178,24 @@ async def test_the_dev_server_is_asked_where_it_runs() -> None:
         assert site.dev.calls == [("reload",), ("remedy", nap.id, "keep")]
 
 
+async def test_a_place_is_opened_by_the_dev_server_for_who_may_write() -> None:
+    async with open_site() as site:
+        place = {"file": "flow.py", "line": 41}
+        assert (await site.ask("POST", "/api/open", place)).json == {"editor": "code"}
+        assert (await site.ask("POST", "/api/open", {**place, "line": 0})).slug == "usage"
+        assert (await site.ask("POST", "/api/open", {"file": "", "shell": "rm"})).slug == "usage"
+        assert (await site.ask("POST", "/api/open", place, token=None)).status == 401
+        for headers in (
+            site.browser(origin="http://evil.test"),
+            site.browser(cookie="none"),
+            site.browser(site="none"),
+        ):
+            answer = await site.ask("POST", "/api/open", place, token=None, headers=headers)
+            assert (answer.slug, answer.status in (401, 403)) == ("access", True)
+        assert (await site.ask("POST", "/api/open", place, token=None, headers=site.browser())).status == 200
+        assert site.dev.calls == [("open", "flow.py:41:1")] * 2
+
+
 async def test_health_and_the_page_need_nothing() -> None:
     async with open_site() as site:
         assert (await site.ask("GET", "/health", token=None)).json["status"] == "ok"
