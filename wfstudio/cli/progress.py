@@ -18,7 +18,7 @@ from wfstudio.cli.terminal import Terminal
 from wfstudio.core.client import Client
 from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
-from wfstudio.text.looks import Look, Row, lay_out, look_at
+from wfstudio.text.looks import Look, Looker, Row, lay_out
 from wfstudio.text.moments import show_ms
 from wfstudio.text.printable import printable
 from wfstudio.text.timeline import label_span, status_sign
@@ -62,6 +62,7 @@ class Progress:
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._look: Look | None = None
+        self._looker: Looker | None = None
         self._resting: str | None = None
         self._told: dict[tuple[str, str], tuple[str, int]] = {}
         self._reason: str | None = None
@@ -75,7 +76,9 @@ class Progress:
 
     async def look(self, client: Client, run_id: str) -> None:
         """Look once."""
-        self._look = await look_at(client, run_id)
+        if self._looker is None or self._looker.run_id != run_id:  # it may go on as another run
+            self._looker = Looker(client, run_id)
+        self._look = await self._looker.look()
         self._resting = (await client.get_run(run_id)).reason
         self.show(self._look, self._resting)
 

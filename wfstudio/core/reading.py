@@ -228,7 +228,7 @@ class Reader:
         pending = None  # of a run that was imported the world has no waits: its log must do
         if row.origin is None:
             pending = {wait.correlation_id for wait in await self.session.world.list_waits(run_id, MAX_PAGE)}
-        return make_trace(log, marks=await self._read_marks(run_id), pending_waits=pending)
+        return make_trace(log, marks=await self.read_marks(run_id), pending_waits=pending)
 
     async def list_steps(
         self,
@@ -254,7 +254,7 @@ class Reader:
             if len(page) < _LOG_PAGE:
                 return log
 
-    async def _read_marks(self, run_id: str) -> list[Mark]:
+    async def read_marks(self, run_id: str) -> list[Mark]:
         """Mark each batch of log lines, and where each stream begins and ends."""
         world = self.session.world
         marks = [

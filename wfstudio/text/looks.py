@@ -1,6 +1,7 @@
 """Looks: a run as it was at one moment, with its children's spans among its own, for whoever draws it.
 
     look = await look_at(client, run_id)        reads
+    looker = Looker(client, run_id)             looks again and again: `await looker.look()` reads what is new
     rows = lay_out(look)                        pure: spans in order, a child's under the call that made it
 
 Rows are in the time of the run that was looked at: milliseconds since its creation.
@@ -16,6 +17,7 @@ import msgspec
 
 from wf.errors import RunNotFoundError
 from wfstudio.core.client import Client
+from wfstudio.core.followed import FollowedRun
 from wfstudio.core.traces import RUN_SPAN, Span, Trace
 
 DEEPEST: Final = 4
@@ -40,22 +42,46 @@ class Row(msgspec.Struct, frozen=True):
 
 async def look_at(client: Client, run_id: str) -> Look:
     """Read the traces of a run and of the children that it has."""
-    trace = await client.read_trace(run_id)
-    children: dict[str, Trace] = {}
-    level = [trace]
-    for _ in range(DEEPEST):
-        ids = [span.child_run_id for parent in level for span in parent.spans if span.kind == "child"]
-        level = []
-        for child_id in ids:
-            if child_id is None or child_id in children or len(children) >= MOST_CHILDREN:
-                continue
-            try:
-                child = await client.read_trace(child_id)
-            except RunNotFoundError:  # its start is not committed yet
-                continue
-            children[child_id] = child
-            level.append(child)
-    return Look(trace, children)
+    return await Looker(client, run_id).look()
+
+
+class Looker:
+    """Looks at one run again and again. `runs` are all that it has seen: the run, its children, theirs."""
+
+    def __init__(self, client: Client, run_id: str) -> None:
+        self._client = client
+        self.run_id = run_id
+        self.runs: dict[str, FollowedRun] = {}
+        self.is_new = False
+
+    @property
+    def run(self) -> FollowedRun:
+        return self.runs[self.run_id]
+
+    async def look(self) -> Look:
+        """Look, and give what there is; `is_new` tells whether it differs from the last time."""
+        self.is_new = await self._follow(self.run_id)
+        children: dict[str, Trace] = {}
+        level = [self.run.trace]
+        for _ in range(DEEPEST):
+            ids = [span.child_run_id for parent in level for span in parent.spans if span.kind == "child"]
+            level = []
+            for child_id in ids:
+                if child_id is None or child_id in children or len(children) >= MOST_CHILDREN:
+                    continue
+                try:
+                    self.is_new |= await self._follow(child_id)
+                except RunNotFoundError:  # its start is not committed yet
+                    continue
+                children[child_id] = self.runs[child_id].trace
+                level.append(children[child_id])
+        return Look(self.run.trace, children)
+
+    async def _follow(self, run_id: str) -> bool:
+        followed = self.runs.get(run_id) or FollowedRun(self._client, run_id)
+        is_new = await followed.look()
+        self.runs[run_id] = followed
+        return is_new
 
 
 def lay_out(look: Look) -> list[Row]:
