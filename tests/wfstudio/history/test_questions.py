@@ -375,9 +375,10 @@ def test_a_query_that_takes_too_much_is_ended_and_others_are_answered(settings: 
     async def perform() -> None:
         async with open_asker(settings) as asker:
             began = time.monotonic()
+            seconds = 60 if GREEDY[sql] == "memory" else 1.5  # on a busy machine it fills slowly
             with pytest.raises(QueryLimitError) as caught:
-                await fetch(asker, sql, seconds=1.5)
-            assert time.monotonic() - began < 20  # no figure: only that it ends
+                await fetch(asker, sql, seconds=seconds)
+            assert time.monotonic() - began < seconds + 20  # no figure: only that it ends
             words = {"memory": "more memory than the 512 MB", "time": "more than the 1.5 s", "either": "more"}
             assert words[GREEDY[sql]] in caught.value.message
             assert (await fetch(asker, "SELECT count(*) FROM runs"))[0] == [[21]]
