@@ -1,0 +1,260 @@
+"""The grid: rows in columns, of which only those in sight are ever drawn.
+
+    grid = Grid([Column("run", 30), Column("workflow", 12, share=1)], rows)
+    rows: anything with a length and `cells(index)`; a cell is a text, or a text and a style
+
+1. Its cost follows the lines in sight, never the rows: a million may change ten times a second.
+2. Rows stay under the pointer: `refresh_rows(cursor=…)` moves what is shown with the row that is chosen.
+3. What a cell holds is a user's: it is made harmless here, at the one place where it is drawn.
+
+Textual's DataTable measures every row (36 s for 100 000), and textual-fastdatatable keeps them in Arrow tables: a
+changed cell costs it 30 ms, a row cannot be put in front, and importing pyarrow takes longer than the first paint may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final, Protocol
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wfstudio.text.printable import printable
+from wfstudio.tui.columns import GAP, Column, share_width
+
+Cell = str | tuple[str, str]
+"""A text, or a text with a style: a colour of the theme (`success`, `error`, …), or what rich calls a style."""
+
+LONGEST: Final = 1_000
+"""Characters of a cell that are looked at: nothing wider is ever seen."""
+
+
+class Rows(Protocol):
+    def __len__(self) -> int: ...
+
+    def cells(self, index: int) -> Sequence[Cell]:
+        """Give a row's cells, one a column."""
+
+
+class Grid(ScrollView, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="grid.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="grid.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="grid.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="grid.page_down"),
+        Binding("home,g", "first", "First", show=False, id="grid.first"),
+        Binding("end,G", "last", "Last", show=False, id="grid.last"),
+        Binding("left", "sideways(-8)", "Left", show=False, id="grid.left"),
+        Binding("right", "sideways(8)", "Right", show=False, id="grid.right"),
+        Binding("enter", "choose", "Open", show=False, id="grid.choose"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--title", "grid--cursor", "grid--marked"}
+    DEFAULT_CSS = """
+    Grid {
+        background: $background;
+        color: $foreground;
+        overflow-x: auto;
+        overflow-y: scroll;
+        scrollbar-size: 1 1;
+    }
+    Grid > .grid--title {
+        background: $surface;
+        color: $text-muted;
+    }
+    Grid > .grid--cursor {
+        background: $block-cursor-blurred-background;
+    }
+    Grid:focus > .grid--cursor {
+        background: $block-cursor-background;
+        text-style: bold;
+    }
+    Grid > .grid--marked {
+        color: $accent;
+        text-style: bold;
+    }
+    """
+
+    cursor: reactive[int] = reactive(0, repaint=False)
+
+    class Highlighted(Message):
+        """Another row is under the cursor; `index` is −1 where there is none."""
+
+        def __init__(self, grid: Grid, index: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.index = index
+
+        @property
+        def control(self) -> Grid:
+            return self.grid
+
+    class Chosen(Message):
+        """A row was opened: with Enter, or by clicking on the row under the cursor."""
+
+        def __init__(self, grid: Grid, index: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.index = index
+
+        @property
+        def control(self) -> Grid:
+            return self.grid
+
+    def __init__(
+        self, columns: Sequence[Column] = (), rows: Rows = (), *, id: str | None = None, classes: str | None = None
+    ) -> None:  # fmt: skip
+        super().__init__(id=id, classes=classes)
+        self.columns = list(columns)
+        self.rows = rows
+        self._widths: list[int] = []
+        self._measured = -1
+
+    # -- what is shown
+
+    def show(self, columns: Sequence[Column], rows: Rows) -> None:
+        """Show other rows in other columns, from the first one on."""
+        self.columns, self.rows = list(columns), rows
+        self._measured = -1
+        self.scroll_to(0, 0, animate=False)
+        self.set_reactive(Grid.cursor, 0)
+        self.refresh_rows()
+        self.post_message(self.Highlighted(self, 0 if len(rows) else -1))
+
+    def refresh_rows(self, cursor: int | None = None) -> None:
+        """Draw the rows anew, since they changed; `cursor` is where the row under the cursor is now.
+
+        The line on which it is drawn stays, unless the first row is under the cursor: then it is the newest that
+        one wants to see. Where the row is gone, the next one takes its place.
+        """
+        count = len(self.rows)
+        before = self.cursor
+        now = max(0, min(before if cursor is None else cursor, count - 1))
+        shift = now - before
+        self.set_reactive(Grid.cursor, now)
+        self._measure()
+        if shift and self.is_mounted:
+            self.set_reactive(Grid.scroll_y, max(0.0, min(self.scroll_y + shift, float(self.max_scroll_y))))
+            self.scroll_target_y = self.scroll_y
+            self.vertical_scrollbar.position = self.scroll_y
+        self.refresh()
+
+    def _measure(self) -> None:
+        width = self.scrollable_content_region.width
+        if width != self._measured and width > 0:
+            self._widths, self._measured = share_width(self.columns, width), width
+        shown = [width for width in self._widths if width]
+        whole = sum(shown) + GAP * max(0, len(shown) - 1)
+        self.virtual_size = Size(max(whole, 1), len(self.rows) + 1)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._measure()
+        self._reveal()
+        self.refresh()
+
+    # -- moving
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        self._reveal()
+        self.refresh()
+        self.post_message(self.Highlighted(self, now if len(self.rows) else -1))
+
+    def validate_cursor(self, value: int) -> int:
+        return max(0, min(value, len(self.rows) - 1))
+
+    def _reveal(self) -> None:
+        """Scroll as far as it takes to have the cursor in sight, under the titles."""
+        height = max(1, self.scrollable_content_region.height - 1)
+        top = round(self.scroll_y)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+    def action_move(self, by: int) -> None:
+        self.cursor += by
+
+    def action_page(self, pages: int) -> None:
+        self.cursor += pages * max(1, self.scrollable_content_region.height - 2)
+
+    def action_first(self) -> None:
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        self.cursor = len(self.rows) - 1
+
+    def action_sideways(self, cells: int) -> None:
+        self.scroll_to(x=self.scroll_x + cells, animate=False)
+
+    def action_choose(self) -> None:
+        if len(self.rows):
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        index = round(self.scroll_y) + event.y - 1
+        if event.y < 1 or not 0 <= index < len(self.rows):
+            return
+        if index == self.cursor and event.chain >= 2:
+            self.post_message(self.Chosen(self, index))
+        self.cursor = index
+
+    # -- drawing
+
+    def is_marked(self, index: int) -> bool:
+        """Tell whether a row is marked; for grids that have marks."""
+        return False
+
+    def row_region(self, index: int) -> Region:
+        """Give where a row is drawn, in the widget's own cells."""
+        return Region(0, index - round(self.scroll_y) + 1, self.size.width, 1)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        if y == 0:
+            style = self.get_component_rich_style("grid--title")
+            return self._fit(self._draw([column.title for column in self.columns], style), width, style)
+        index = round(self.scroll_y) + y - 1
+        if index >= len(self.rows):
+            return Strip.blank(width, self.rich_style)
+        style = self.rich_style
+        if index == self.cursor:
+            style = self.get_component_rich_style("grid--cursor")
+            if self.app.no_color and self.has_focus:
+                style += Style(reverse=True)
+        mark = self.get_component_rich_style("grid--marked", partial=True) if self.is_marked(index) else None
+        return self._fit(self._draw(self.rows.cells(index), style, mark), width, style)
+
+    def _draw(self, cells: Sequence[Cell], style: Style, over: Style | None = None) -> list[Segment]:
+        segments: list[Segment] = []
+        for column, width, cell in zip(self.columns, self._widths, cells, strict=False):
+            if not width:
+                continue
+            if segments:
+                segments.append(Segment(" " * GAP, style))
+            text, name = (cell, "") if isinstance(cell, str) else cell
+            drawn = fit(text, width, column.align)
+            segments.append(Segment(drawn, style + self._style(name) if name else style))
+        return segments if over is None else [Segment(part.text, (part.style or style) + over) for part in segments]
+
+    def _style(self, name: str) -> Style:
+        return Style.parse(self.app.theme_variables.get(name, name))
+
+    def _fit(self, segments: list[Segment], width: int, style: Style) -> Strip:
+        left = round(self.scroll_x)
+        return Strip(segments).crop_extend(left, left + width, style)
+
+
+def fit(text: str, width: int, align: str = "left") -> str:
+    """Give a user's text in exactly so many cells, made harmless, cut with an ellipsis."""
+    safe = printable(text[:LONGEST])
+    length = cell_len(safe)
+    if length > width:
+        return set_cell_size(safe, width - 1) + "…"
+    return " " * (width - length) + safe if align == "right" else safe + " " * (width - length)
