@@ -53,8 +53,18 @@ def test_what_ships_imports_what_is_declared_and_declares_what_it_imports() -> N
     declared = {re.split(r"[^\w-]", need)[0].replace("-", "_") for need in needs}
     imported = {name for package in ("runtime/wf", "wfstudio") for name in imports_of(ROOT / package)}
     foreign = imported - set(sys.stdlib_module_names) - {"wf", "wfstudio", "annotationlib"}  # in 3.14's library
-    # The pytest plugin is loaded by pytest only. numpy is what duckdb's functions in Python ask for.
-    assert foreign - {"pytest"} == declared - {"numpy"}
+    # The pytest plugin is loaded by pytest only, the SDK (an extra) by `wf mcp`. numpy is what duckdb's functions in
+    # Python ask for.
+    assert foreign - {"pytest", "mcp", "mcp_types"} == declared - {"numpy"}
+
+
+def test_the_extra_of_the_agents_protocol_is_needed_by_its_server_alone() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "wfstudio").rglob("*.py")
+        if re.search(r"^\s*(from|import) mcp", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert users == {"wfstudio/mcp/server.py"}
 
 
 def imports_of(folder: Path) -> Iterator[str]:
