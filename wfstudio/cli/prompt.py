@@ -33,14 +33,15 @@ from wf.errors import WorkflowError
 from wfstudio.cli.connection import settle
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.query import SHOWN_ROWS, Ask, encoding_of, find_query, give, open_asker, read_parameters
-from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows, read_text
+from wfstudio.cli.query_formats import TEXT_FORMATS
 from wfstudio.cli.query_schema import draw_names, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, results, words
-from wfstudio.history.asking import Asker, make_question
+from wfstudio.history import completion
+from wfstudio.history.asking import Asker
 from wfstudio.history.library import Library
-from wfstudio.history.schema import MACROS, VIEWS
-from wfstudio.history.wire import Done, Rows
+from wfstudio.history.schema import VIEWS
+from wfstudio.history.wire import Done
 from wfstudio.text.printable import printable, printable_lines, to_json
 
 PROMPT: Final = "wf> "
@@ -56,12 +57,6 @@ _HELP: Final = """\
   .format FORMAT       table, json, jsonl, csv or markdown
   .limit N             at most so many rows
   .help  .quit         this text; leave (or Ctrl-D)"""
-_KEYWORDS: Final = (
-    "SELECT FROM WHERE GROUP BY ORDER LIMIT HAVING JOIN LEFT USING ON AS AND OR NOT IN IS NULL LIKE ILIKE BETWEEN CASE"
-    " WHEN THEN ELSE END DISTINCT UNION ALL WITH DESC ASC FILTER OVER PARTITION INTERVAL EXPLAIN DESCRIBE SUMMARIZE"
-    " PIVOT UNNEST"
-).split()
-_FUNCTIONS: Final = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]+$'"
 _DOTS: Final = (".schema", ".queries", ".save", ".param", ".format", ".limit", ".help", ".quit")
 _SAID_HERE: Final = {
     "`wf query --schema`": "`.schema`",
@@ -109,20 +104,14 @@ class Prompt:
     def __init__(self, asker: Asker, library: Library, ask: Ask) -> None:
         self._asker = asker
         self.library = library
-        self.functions: list[str] = [macro.name for macro in MACROS]
+        self.functions: list[str] = list(completion.OURS)
         # A limit in every format: all of an answer is in memory before it is paged.
         self._ask = msgspec.structs.replace(ask, limit=ask.limit or SHOWN_ROWS)
         self._last: str | None = None
 
     async def learn(self) -> None:
         """Ask for the names of DuckDB's functions, for completion. Without them it completes the rest."""
-        question = make_question(_FUNCTIONS, is_locked=True)
-        try:
-            async for answer in self._asker.ask(question):
-                if isinstance(answer, Rows):
-                    self.functions += [read_text(name) or "" for (name,) in decode_rows(answer)]
-        except WorkflowError:
-            pass
+        self.functions += await completion.list_functions(self._asker)
 
     async def carry_out(self, text: str) -> bool:
         """Carry out what was typed; False ends the prompt."""
@@ -272,7 +261,7 @@ def _open_history(path: Path) -> History | None:
 def is_whole(text: str) -> bool:
     """Tell whether Enter asks: a dot's word, one word, what ends with `;`, or an empty line behind it."""
     bare = text.strip()
-    is_name = len(bare.split()) == 1 and bare.upper() not in _KEYWORDS
+    is_name = len(bare.split()) == 1 and bare.upper() not in completion.KEYWORDS
     return not bare or bare.startswith(".") or bare.endswith(";") or is_name or text.endswith("\n")
 
 
@@ -291,41 +280,27 @@ def _bind_keys() -> KeyBindings:
 
 
 class SqlCompleter(Completer):
-    """Offers tables, columns (of the tables that are named, where any are), functions, keywords and saved queries."""
+    """Offers what SQL may go on as, and the prompt's own words."""
 
     def __init__(self, prompt: Prompt) -> None:
         self._prompt = prompt
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        word = document.get_word_before_cursor(WORD=document.text.lstrip().startswith("."))
         before = document.text_before_cursor
         if before.lstrip().startswith("."):
-            yield from _offer(before.split(" ")[-1], self._of_dots(before))
-        elif word and (before[-1:].isalnum() or before[-1:] == "_"):
-            yield from _offer(word, self._of_sql(document.text, is_first=before.strip() == word))
+            word = before.split(" ")[-1]
+            found = completion.choose(word, self._of_dots(before))
+        else:
+            word = completion.find_word(before)
+            queries, functions = self._prompt.library.list(), self._prompt.functions
+            found = completion.offer_sql(document.text, before, queries=queries, functions=functions)
+        for offer in found:
+            yield Completion(offer.text, start_position=-len(word), display_meta=offer.about)
 
-    def _of_dots(self, before: str) -> list[tuple[str, str]]:
+    def _of_dots(self, before: str) -> list[completion.Offer]:
         command, space, _ = before.lstrip().partition(" ")
         if not space:
-            return [(dot, "") for dot in _DOTS]
+            return [completion.Offer(dot, "") for dot in _DOTS]
         if command == ".schema":
-            return [(view.name, view.doc) for view in VIEWS]
-        return [(name, "") for name in TEXT_FORMATS] if command == ".format" else []
-
-    def _of_sql(self, text: str, *, is_first: bool) -> list[tuple[str, str]]:
-        named = {word.strip("(),;").lower() for word in text.split()}
-        used = [view for view in VIEWS if view.name in named] or list(VIEWS)
-        found = [(query.name, query.doc) for query in self._prompt.library.list()] if is_first else []
-        found += [(column.name, column.type) for view in used for column in view.columns]
-        found += [(view.name, view.doc) for view in VIEWS]
-        found += [(keyword, "") for keyword in _KEYWORDS]
-        return found + [(name + "(", "function") for name in self._prompt.functions]
-
-
-def _offer(word: str, known: Iterable[tuple[str, str]]) -> Iterable[Completion]:
-    seen: set[str] = set()
-    lower = word.lower()
-    for text, about in known:
-        if text.lower().startswith(lower) and text not in seen:
-            seen.add(text)
-            yield Completion(text, start_position=-len(word), display_meta=about)
+            return [completion.Offer(view.name, view.doc) for view in VIEWS]
+        return [completion.Offer(name, "") for name in TEXT_FORMATS] if command == ".format" else []

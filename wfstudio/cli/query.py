@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Final
@@ -19,14 +18,16 @@ from wf.durations import parse_duration
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, check_world, open_client, settle
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.query_formats import BINARY_FORMATS, CAPPED, FORMATS, decode_rows, format_of, make_writer
+from wfstudio.cli.query_formats import CAPPED, FORMATS, make_writer
 from wfstudio.cli.query_schema import draw_functions, draw_view, find_views
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.history.asking import MOST_SECONDS, SECONDS, Asker, make_question
+from wfstudio.history.exports import open_output, pour
+from wfstudio.history.formats import BINARY_FORMATS, format_of
 from wfstudio.history.library import Library, is_query_name
 from wfstudio.history.schema import VIEWS, show_schema
-from wfstudio.history.wire import Done, Head, Piece, Rows
+from wfstudio.history.wire import Done
 from wfstudio.text.printable import printable
 
 SHOWN_ROWS: Final = 1000
@@ -284,23 +285,7 @@ async def give(asker: Asker, ask: Ask, stream: BinaryIO, terminal: Terminal) -> 
         row_limit=ask.row_limit,
         is_locked=ask.is_locked,
     )
-    done: Done | None = None
-    async with aclosing(asker.ask(question, seconds=ask.seconds)) as answers:
-        async for answer in answers:
-            match answer:
-                case Head() if writer is not None:
-                    writer.begin(answer.columns)
-                case Rows() if writer is not None:
-                    writer.add(decode_rows(answer))
-                case Piece():
-                    stream.write(answer.data)
-                case Done():
-                    done = answer
-    assert done is not None  # asking ends with it, or raises
-    if writer is not None:
-        writer.end()
-    stream.flush()
-    return done
+    return await pour(asker, question, stream, writer, seconds=ask.seconds)
 
 
 def encoding_of(terminal: Terminal) -> str:
@@ -310,21 +295,9 @@ def encoding_of(terminal: Terminal) -> str:
 
 @contextmanager
 def _open_output(path: Path) -> Iterator[BinaryIO]:
-    """Write a file whole or not at all: a query that fails leaves what was there."""
     try:
-        if path.exists() and not path.is_file():  # a pipe, a device: there is nothing to replace
-            with path.open("wb") as stream:
-                yield stream
-            return
-        target = path.resolve()
-        draft = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            # It may hold opened payloads: nobody else's to read.
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-                yield stream
-            os.replace(draft, target)
-        finally:
-            draft.unlink(missing_ok=True)
+        with open_output(path) as stream:
+            yield stream
     except OSError as error:
         raise Misuse(f"--output {path}: {error.strerror}") from None
 

@@ -12,6 +12,7 @@ from typing import Final
 from wfstudio.cli.tables import GAP, Column, draw_table
 from wfstudio.cli.terminal import Terminal
 from wfstudio.history import wire
+from wfstudio.history.formats import FLOATS, is_number
 from wfstudio.text.printable import printable, printable_lines
 from wfstudio.text.widths import cell_width, cut, fit
 
@@ -21,10 +22,6 @@ MOST_SHOWN: Final = 2_000
 """Cells of a value that is shown whole."""
 _NULL: Final = "NULL"
 _PLAN: Final = ["explain_key", "explain_value"]
-_WHOLE: Final = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT BIGNUM DECIMAL".split()
-)
-_FLOATS: Final = frozenset({"FLOAT", "DOUBLE"})
 
 Cells = Sequence[str | None]
 """A row: the text of each value, None for NULL."""
@@ -46,16 +43,10 @@ def draw_rows(terminal: Terminal, columns: Sequence[wire.Column], rows: Sequence
     return _draw_what_fits(terminal, columns, names, shown)
 
 
-def is_number(column: wire.Column) -> bool:
-    """Tell whether a column's values are numbers, which are aligned to the right and never cut."""
-    type = column.type.partition("(")[0]
-    return type in _WHOLE or type in _FLOATS
-
-
 def _show(terminal: Terminal, cell: str | None, column: wire.Column) -> str | None:
     if cell is None:
         return None
-    return _round(cell) if terminal.is_tty and column.type in _FLOATS else printable(cell)
+    return _round(cell) if terminal.is_tty and column.type in FLOATS else printable(cell)
 
 
 def _round(text: str) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from wfstudio.cli.query_formats import TEXT_FORMATS, decode_rows, format_of, make_writer, name_columns, read_text
+from wfstudio.cli.query_formats import TEXT_FORMATS, make_writer
 from wfstudio.cli.terminal import Terminal
+from wfstudio.history.formats import decode_rows, format_of, name_columns, read_text
 from wfstudio.history.wire import Column, Rows
 
 COLUMNS = [Column("name", "VARCHAR"), Column("n", "BIGINT"), Column("price", "DECIMAL(38,2)"), Column("output", "JSON")]
