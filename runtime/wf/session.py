@@ -44,10 +44,16 @@ class Session:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.deployment_id = deployment_id
+        self.newest_deployment_id = ""  # told by who knows of newer code than this process has loaded
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self.waiting = 0  # how many callers wait for news; a virtual clock asks
         self._awaited: dict[str, int] = {}
         self._ends: dict[str, End] = {}
+
+    @property
+    def latest_deployment_id(self) -> str:
+        """What `deployment="latest"` means here: the newest code that this process was told of, else its own."""
+        return self.newest_deployment_id or self.deployment_id
 
     def start_gate(self) -> asyncio.Semaphore:
         """Give the gate of the running loop that lets a bounded number of starts through at a time.

@@ -47,14 +47,13 @@ async def start(workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) 
 
 async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes) -> Run[R]:
     options = workflow.options
-    deployment = options.deployment
     run = seal_new_run(
         session.keyring,
         run_id=options.id or session.new_run_id(),
         workflow=workflow.id,
         arguments=arguments,
         at=session.now_us(),
-        deployment_id=session.deployment_id if deployment in (None, "latest") else str(deployment),
+        deployment_id=await _find_deployment(session, options.deployment),
         attributes=options.attributes or {},
         concurrency=workflow.concurrency,
         delay_us=options.delay_us,
@@ -68,6 +67,17 @@ async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes
             raise ValueError(f"the run id {row.run_id!r} belongs to a run of {row.workflow}, not of {workflow.id}")
         await _compare_arguments(session, row.run_id, arguments)
     return Run(row.run_id)
+
+
+async def _find_deployment(session: Session, asked: str | None) -> str:
+    """Give the deployment to peg a run to. A process that has loaded no code leaves it to the newest that is kept."""
+    if asked not in (None, "latest"):
+        return str(asked)
+    own = session.deployment_id if asked is None else session.latest_deployment_id
+    if own:
+        return own
+    kept = await session.world.list_deployments()
+    return kept[0].deployment_id if kept and kept[0].used_at != 0 else ""  # 0: it came with an imported run
 
 
 async def _compare_arguments(session: Session, run_id: str, arguments: bytes) -> None:

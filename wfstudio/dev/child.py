@@ -43,6 +43,7 @@ from wfstudio.dev.wire import (
     Judged,
     Leave,
     Loaded,
+    Newest,
     NotLoaded,
     Order,
     Ping,
@@ -165,7 +166,7 @@ class _Child:
                 await self._worker.close(grace_seconds)
             await self._session.world.close()
 
-    async def _obey(self, command: Judge | Serve | HandOver | SetFaults | Ping) -> None:
+    async def _obey(self, command: Judge | Serve | HandOver | Newest | SetFaults | Ping) -> None:
         match command:
             case Judge():
                 await self._say(Judged([verdict async for verdict in self._judge(command)]))
@@ -175,6 +176,8 @@ class _Child:
             case HandOver():
                 if self._worker is not None:
                     self._worker.hand_over(command.run_ids)
+            case Newest():
+                self._session.newest_deployment_id = command.deployment_id
             case SetFaults():
                 unknown = self._faults.set_rules(command.rules)
                 self._interfere()

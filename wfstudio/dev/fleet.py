@@ -29,6 +29,7 @@ from wfstudio.dev.wire import (
     Judge,
     Judged,
     Loaded,
+    Newest,
     NotLoaded,
     Order,
     Ping,
@@ -156,6 +157,9 @@ class Fleet:
             await self._serve(worker, self._names())
         except WorkerGone as gone:
             self._note("error", {"message": f"the process with the new code does not serve yet: {gone}"})
+        for served in (*([before] if before else ()), *self.pegged.values()):
+            for other in served.workers:
+                other.send(Newest(loaded.deployment_id))  # its runs may start others on the latest
         if stale is not None:
             self._let_go(stale)
         for _ in range(self.size - 1):
@@ -178,6 +182,8 @@ class Fleet:
     async def _serve(self, worker: WorkerProcess, deployments: list[str]) -> None:
         if self._faults:
             await worker.ask(SetFaults(self._faults), FaultsSet, SERVE_SECONDS)
+        if self.current is not None and self.current.deployment_id not in deployments:
+            worker.send(Newest(self.current.deployment_id))
         await worker.ask(Serve(deployments), Serving, SERVE_SECONDS)
 
     async def set_faults(self, rules: list[FaultRule]) -> list[str]:

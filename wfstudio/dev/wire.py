@@ -57,6 +57,12 @@ class HandOver(msgspec.Struct, frozen=True, tag="hand_over"):
     run_ids: list[str]
 
 
+class Newest(msgspec.Struct, frozen=True, tag="newest"):
+    """There is newer code than yours, in this deployment: what starts on the latest starts there."""
+
+    deployment_id: str
+
+
 class SetFaults(msgspec.Struct, frozen=True, tag="set_faults"):
     """Disturb runs by these rules from now on, and by no others."""
 
@@ -114,7 +120,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     hint: str | None = None
 
 
-Command = Judge | Serve | HandOver | SetFaults | Leave | Ping
+Command = Judge | Serve | HandOver | Newest | SetFaults | Leave | Ping
 Report = Loaded | NotLoaded | Judged | Serving | FaultsSet | Pong | Failed
 
 decode_command = msgspec.json.Decoder(Command).decode

@@ -287,7 +287,7 @@ class LiveRun:
             workflow=workflow.id,
             arguments=command.data or b"{}",
             at=at,
-            deployment_id=options.deployment or self.row.deployment_id,
+            deployment_id=self._find_deployment(options.deployment),
             attributes=options.attributes or {},
             concurrency=workflow.concurrency,
             delay_us=options.delay_us,
@@ -296,19 +296,21 @@ class LiveRun:
         )
 
     def _next_run(self, command: commands.ContinueAsNew, at: int) -> NewRun:
-        asked = command.deployment
-        deployment = self.worker.deployment_id if asked == "latest" else asked or self.row.deployment_id
         return seal_new_run(
             self.worker.keyring,
             run_id=command.run_id,
             workflow=self.workflow.id,
             arguments=command.arguments,
             at=at,
-            deployment_id=deployment,
+            deployment_id=self._find_deployment(command.deployment),
             attributes=self.replay.body.attributes,
             concurrency=self.workflow.concurrency,
             continued_from=self.run_id,
         )
+
+    def _find_deployment(self, asked: str | None) -> str:
+        """Give the deployment that a run which this one starts is pegged to; the same, unless it asks for another."""
+        return self.worker.session.latest_deployment_id if asked == "latest" else asked or self.row.deployment_id
 
     # -- steps
 

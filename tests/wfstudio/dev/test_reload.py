@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import wf
 from tests.wfstudio.dev.stage import Dev, Project, developing, until
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
@@ -233,6 +235,79 @@ def test_a_run_whose_workflow_is_gone_goes_on_with_its_own_code(project: Project
         token = await dev.wait_for_hook(run)
         reload = await dev.save("flow.py", GREETER.replace("def main", "def renamed"))
         assert [verdict["trouble"]["code"] for verdict in reload["diverging"]] == ["NOT_REGISTERED"]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+
+    play(project, scene)
+
+
+RELAY = """
+    import wf
+
+    @wf.step
+    async def greet(name: str) -> str:
+        return f"hello {name}"
+
+    @wf.step
+    async def pass_on(name: str) -> None:
+        await wf.start(main.with_options(id=f"{name}-by-step", deployment="latest"), name, "stop")
+
+    @wf.workflow
+    async def main(name: str, how: str) -> str:
+        first = await greet(name)
+        if how == "stop":
+            return first
+        await wf.hook(token=f"ask:{name}")
+        await pass_on(name)
+        await wf.start(main.with_options(id=f"{name}-by-body", deployment="latest"), name, "stop")
+        await wf.start(main.with_options(id=f"{name}-as-it-is"), name, "stop")
+        await wf.continue_as_new(name, "stop", deployment="latest")
+"""
+
+
+def test_what_a_pegged_run_starts_on_the_latest_code_runs_on_the_newest(project: Project) -> None:
+    project.write("flow.py", RELAY)
+    newer = RELAY.replace("async def greet", "async def welcome").replace("await greet", "await welcome")
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada", "go on")
+        token = await dev.wait_for_hook(run)
+        old = await dev.deployment_of(run)
+        reload = await dev.save("flow.py", newer.replace("hello", "welcome"))
+        assert [verdict["run_id"] for verdict in reload["diverging"]] == [run.run_id]
+        reload = await dev.save(
+            "flow.py", newer.replace("hello", "welcome back")
+        )  # it is served already, and told anew
+        await dev.client.resume(token, None)
+        assert await run.return_value("20s") == "welcome back ada"
+        for how in ("by-step", "by-body"):
+            other = wf.get_run(f"ada-{how}")
+            assert await other.return_value("20s") == "welcome back ada"
+            assert await dev.deployment_of(other) == reload["deployment_id"]
+        child = wf.get_run("ada-as-it-is")
+        assert await child.return_value("20s") == "hello ada"
+        assert await dev.deployment_of(child) == old
+
+    play(project, scene)
+
+
+def test_a_run_that_a_program_without_code_starts_is_pegged_to_the_newest(project: Project) -> None:
+    program = f"""
+        import asyncio, sys, textwrap, wf
+        module = {{}}
+        exec(textwrap.dedent({GREETER!r}).replace("@wf.workflow", "@wf.workflow(name='flow:main')"), module)
+        asyncio.run(wf.start(module["main"].with_options(id="run-1"), "ada"))
+    """
+    project.write("client.py", program)
+
+    async def scene(dev: Dev) -> None:
+        client = await asyncio.create_subprocess_exec(sys.executable, "client.py", cwd=project.root)
+        assert await client.wait() == 0
+        run = wf.get_run("run-1")
+        token = await dev.wait_for_hook(run)
+        assert await dev.deployment_of(run) == dev.reloads[0]["deployment_id"]
+        reload = await dev.save("flow.py", DIVERGING)
+        assert [verdict["run_id"] for verdict in reload["diverging"]] == ["run-1"]
         await dev.client.resume(token, "yes")
         assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
 
