@@ -13,7 +13,6 @@ from wf.events import ENDED
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
-from wfstudio.cli.details import MOST_LINES, draw_run, draw_step
 from wfstudio.cli.listings import LISTINGS, Listing, Page, Question, draw_page
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.screen import look_again, redraw
@@ -21,6 +20,7 @@ from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import RunView, StepView
+from wfstudio.text.details import MOST_LINES, draw_run, draw_step
 from wfstudio.text.looks import look_at
 from wfstudio.text.printable import printable
 

@@ -18,7 +18,7 @@ def show_instant(pen: Pen, iso: str | None, now: datetime | None = None) -> str:
         return ""
     if not pen.is_tty:
         return iso
-    return show_relative(datetime.fromisoformat(iso), now or datetime.now(UTC))
+    return show_relative(datetime.fromisoformat(iso), now or pen.now or datetime.now(UTC))
 
 
 def show_relative(at: datetime, now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 _STYLES: Final = {
@@ -17,13 +18,22 @@ _STATUS: Final = {  # how a status looks: style, sign, sign in ASCII
 
 
 class Pen:
-    """`is_tty`: a person reads it, so that lines are cut to the width and instants are told from now."""
+    """`is_tty`: a person reads it, so that lines are cut to the width and instants are told from now, or `now`."""
 
-    def __init__(self, *, width: int, is_tty: bool = True, has_colour: bool = True, is_unicode: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        is_tty: bool = True,
+        has_colour: bool = True,
+        is_unicode: bool = True,
+        now: datetime | None = None,
+    ) -> None:
         self.width = width
         self.is_tty = is_tty
         self.has_colour = has_colour
         self.is_unicode = is_unicode
+        self.now = now
         self.ellipsis = "…" if is_unicode else "~"
 
     def paint(self, text: str, *styles: str) -> str:

@@ -35,3 +35,15 @@ def fit(text: str, width: int, ellipsis: str = "…") -> str:
     """Give the text in exactly `width` cells."""
     short = cut(text, width, ellipsis)
     return short + " " * (width - cell_width(short))
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Break a text of one line into lines of at most `width` cells, at spaces where there are any; at least one."""
+    lines: list[str] = []
+    while cell_width(text) > width:
+        end = len(cut(text, width, ""))
+        space = text.rfind(" ", max(1, end // 2), end + 1)
+        place = space + 1 if space > 0 else max(1, end)
+        lines.append(text[:place].rstrip(" ") if space > 0 else text[:place])
+        text = text[place:]
+    return [*lines, text]

@@ -1,0 +1,178 @@
+"""What is known of one span, as lines: the inspector of a run's screen. Pure.
+
+The run: what it is, what went in and came out, its traceback. A step: its attempts, too, and what they
+printed. Any other call: its events with what they hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from wfstudio.core.reasons import short_name
+from wfstudio.core.traces import Span, Trace
+from wfstudio.core.views import EventView, LogView, RunView, StepView
+from wfstudio.text.details import draw_trouble, list_facts, list_faults, list_run_facts
+from wfstudio.text.moments import show_instant, show_ms
+from wfstudio.text.payloads import draw_payload
+from wfstudio.text.pen import Pen
+from wfstudio.text.printable import printable
+from wfstudio.text.timeline import label_span, status_sign
+from wfstudio.text.tracebacks import describe_error
+from wfstudio.text.widths import wrap
+
+LARGEST_SHOWN: Final = 1_000_000
+"""Bytes of a payload that are opened to be shown."""
+_MOST_LOGS: Final = 500
+_MARGIN: Final = "  "
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What was read of a span: of the run its view, of a step its view and logs, of any other call its events."""
+
+    span: Span
+    trace: Trace
+    run: RunView | None = None
+    step: StepView | None = None
+    events: Sequence[EventView] = ()
+    logs: Sequence[LogView] = ()
+
+
+def inspect_span(pen: Pen, found: Found) -> list[str]:
+    """Draw what is known of a span."""
+    if found.run is not None:
+        return _inspect_run(pen, found.run, found.trace)
+    if found.step is not None:
+        return _inspect_step(pen, found.span, found.step, found.logs)
+    return _inspect_call(pen, found.span, found.events)
+
+
+# -- the run ------------------------------------------------------------------------------------
+
+
+def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
+    lines = [f"{pen.show_status(run.status)}  {pen.paint(printable(run.workflow), 'bold')}"]
+    lines += list_facts(pen, [("id", run.id), *list_run_facts(pen, run)])
+    if run.status == "cancelled" and isinstance(run.output, str):
+        lines += list_facts(pen, [("because", run.output)])
+    lines += list_faults(pen, trace)
+    lines += _break(pen, draw_trouble(pen, run))
+    lines += _draw_values(pen, run.input, run.output, run.is_locked, has_output=run.status == "completed")
+    return lines
+
+
+# -- a step -------------------------------------------------------------------------------------
+
+
+def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView]) -> list[str]:
+    lines = [_head(pen, span, step.name)]
+    lines += list_facts(
+        pen,
+        [
+            ("position", f"{step.correlation_id}" + (", inherited" if span.is_inherited else "")),
+            ("created", show_instant(pen, step.created_at)),
+            ("queued", show_ms(step.queued_ms) if step.queued_ms else None),
+            ("took", show_ms(step.duration_ms)),
+            ("next at", show_instant(pen, step.due_at)),
+        ],
+    )
+    if len(step.attempts) > 1 or step.status not in ("completed", "failed"):
+        lines += ["", pen.paint("attempts", "bold")]
+        for attempt in step.attempts:
+            error = attempt.error
+            said = "" if error is None else f"  {error.type or ''}: {error.message or ''}".rstrip(": ")
+            took = show_ms(attempt.duration_ms)
+            lines += _wrap(pen, f"{attempt.number}  ", pen.show_status(attempt.status), f"  {took}{printable(said)}")
+    if step.error is not None:
+        lines += ["", *_break(pen, describe_error(step.error))]
+    lines += _draw_values(pen, step.input, step.output, step.is_locked, has_output=step.status == "completed")
+    return lines + _draw_logs(pen, logs)
+
+
+def _draw_logs(pen: Pen, logs: Sequence[LogView]) -> list[str]:
+    if not logs:
+        return []
+    lines = ["", pen.paint("printed", "bold")]
+    several = len({line.attempt for line in logs}) > 1
+    for line in logs[:_MOST_LOGS]:
+        lines += draw_log(pen, line, f"{line.attempt} " if several else "")
+    if len(logs) > _MOST_LOGS:
+        lines.append(pen.paint(f"{_MARGIN}{pen.ellipsis} and {len(logs) - _MOST_LOGS} more", "dim"))
+    return lines
+
+
+def draw_log(pen: Pen, line: LogView, place: str) -> list[str]:
+    """Draw a line that was printed or logged, behind where it comes from."""
+    level = "" if line.source == "stdout" else line.source.removeprefix("logging:") + " "
+    style = "red" if level.strip() in ("ERROR", "CRITICAL", "stderr") else "dim"
+    head = _MARGIN + pen.paint(place, "dim") + pen.paint(level, style)
+    width = len(_MARGIN) + len(place) + len(level)
+    first, *rest = wrap(printable(line.text.expandtabs(4)), max(20, pen.width - width - 1))
+    return [head + first, *(" " * (len(_MARGIN) + 2) + more for more in rest)]
+
+
+# -- any other call -----------------------------------------------------------------------------
+
+
+def _inspect_call(pen: Pen, span: Span, events: Sequence[EventView]) -> list[str]:
+    lines = [_head(pen, span, span.name)]
+    spent = None if span.end_ms is None else span.end_ms - span.start_ms
+    lines += list_facts(
+        pen,
+        [
+            ("position", None if span.correlation_id is None else str(span.correlation_id)),
+            ("created", show_instant(pen, span.at)),
+            ("took", show_ms(spent)),
+            ("due", show_instant(pen, span.due_at) if span.end_ms is None else None),
+            ("run", span.child_run_id),
+            ("error", span.error_type),
+        ],
+    )
+    for event in events:
+        lines += ["", f"{pen.paint(event.type, 'bold')}  {pen.paint(f'event {event.seq}', 'dim')}"]
+        lines += draw_event(pen, event)
+    return lines
+
+
+def draw_event(pen: Pen, event: EventView) -> list[str]:
+    """Draw what an event holds: what is said of it in clear, and its payload."""
+    lines = []
+    if event.meta:
+        lines += draw_payload(pen, event.meta, _MARGIN)
+    if event.is_locked:
+        lines.append(pen.paint(f"{_MARGIN}locked: its key is not here", "yellow"))
+    elif event.payload is not None:
+        lines += draw_payload(pen, event.payload, _MARGIN)
+    return lines or [pen.paint(f"{_MARGIN}holds nothing more", "dim")]
+
+
+# -- what they share ----------------------------------------------------------------------------
+
+
+def _head(pen: Pen, span: Span, name: str) -> str:
+    kind = "" if span.kind == "step" else pen.paint(f"  {span.kind}", "dim")
+    title = pen.paint(label_span(span), "bold")
+    where = printable(name.rpartition(":")[0]) if short_name(name) != name else ""
+    return f"{status_sign(pen, span.status)} {title}  {span.status}{kind}  {pen.paint(where, 'dim')}".rstrip()
+
+
+def _draw_values(pen: Pen, given: Any, result: Any, is_locked: bool, *, has_output: bool) -> list[str]:
+    if is_locked:
+        return ["", pen.paint("locked: the key of these payloads is not here", "yellow")]
+    lines = ["", pen.paint("input", "bold"), *draw_payload(pen, given, _MARGIN)] if given is not None else []
+    if has_output:
+        lines += ["", pen.paint("output", "bold"), *draw_payload(pen, result, _MARGIN)]
+    return lines
+
+
+def _wrap(pen: Pen, place: str, painted: str, text: str) -> list[str]:
+    """Wrap a text behind something painted, whose width hardly matters."""
+    first, *rest = wrap(text, max(20, pen.width - len(place) - 16))
+    return [f"{_MARGIN}{place}{painted}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
+
+
+def _break(pen: Pen, lines: Sequence[str]) -> list[str]:
+    """Break lines that are too long; painted ones are as they were made."""
+    return [part for line in lines for part in ([line] if "\x1b" in line else wrap(line, max(20, pen.width)))]

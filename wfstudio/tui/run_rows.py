@@ -1,0 +1,106 @@
+"""Which spans of a run are shown: what is folded, what is looked for, where the cursor is. Pure.
+
+A row is named by its run and its span, so that cursor and folds stay where they are while a run grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
+
+from wfstudio.core.traces import RUN_SPAN, Span
+from wfstudio.text.looks import Row
+from wfstudio.text.timeline import label_span
+
+_FAILED: Final = frozenset({"failed", "conflict", "retrying"})
+_LOST: Final = frozenset({"failed", "lost"})
+
+
+class Place(NamedTuple):
+    """A span's name among all that are shown."""
+
+    run_id: str
+    span_id: str = RUN_SPAN
+
+
+class Wanted(NamedTuple):
+    """What is shown: spans whose name, kind or status has the text (or, inverse, has not); only those that failed."""
+
+    text: str = ""
+    is_inverse: bool = False
+    only_errors: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        return not self.text and not self.only_errors
+
+
+def place_of(row: Row) -> Place:
+    return Place(row.run_id, row.span.id)
+
+
+def is_parent(rows: Sequence[Row], index: int) -> bool:
+    """Tell whether a row has others under it that can be folded away; the run's own stays."""
+    return 0 < index < len(rows) - 1 and rows[index + 1].depth > rows[index].depth
+
+
+def choose_rows(rows: Sequence[Row], folded: Collection[Place] = (), wanted: Wanted | None = None) -> list[Row]:
+    """Give the rows that are shown: not those under a fold, and of a search what is found with what led there."""
+    if wanted is not None and not wanted.is_all:
+        return _search(rows, wanted)
+    if not folded:
+        return list(rows)
+    chosen: list[Row] = []
+    deepest: int | None = None
+    for row in rows:
+        if deepest is not None and row.depth > deepest:
+            continue
+        deepest = row.depth if place_of(row) in folded else None
+        chosen.append(row)
+    return chosen
+
+
+def _search(rows: Sequence[Row], wanted: Wanted) -> list[Row]:
+    chosen: list[Row] = []
+    way: list[Row] = []
+    """The rows that lead to the present one, which are not chosen yet."""
+    for row in rows:
+        while way and way[-1].depth >= row.depth:
+            way.pop()
+        way.append(row)
+        if row.depth == 0 or is_wanted(row.span, wanted):
+            chosen += way
+            way.clear()
+    return chosen
+
+
+def is_wanted(span: Span, wanted: Wanted) -> bool:
+    """Tell whether a span is looked for."""
+    if wanted.only_errors and not has_failed(span):
+        return False
+    if not wanted.text:
+        return True
+    text = f"{label_span(span)} {span.kind} {span.status} {span.error_type or ''}".lower()
+    return (wanted.text.lower() in text) is not wanted.is_inverse
+
+
+def has_failed(span: Span) -> bool:
+    """Tell whether a span failed, or any of its attempts did."""
+    return span.status in _FAILED or any(segment.outcome in _LOST for segment in span.segments)
+
+
+def find_row(rows: Sequence[Row], place: Place | None) -> int:
+    """Give the index of a place; 0 where it is not shown."""
+    return next((index for index, row in enumerate(rows) if place_of(row) == place), 0)
+
+
+def find_parent(rows: Sequence[Row], index: int) -> int:
+    """Give the index of the row that another lies under."""
+    depth = rows[index].depth
+    return next((above for above in range(index - 1, -1, -1) if rows[above].depth < depth), 0)
+
+
+def find_failure(rows: Sequence[Row], index: int) -> int | None:
+    """Give the index of the next row that failed, round from the top; None: nothing did."""
+    order = [*range(index + 1, len(rows)), *range(1, index + 1)]
+    return next((one for one in order if has_failed(rows[one].span)), None)
