@@ -455,6 +455,14 @@ export interface LogView {
   text: string;
 }
 
+/** A marker of a trace that no event stands for: `log` (a batch of lines), `stream_opened`, `stream_closed`. */
+export interface MarkView {
+  kind: "log" | "stream_closed" | "stream_opened";
+  at: string;
+  correlation_id: number | null;
+  data: Record<string, unknown>;
+}
+
 /** An instant of interest. `span_id` is where it belongs. Kinds: `attributes` (data: what was `set`), `cancel_requested`, `timeout` (the run's), `payload` (a hook's), `fault` (one that was injected; data: `text`), `log` (data: `attempt`), `stream_opened`, `stream_closed` (data: `name`). */
 export interface Marker {
   kind: string;
@@ -463,6 +471,13 @@ export interface Marker {
   at_ms: number;
   seq: number | null;
   data: Record<string, unknown>;
+}
+
+/** What a trace has that no event tells: markers, and which waits are still wanted of those until `seq`. */
+export interface MarksView {
+  seq: number;
+  items: MarkView[];
+  pending_waits: number[];
 }
 
 /** The event that the moment is at. `where` is where the body made this call: `file:line in function`. */
@@ -1017,6 +1032,7 @@ export interface Answers {
   "POST /api/runs/{id}/fork": ForkedView;
   "POST /api/runs/{id}/jump": WaitView;
   "GET /api/runs/{id}/logs": LogPage;
+  "GET /api/runs/{id}/marks": MarksView;
   "POST /api/runs/{id}/remedy": Done;
   "POST /api/runs/{id}/replay": ReplayView;
   "POST /api/runs/{id}/retry": RunView;

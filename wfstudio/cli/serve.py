@@ -34,7 +34,7 @@ from wfstudio.cli.worker import (
     watching_for_stop,
 )
 from wfstudio.core.client import Client
-from wfstudio.core.live import Feed
+from wfstudio.core.live import Feed, ids_from_now
 from wfstudio.core.replays import Replays
 from wfstudio.core.server_file import ServerFile, remove_server_file, server_file_path, write_server_file
 from wfstudio.core.views import show_instant
@@ -134,7 +134,7 @@ async def _serve(
             session = embedded.session
             access = Access(address.token, allowed_hosts=address.allowed_hosts)
             replays = Replays(session, targets=targets)
-            app = make_app(Client(session), Feed(), access=access, replays=replays)
+            app = make_app(Client(session), Feed(after=ids_from_now()), access=access, replays=replays)
             port = session.settings.port if address.port is None else address.port
             async with serve_app(app, access, address.host, port, is_strict_port=True) as server:
                 path = server_file_path(session.settings)

@@ -36,7 +36,7 @@ from wfstudio.core.logs import ENDS, Batches, is_in_batch, open_batch
 from wfstudio.core.reasons import Reasons
 from wfstudio.core.stats import NEWEST, StatsView, count_runs
 from wfstudio.core.steps import show_steps
-from wfstudio.core.traces import Mark, Trace, make_trace
+from wfstudio.core.traces import Mark, MarksView, MarkView, Trace, make_trace
 from wfstudio.core.values import show_arguments, show_value
 from wfstudio.core.views import (
     ChunkView,
@@ -229,6 +229,16 @@ class Reader:
         if row.origin is None:
             pending = {wait.correlation_id for wait in await self.session.world.list_waits(run_id, MAX_PAGE)}
         return make_trace(log, marks=await self.read_marks(run_id), pending_waits=pending)
+
+    async def read_marks_beside(self, run_id: str) -> MarksView:
+        """Give what a trace has that no event tells. Who folds events into a trace asks for it now and then."""
+        row = await self._read_row(run_id)  # first: a wait that is made meanwhile is none of those that were there
+        waits = await self.session.world.list_waits(run_id, MAX_PAGE)
+        marks = [
+            MarkView(kind=mark.kind, at=show_instant(mark.at_us), correlation_id=mark.correlation_id, data=mark.data)
+            for mark in await self.read_marks(run_id)
+        ]
+        return MarksView(row.seq, marks, sorted(wait.correlation_id for wait in waits))
 
     async def list_steps(
         self,

@@ -128,6 +128,23 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any] = {}
 
 
+class MarkView(msgspec.Struct, frozen=True, kw_only=True):
+    """A marker of a trace that no event stands for: `log` (a batch of lines), `stream_opened`, `stream_closed`."""
+
+    kind: Literal["log", "stream_opened", "stream_closed"]
+    at: str
+    correlation_id: int | None = None
+    data: dict[str, Any] = {}
+
+
+class MarksView(msgspec.Struct, frozen=True):
+    """What a trace has that no event tells: markers, and which waits are still wanted of those until `seq`."""
+
+    seq: int
+    items: list[MarkView]
+    pending_waits: list[int]
+
+
 def make_trace(
     events: Sequence[Event], *, marks: Iterable[Mark] = (), pending_waits: Collection[int] | None = None
 ) -> Trace:

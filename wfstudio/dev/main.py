@@ -25,8 +25,9 @@ from wf.settings import Settings, configure, find_root, load_settings
 from wf.worlds.process import process_token
 from wfstudio import __version__
 from wfstudio.core.client import Client
+from wfstudio.core.cookie_secret import cookie_secret_path, keep_cookie_secret
 from wfstudio.core.faults import FaultRule
-from wfstudio.core.live import Feed
+from wfstudio.core.live import Feed, ids_from_now
 from wfstudio.core.options import DevOptions
 from wfstudio.core.replays import Replays
 from wfstudio.core.retention import keep_forgetting
@@ -69,7 +70,7 @@ class _DevServer:
     def __init__(self, options: DevOptions) -> None:
         self.options = options
         self.terminal = Terminal(is_json=options.is_json)
-        self.feed = Feed()
+        self.feed = Feed(after=ids_from_now())
         self._stopping = asyncio.Event()
         self._is_forced = False
 
@@ -109,7 +110,9 @@ class _DevServer:
 
     async def _serve(self, settings: Settings, targets: list[str], place: Path) -> None:
         options, client = self.options, Client(self.session)
-        access = Access(options.token, allowed_hosts=options.allowed_hosts)
+        # A token that was chosen may be meant to shut out whoever had another.
+        secret = None if options.token else keep_cookie_secret(cookie_secret_path(settings))
+        access = Access(options.token, allowed_hosts=options.allowed_hosts, cookie_secret=secret)
         self.supervisor = Supervisor(
             self.session,
             Order(

@@ -1,8 +1,9 @@
 """Access: who may ask this server anything. One token, one cookie made of it, codes that open a browser.
 
 1. The token has 256 random bits unless one was given; it is never in a URL, a log or a page.
-2. The cookie's value is derived from the token and its name holds the port: cookies ignore ports, and
-   another server of this machine must neither get ours nor overwrite it.
+2. The cookie's value is derived from a secret (of `wf dev` one that outlives it, so that browsers stay signed in;
+   else the token) and its name holds the port: cookies ignore ports, and another server of this machine must
+   neither get ours nor overwrite it.
 3. A launch code is good once, for 60 seconds. It travels in a URL's fragment, which browsers do not
    send, and is exchanged for the cookie by POST.
 4. A `Host` is a name that was allowed *and our port*: a page that had its name rebound to this machine
@@ -34,9 +35,11 @@ class Access:
         *,
         port: int = 0,
         allowed_hosts: Sequence[str] = (),
+        cookie_secret: str | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.token = new_token() if token is None else token
+        self._cookie_secret = self.token if cookie_secret is None else cookie_secret
         self.port = port
         self._names = {name.lower() for name in allowed_hosts}
         self._monotonic = monotonic
@@ -48,7 +51,7 @@ class Access:
 
     @property
     def cookie_value(self) -> str:
-        return hmac.new(self.token.encode(), f"wf/cookie/{self.port}".encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._cookie_secret.encode(), f"wf/cookie/{self.port}".encode(), hashlib.sha256).hexdigest()
 
     def serve_at(self, host: str, port: int) -> None:
         """Say where the server was bound; an address of its own may be asked for as such."""

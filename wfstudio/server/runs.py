@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from wfstudio.core.errors import NotFoundError
-from wfstudio.core.traces import Trace
+from wfstudio.core.traces import MarksView, Trace
 from wfstudio.core.views import ChunkView, EventView, LogView, RunList, RunView, StepView, StreamView
 from wfstudio.server.questions import (
     CancelBody,
@@ -101,6 +101,10 @@ async def read_trace(call: Call) -> Trace:
     return await call.client.read_trace(call.params["id"])
 
 
+async def read_marks(call: Call) -> MarksView:
+    return await call.client.read_marks_beside(call.params["id"])
+
+
 async def list_steps(call: Call) -> StepPage:
     query = call.read_query(PayloadPageQuery)
     after = read_number(query.cursor)
@@ -183,6 +187,8 @@ ROUTES = [
           query=PayloadPageQuery, answer=EventPage, streams="if asked", errors=(404,)),
     Route(method="GET", path=f"{RUN}/trace", handler=read_trace, summary="Give a run's timeline",
           answer=Trace, errors=(404,)),
+    Route(method="GET", path=f"{RUN}/marks", handler=read_marks, summary="Give what a timeline has that is no event",
+          answer=MarksView, errors=(404,)),
     Route(method="GET", path=f"{RUN}/steps", handler=list_steps, summary="List a run's steps with their attempts",
           query=PayloadPageQuery, answer=StepPage, errors=(404,)),
     Route(method="GET", path=f"{RUN}/logs", handler=read_logs, summary="List what a run printed, or follow it",

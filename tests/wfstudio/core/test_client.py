@@ -173,6 +173,23 @@ async def test_a_trace_shows_the_run_with_logs_and_streams(studio: Any) -> None:
         assert [(mark.kind, mark.span_id) for mark in greeted.markers] == [("attributes", "run"), ("log", "2")]
 
 
+async def test_what_no_event_tells_of_a_timeline_is_had_apart_and_is_the_same(studio: Any) -> None:
+    async with studio() as client:
+        for name, *args in (("stream", 2), ("greet", "ada")):
+            view = await run(client, name, *args)
+            trace = await client.read_trace(view.id)
+            beside = await client.read_marks_beside(view.id)
+            told = [(mark.kind, mark.at, mark.data) for mark in trace.markers if mark.seq is None]
+            assert sorted(told, key=str) == sorted(((one.kind, one.at, one.data) for one in beside.items), key=str)
+            assert told
+            assert (beside.seq, beside.pending_waits) == (trace.seq, [])
+        resting = await client.start("nap")
+        await rest(client, resting.id)
+        assert (await client.read_marks_beside(resting.id)).pending_waits == [1]
+        with pytest.raises(RunNotFoundError):
+            await client.read_marks_beside("wrun_nobody")
+
+
 async def test_a_hook_is_listed_resumed_and_gone(studio: Any) -> None:
     async with studio() as client:
         started = await client.start("approve", ["42"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from wfstudio.core.live import GAP, Feed, LiveEvent
+from wfstudio.core.live import GAP, Feed, LiveEvent, ids_from_now
 
 
 async def take(reader: AsyncGenerator[LiveEvent, None], count: int) -> list[LiveEvent]:
@@ -47,6 +47,21 @@ async def test_a_ring_that_does_not_reach_back_says_so_first() -> None:
     assert [event.kind for event in events] == [GAP, "run", "run", "run"]
     assert ids(events) == [7, 8, 9, 10]
     assert ids(await take(feed.subscribe(7), 3)) == [8, 9, 10], "8 is the first after 7: nothing was missed"
+
+
+async def test_an_id_of_an_earlier_process_is_a_gap_however_much_the_new_one_has_told() -> None:
+    old = Feed(after=ids_from_now())
+    for _ in range(50):
+        old.publish("run", {})
+    await asyncio.sleep(0.002)
+    new = Feed(after=ids_from_now())
+    assert new.last_id > old.last_id
+    [event] = await take(new.subscribe(old.last_id), 1)
+    assert event.kind == GAP
+    for _ in range(100):
+        new.publish("run", {})
+    assert (await take(new.subscribe(old.last_id), 3))[0].kind == GAP
+    assert len(str(new.last_id)) <= 15, "a cursor takes no more digits"
 
 
 async def test_an_id_of_another_process_is_a_gap() -> None:

@@ -297,6 +297,16 @@ async def test_a_code_from_another_site_is_refused_and_not_used_up() -> None:
         assert (await exchange(site, code)).status == 204
 
 
+def test_a_cookie_outlives_the_token_where_its_secret_does() -> None:
+    before, after = (Access(port=PORT, cookie_secret="s" * 43) for _ in range(2))
+    assert after.is_cookie(before.cookie_value)
+    assert not after.is_token(before.token)
+    assert not after.is_token("s" * 43), "the secret itself opens nothing"
+    assert not after.is_cookie("s" * 43)
+    assert not Access(port=PORT + 1, cookie_secret="s" * 43).is_cookie(before.cookie_value)
+    assert not Access(port=PORT).is_cookie(before.cookie_value)
+
+
 def test_codes_are_few_and_unlike() -> None:
     access = Access(port=PORT)
     codes = [access.make_code() for _ in range(MAX_CODES + 1)]
