@@ -18,7 +18,8 @@ environment (`WF_WORLD`, `WF_DURABILITY`, `WF_CONCURRENCY`, `WF_LIMIT_PAYLOAD`, 
     events = 100000
 
 A key that is unknown and a value that does not fit are errors, never ignored: a mistyped
-`durabilty` that silently means `power` would be found by a power cut.
+`durabilty` that silently means `power` would be found by a power cut. Only `[tool.wf.tui]` is
+somebody else's.
 """
 
 from __future__ import annotations
@@ -198,6 +199,8 @@ def _read_entries(entries: Any, prefix: str, place: str, limits_place: str = "")
         raise SettingsError(f"{place} is not a table")
     found: dict[str, Any] = {}
     for key, value in entries.items():
+        if not prefix and key == "tui":
+            continue  # how a terminal looks is nothing to a runtime: `wf tui` reads it
         if not prefix and key == "limits":
             found.update(_read_entries(value, "limits.", limits_place))
             continue

@@ -23,6 +23,8 @@ def tui(world: parameters.World = None) -> int:
 async def _run(settings: Settings) -> None:
     from wfstudio.tui.app import StudioApp  # nothing else of the command line needs textual
     from wfstudio.tui.attachment import attach
+    from wfstudio.tui.preferences import load_preferences
 
+    preferences = load_preferences(settings.root)
     async with attach(settings) as attachment:
-        await StudioApp(attachment).run_async()
+        await StudioApp(attachment, preferences).run_async()

@@ -7,24 +7,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.screen import Screen
+from textual.widget import Widget
 
 from wf.errors import WorkflowError
 from wfstudio.core.live import GAP, LiveEvent
-from wfstudio.tui import themes
+from wfstudio.tui import palette, themes
 from wfstudio.tui.attachment import Attachment
+from wfstudio.tui.preferences import Preferences, explain_unknown
 from wfstudio.tui.resources import FIRST, RESOURCES, RUN, find_resource, load_screen, suggest_resource
 from wfstudio.tui.studio_screen import StudioScreen
 from wfstudio.tui.widgets.failure import FailureScreen
 
 T = TypeVar("T")
 Severity = Literal["information", "warning", "error"]
+
+
+_NOTHING: Final = Preferences()
 
 
 def _make_screen(place: str) -> Screen[Any]:
@@ -39,20 +46,29 @@ class StudioApp(App[None]):
         name: partial(_make_screen, resource.place) for name, resource in RESOURCES.items()
     }
     DEFAULT_MODE = FIRST
+    COMMANDS: ClassVar[set[Any]] = {palette.Everything, *App.COMMANDS}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", id="studio.quit", priority=True),
+        Binding("ctrl+p", "command_palette", "Palette", id="studio.palette", priority=True),
+        Binding("q", "quit", "Quit", id="studio.quit"),
+        Binding("ctrl+q", "quit", "Quit", id="studio.quit_anywhere", show=False, priority=True),
     ]
 
-    def __init__(self, attachment: Attachment, *, theme: str = themes.DARK.name) -> None:
-        super().__init__()
+    def __init__(self, attachment: Attachment, preferences: Preferences = _NOTHING) -> None:
+        # Greys are colours, too: where none are wanted, what is chosen is shown in reverse instead.
+        super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.attachment = attachment
+        self.preferences = preferences
         for known in themes.THEMES:
             self.register_theme(known)
-        self.theme = theme
+        is_known = preferences.theme in self.available_themes
+        self.theme = preferences.theme if is_known and preferences.theme else themes.DARK.name
+        self.set_keymap(preferences.keys)
+        self._clashes: set[str] = set()
 
     def on_mount(self) -> None:
         self.run_worker(self.attachment.follow_world(self._hear_changed, self._hear_state), name="world")
         self.run_worker(self.attachment.follow_server(self._hear_dev, self._hear_state), name="server")
+        self.call_after_refresh(self._check_preferences)
 
     # -- moving about
 
@@ -129,3 +145,44 @@ class StudioApp(App[None]):
     def _hear_state(self) -> None:
         if isinstance(self.screen, StudioScreen):
             self.screen.refresh_headline()
+
+    # -- keys and themes
+
+    def _check_preferences(self) -> None:
+        """Say which preferences mean nothing. Once the first screen is drawn: the ids are in all of them."""
+        theme = self.preferences.theme
+        if theme is not None and theme not in self.available_themes:
+            self.say(f"there is no theme {theme!r:.60}; the palette lists them", "warning")
+        unknown = self.preferences.keys.keys() - list_action_ids()
+        if unknown:
+            for place in (RUN, *(resource.place for resource in RESOURCES.values())):
+                load_screen(place)
+            known = list_action_ids()
+            for action in sorted(unknown - known):
+                self.say(explain_unknown(action, known), "warning")
+
+    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
+        """Say once which keys mean two things by now: the preferences made them so."""
+        for binding in clashed_bindings:
+            text = f"{binding.key} means something else already; {binding.id or binding.action} has no key now"
+            if text not in self._clashes:
+                self._clashes.add(text)
+                self.say(text, "warning")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Offer what textual offers, in our words: the palette has the actions of the keys already."""
+        yield SystemCommand("Theme", "Choose another theme for this session", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Keep what is shown as an SVG picture", self.deliver_screenshot)
+
+
+def list_action_ids() -> set[str]:
+    """List the ids of all actions of ours that are loaded."""
+    found: set[str] = set()
+    left: list[type[Any]] = [App, Widget]
+    while left:
+        cls = left.pop()
+        left += cls.__subclasses__()
+        if cls.__module__.startswith("wfstudio.tui"):
+            bindings: Iterable[Any] = cls.__dict__.get("BINDINGS", ())
+            found |= {binding.id for binding in bindings if isinstance(binding, Binding) and binding.id}
+    return found

@@ -44,6 +44,14 @@ class Rows(Protocol):
         """Give a row's cells, one a column."""
 
 
+class NoRows:
+    def __len__(self) -> int:
+        return 0
+
+    def cells(self, index: int) -> Sequence[Cell]:
+        raise IndexError(index)
+
+
 class Grid(ScrollView, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="grid.up"),
@@ -109,11 +117,16 @@ class Grid(ScrollView, can_focus=True):
             return self.grid
 
     def __init__(
-        self, columns: Sequence[Column] = (), rows: Rows = (), *, id: str | None = None, classes: str | None = None
-    ) -> None:  # fmt: skip
+        self,
+        columns: Sequence[Column] = (),
+        rows: Rows | None = None,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
         self.columns = list(columns)
-        self.rows = rows
+        self.rows: Rows = NoRows() if rows is None else rows
         self._widths: list[int] = []
         self._measured = -1
 

@@ -35,7 +35,8 @@ class Headline(Widget):
     def render(self) -> Text:
         width = self.size.width
         colours = self.app.theme_variables
-        line = Text(" wf ", style=f"bold {colours['background']} on {colours['primary']}", no_wrap=True)
+        line = Text(no_wrap=True, end="")
+        line.append(" wf ", style=f"bold {colours['background']} on {colours['primary']}")
         for index, crumb in enumerate(self.crumbs):
             line.append(" › " if index else " ", style=colours["secondary"])
             line.append(crumb, style="bold" if index == len(self.crumbs) - 1 else "")
