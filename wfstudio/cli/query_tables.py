@@ -12,7 +12,7 @@ from typing import Final
 from wfstudio.cli.tables import GAP, Column, draw_table
 from wfstudio.cli.terminal import Terminal
 from wfstudio.history import wire
-from wfstudio.history.formats import FLOATS, is_number
+from wfstudio.history.formats import FLOATS, is_number, round_float
 from wfstudio.text.printable import printable, printable_lines
 from wfstudio.text.widths import cell_width, cut, fit
 
@@ -46,16 +46,7 @@ def draw_rows(terminal: Terminal, columns: Sequence[wire.Column], rows: Sequence
 def _show(terminal: Terminal, cell: str | None, column: wire.Column) -> str | None:
     if cell is None:
         return None
-    return _round(cell) if terminal.is_tty and column.type in FLOATS else printable(cell)
-
-
-def _round(text: str) -> str:
-    """Leave out of a float what its binary form put there: nobody reads `2005.6980999999998`."""
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return repr(round(value, 6)) if 1e-3 <= abs(value) < 1e9 else text
+    return round_float(cell) if terminal.is_tty and column.type in FLOATS else printable(cell)
 
 
 def _width(cell: str | None) -> int:

@@ -75,6 +75,15 @@ def is_number(column: wire.Column) -> bool:
     return type in _WHOLE or type in FLOATS
 
 
+def round_float(text: str) -> str:
+    """Leave out of a float what its binary form put there: nobody reads `2005.6980999999998`."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return repr(round(value, 6)) if 1e-3 <= abs(value) < 1e9 else text
+
+
 def name_columns(columns: Sequence[wire.Column]) -> list[str]:
     """Give names that differ: of columns that have one name, the second is `name_2`, and so on."""
     names: list[str] = []

@@ -36,6 +36,8 @@ SERIES: Final = 5
 """Series that have a colour of their own; more of them are hard to tell apart."""
 MOST_BARS: Final = 500
 LABEL_WIDTH: Final = 24
+FARTHEST: Final = 1e300
+"""Beyond it the distance of two numbers is none."""
 FILLS: Final = "█▓▒░▚"
 """What bars are drawn with where there are no colours."""
 
@@ -116,11 +118,11 @@ def say_chart(choice: Choice, columns: Sequence[Column], count: int) -> str:
 def draw_chart(points: Points, width: int, height: int, *, has_colour: bool = True) -> list[list[Piece]]:
     """Draw a chart in so many cells."""
     numbers = [value for point in points.points for value in point.values if value is not None]
-    if not numbers or width < LABEL_WIDTH or height < 3:
+    if not numbers or width < LABEL_WIDTH or height < 4:
         return [[("there is nothing to draw" if not numbers else "there is no room", LABEL)]]
     low, high = min(numbers), max(numbers)
     ends = [point.at for point in points.points]
-    if not isfinite(max(high, 0.0) - min(low, 0.0)) or not isfinite(max(ends) - min(ends)):
+    if max(map(abs, (low, high, min(ends), max(ends)))) > FARTHEST:
         return [[("the numbers lie too far apart to be drawn", LABEL)]]
     legend: list[Piece] = []
     for index, name in enumerate(points.names):
@@ -148,11 +150,11 @@ def _draw_bars(points: Points, low: float, high: float, width: int, has_colour: 
     numbers = {
         value: show_number(value, points.is_whole) for point in shown for value in point.values if value is not None
     }
-    left = min(max(map(cell_width, labels)), LABEL_WIDTH, width // 3)
     right = max(map(len, numbers.values()), default=0)
-    room = max(1, width - left - right - 2)
+    left = max(0, min(max(map(cell_width, labels)), LABEL_WIDTH, width // 3, width - right - 6))
+    room = width - left - right - 2
     span = (high - low) or 1.0
-    zero = round(-low / span * room)
+    zero = max(low < 0, min(room - (high > 0), round(-low / span * room)))
     for label, point in zip(labels, shown, strict=True):
         for index, value in enumerate(point.values):
             pieces: list[Piece] = [(fit(label if index == 0 else "", left) + " ", LABEL)]

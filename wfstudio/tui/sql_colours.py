@@ -43,9 +43,16 @@ def colour_sql(text: str) -> list[list[Span]]:
             if count:
                 row, column = row + 1, 0
             if kind is not None and part:
-                lines[row].append(Span(column, column + len(part), kind))
+                _add(lines[row], Span(column, column + len(part), kind))
             column += len(part)
     return lines
+
+
+def _add(spans: list[Span], span: Span) -> None:
+    """Add a span to a line's, or make the last one longer where it goes on."""
+    if spans and spans[-1].end == span.start and spans[-1].kind == span.kind:
+        span = Span(spans.pop().start, span.end, span.kind)
+    spans.append(span)
 
 
 def _find_kind(token: Any, value: str, rest: str) -> str | None:
