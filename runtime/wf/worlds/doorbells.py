@@ -2,7 +2,8 @@
 
 A ring is a hint (law 5 of `wf.world`): it is delivered on the subscriber's own loop, later than
 the commit it tells of, and is dropped where that loop is closed. Ringing never waits and never
-raises, so that no subscriber can hold a writer back.
+raises, so that no subscriber can hold a writer back; and while a ring is on its way, another one
+of the same topic and detail costs its writer a look into a set, however far behind the subscriber is.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from wf.world import Doorbell
 
 CLAIMABLE = "claimable"
 RUNS = "runs"
+LOG = "log:"
 
 
 class _Subscription:
-    __slots__ = ("is_live", "loop", "ring")
+    __slots__ = ("coming", "is_live", "loop", "ring")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Doorbell) -> None:
         self.loop = loop
         self.ring = ring
+        self.coming: set[str] = set()
+        """Details that are on their way: what rings them again meanwhile is seen by who is rung then."""
         self.is_live = True
 
     def deliver(self, detail: str) -> None:
+        self.coming.discard(detail)  # first: what is written from now on needs a ring of its own
         if self.is_live:  # the undo may have been called between ring and delivery
             self.ring(detail)
 
@@ -34,9 +39,11 @@ class Doorbells:
     """Topics and who listens to them. Any thread may subscribe, undo and ring."""
 
     def __init__(self) -> None:
-        self._guard = threading.Lock()  # guards _topics and _streams; lists are replaced, never changed
+        self._guard = threading.Lock()  # guards all of these; lists are replaced, never changed
         self._topics: dict[str, list[_Subscription]] = {}
         self._streams: set[str] = set()  # those of _topics that are streams: few, and searched by prefix
+        self.followed: set[str] = set()
+        """Runs whose log somebody listens to. Look after the commit: who subscribes before it may have read before."""
 
     def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
         """Call `ring(detail)` on the running loop for every ring of a topic; return the undo."""
@@ -45,6 +52,8 @@ class Doorbells:
             self._topics[topic] = [*self._topics.get(topic, ()), subscription]
             if topic.startswith("stream:"):
                 self._streams.add(topic)
+            elif topic.startswith(LOG):
+                self.followed.add(topic.removeprefix(LOG))
 
         def undo() -> None:
             self._drop(topic, subscription)
@@ -65,6 +74,11 @@ class Doorbells:
             for subscription in topics.get(topic, ()):
                 self._deliver(topic, subscription, detail, here)
 
+    def ring_logs(self, run_ids: Iterable[str]) -> None:
+        """Ring the logs of those of these runs that somebody follows."""
+        followed = self.followed
+        self.ring([(LOG + run_id, run_id) for run_id in run_ids if run_id in followed])
+
     def streams_of(self, run_id: str) -> list[str]:
         """List the stream topics of a run that somebody listens to, whether or not they have chunks.
 
@@ -78,6 +92,9 @@ class Doorbells:
     def _deliver(
         self, topic: str, subscription: _Subscription, detail: str, here: asyncio.AbstractEventLoop | None
     ) -> None:
+        if detail in subscription.coming:
+            return
+        subscription.coming.add(detail)
         loop = subscription.loop
         if loop is here:
             loop.call_soon(subscription.deliver, detail)
@@ -96,3 +113,4 @@ class Doorbells:
             else:
                 self._topics.pop(topic, None)
                 self._streams.discard(topic)
+                self.followed.discard(topic.removeprefix(LOG))

@@ -186,6 +186,7 @@ class MemoryWorld:
             run.logs = {(log.correlation_id, log.attempt, log.index): log for log in imported.logs}
             self._runs[run_id] = run
             self._ring_run(run_id)
+            self._ring_log(run_id)
             if run.is_ended:
                 self._ring(f"result:{run_id}", run_id)
             return Created(True, row)
@@ -398,6 +399,7 @@ class MemoryWorld:
                 added = zip(times, payloads, strict=True)
                 chunks += [ChunkRow(index, *chunk) for index, chunk in enumerate(added, start_index)]
                 self._ring(f"stream:{run_id}/{name}", run_id)
+                self._ring_log(run_id)
             return Appended("written", _tail(chunks))
 
     async def read_chunks(self, run_id: str, name: str, start_index: int, limit: int = 256) -> list[ChunkRow]:
@@ -468,7 +470,11 @@ class MemoryWorld:
         with self._change():
             deleted = [run_id for run_id in dict.fromkeys(run_ids) if self._is_deletable(run_id)]
             for run_id in deleted:
-                del self._runs[run_id]
+                run = self._runs.pop(run_id)
+                for token_hash in run.hooks.values():  # an append behind its end may have left something
+                    del self._hooks[token_hash]
+                for lock in run.locks.values():
+                    self._locks[lock.name].remove(lock)
                 self._deliveries = {key: owner for key, owner in self._deliveries.items() if owner != run_id}
                 self._ring("runs", run_id)
             return deleted
@@ -519,6 +525,10 @@ class MemoryWorld:
         self._ring(f"run:{run_id}", run_id)
         self._ring("runs", run_id)
 
+    def _ring_log(self, run_id: str) -> None:
+        if run_id in self._doorbells.followed:  # who begins to follow now waits for the guard, and reads after it
+            self._ring(f"log:{run_id}", run_id)
+
     # -- runs
 
     def _create(self, new: NewRun) -> Created:
@@ -566,6 +576,7 @@ class MemoryWorld:
         if not_before > event.at or self._enters_gate(run):
             self._ring("claimable")
         self._ring_run(row.run_id)
+        self._ring_log(row.run_id)
         return Created(True, row)
 
     def _start(self, run: _Run, effect: StartRun) -> None:
@@ -748,11 +759,14 @@ class MemoryWorld:
         row, after = run.row, append.after_seq + len(append.events)
         if row.owner is None or (row.epoch, row.seq) != (append.epoch, append.after_seq):
             is_repeated = bool(append.events) and (row.epoch, row.seq, row.head) == (append.epoch, after, append.head)
+            if is_repeated:
+                self._ring_log(append.run_id)
             return "applied" if is_repeated else "fenced"
         size = sum(len(event.payload or b"") for event in append.events)
         run.events += append.events
         run.change(seq=after, head=append.head, mac=append.mac, payload_bytes=row.payload_bytes + size)
         run.inbox = [message for message in run.inbox if message.id not in append.taken]
+        self._ring_log(append.run_id)
         at = append.events[-1].at if append.events else 0
         for effect in append.effects:
             self._apply(run, effect, at)

@@ -93,8 +93,8 @@ class Welcome(msgspec.Struct, frozen=True):
     refusal: str | None = None
 
 
-WIRE_VERSION: Final = 1
-"""Of the framing below; the schema has its own digest."""
+WIRE_VERSION: Final = 2
+"""Of the framing below, and of the topics that ring; the schema has its own digest."""
 
 _line_encoder: Final = msgspec.json.Encoder()
 _hello_decoder: Final = msgspec.json.Decoder(Hello)

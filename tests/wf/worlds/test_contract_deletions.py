@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.wf.worlds.acts import T0, Bell, Owner, hello, new_run, own, send
-from wf.world import DeploymentRow, PutLog, RunFilter, StartChild, WatchRun, World
+from wf.world import DeploymentRow, PutHook, PutLog, RequestLock, RunFilter, StartChild, WatchRun, World
 
 
 async def end(world: World, run_id: str, **more: object) -> None:
@@ -31,6 +31,17 @@ async def test_a_run_that_ended_is_deleted_with_all_that_belongs_to_it(world: Wo
     assert await world.list_streams("r1") == []
     assert await world.get_run("r2") is not None
     assert len(await world.read_events("r2")) == 3
+
+
+async def test_what_an_append_behind_the_end_left_is_deleted_too(world: World) -> None:
+    owner = await own(world, "r1")
+    await owner.end()
+    await owner.commit(PutHook(1, b"token", owner.seq + 1, "hook"), RequestLock(2, "db", 1))
+    await owner.release()
+    assert await world.delete_runs(["r1"]) == ["r1"]
+    assert await world.list_hooks() == []
+    assert await world.find_hook(b"token") is None
+    assert await world.list_locks() == []
 
 
 async def test_its_id_and_its_deliveries_can_be_used_again(world: World) -> None:

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from tests.wf.worlds.acts import SECOND, T0, Bell, Owner, claim, claim_all, hello, new_run, own, send
-from wf.world import Attention, PutWait, RequestLock, SetAttributes, StartRun, WatchRun, World
+import asyncio
+
+from tests.wf.worlds.acts import SECOND, T0, Bell, Owner, claim, claim_all, hello, imported_run, new_run, own, send
+from wf.world import (
+    Attention,
+    PutLog,
+    PutWait,
+    RequestLock,
+    SetAttributes,
+    StartChild,
+    StartRun,
+    WatchRun,
+    World,
+)
 
 
 async def test_a_new_run_rings_claimable_and_runs(world: World) -> None:
@@ -110,6 +122,94 @@ async def test_cancellation_rings_the_readers_of_all_streams_even_of_those_witho
     assert [len(await bell.heard()) for bell in bells] == [1, 1, 0]
     await other.end("completed")
     assert [len(await bell.heard()) for bell in bells] == [0, 0, 0]
+
+
+async def test_the_log_of_a_run_rings_for_whatever_can_be_read_of_it_and_of_no_other_run(world: World) -> None:
+    bell, other = await Bell.at(world, "log:r1"), await Bell.at(world, "log:r11")
+    owner = await own(world, "r1")
+    assert await bell.heard() == ["r1"], "it was created"
+    await owner.commit(StartRun(T0))
+    assert await bell.heard() == ["r1"]
+    await owner.commit(PutLog(1, 1, 0, T0, b"lines"), events=0)
+    assert await bell.heard() == ["r1"]
+    await owner.commit(SetAttributes({"tenant": "acme"}))
+    assert await bell.heard() == ["r1"]
+    await world.append_chunks("r1", "default", 0, T0, [b"a"], owner.fence)
+    assert await bell.heard() == ["r1"]
+    await world.append_chunks("r1", "default", 1, T0, [None], None)
+    assert await bell.heard() == ["r1"]
+    await owner.end()
+    assert await bell.heard() == ["r1"]
+    assert await other.heard() == []
+
+
+async def test_the_log_of_a_run_does_not_ring_for_what_was_not_written(world: World) -> None:
+    owner = await own(world)
+    await world.append_chunks("r1", "default", 0, T0, [b"a"], None)
+    bell = await Bell.at(world, "log:r1")
+    await world.create_run(new_run("r1"))
+    await send(world, "r1")
+    owner.epoch += 1
+    assert await owner.try_commit(StartRun(T0)) == "fenced"
+    await world.append_chunks("r1", "default", 0, T0, [b"b"], None)
+    await world.append_chunks("r1", "other", 0, T0, [b"b"], owner.fence)
+    await world.append_chunks("r1", "default", 1, T0, [], None)
+    assert await bell.heard() == []
+
+
+async def test_runs_that_others_write_ring_their_logs_too(world: World) -> None:
+    owner = await own(world)
+    topics = ("log:child", "log:next", "log:imported")
+    child, following, imported = [await Bell.at(world, topic) for topic in topics]
+    await owner.commit(StartChild(1, new_run("child")))
+    assert await child.heard() == ["child"]
+    await owner.end(continued=new_run("next"))
+    assert await following.heard() == ["next"]
+    await world.import_run(imported_run("imported"))
+    assert await imported.heard() == ["imported"]
+
+
+async def test_an_append_whose_answer_was_lost_rings_again_when_it_is_repeated(world: World) -> None:
+    owner = await own(world)
+    append = owner.append(StartRun(T0))
+    await world.commit([append])
+    bell = await Bell.at(world, "log:r1")
+    assert await world.commit([append]) == ["applied"]
+    assert await bell.heard() == ["r1"], "the first time the ring may have died with who would have rung"
+
+
+async def test_one_commit_rings_each_of_its_logs_once_and_only_those_that_are_followed(world: World) -> None:
+    owners = [await own(world, run_id) for run_id in ("r1", "r2", "r3")]
+    first, third = await Bell.at(world, "log:r1"), await Bell.at(world, "log:r3")
+    undone = await Bell.at(world, "log:r2")
+    undone.undo()
+    await world.commit([owner.append(StartRun(T0), PutLog(1, 1, 0, T0, b"lines"), events=3) for owner in owners])
+    assert [await bell.heard() for bell in (first, undone, third)] == [["r1"], [], ["r3"]]
+
+
+async def test_who_follows_a_log_and_looks_when_rung_misses_nothing(world: World) -> None:
+    """However appends and looks interleave: at every ring, and after the last, what was rung for is there."""
+    owner = await own(world)
+    await owner.commit(StartRun(T0))
+    has_news = asyncio.Event()
+    seen = [0]
+
+    async def follow() -> None:
+        await world.subscribe("log:r1", lambda run_id: has_news.set())
+        while seen[-1] < 60:
+            seen.append(seen[-1] + len(await world.read_events("r1", seen[-1])))
+            if seen[-1] == seen[-2]:
+                await has_news.wait()
+                has_news.clear()
+
+    following = asyncio.create_task(follow())
+    while owner.seq < 60:
+        await owner.commit(events=owner.seq % 3 + 1)
+        if owner.seq % 4 == 0:
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await following
+    assert seen[-1] == owner.seq
 
 
 async def test_a_release_rings_only_if_workers_would_come_too_late(world: World) -> None:

@@ -44,6 +44,48 @@ async def test_rings_of_one_commit_are_delivered_once_each() -> None:
     assert rings == ["a", "b"]
 
 
+async def test_rings_that_are_on_their_way_stand_for_those_that_come_behind_them() -> None:
+    bells = Doorbells()
+    rings: list[str] = []
+    bells.subscribe("log:r1", rings.append)
+    bells.subscribe("log:r2", rings.append)
+    for _ in range(100):
+        bells.ring_logs(["r1", "r3", "r1"])
+    await asyncio.sleep(0)
+    assert rings == ["r1"]
+    bells.ring_logs(["r1"])
+    await asyncio.sleep(0)
+    assert rings == ["r1", "r1"], "what is written after a delivery is rung anew"
+
+
+async def test_a_ring_from_within_a_delivery_is_not_taken_for_the_one_that_is_delivered() -> None:
+    bells = Doorbells()
+    rings: list[str] = []
+
+    def hear(detail: str) -> None:
+        rings.append(detail)
+        if len(rings) < 3:
+            bells.ring_logs(["r1"])
+
+    bells.subscribe("log:r1", hear)
+    bells.ring_logs(["r1"])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert rings == ["r1"] * 3
+
+
+async def test_a_log_is_followed_until_its_last_follower_leaves() -> None:
+    bells = Doorbells()
+    assert not bells.followed
+    first, second = bells.subscribe("log:r1", print), bells.subscribe("log:r1", print)
+    bells.subscribe("run:r2", print)
+    first()
+    first()
+    assert bells.followed == {"r1"}
+    second()
+    assert not bells.followed
+
+
 async def test_a_subscriber_that_fails_does_not_hurt_the_others() -> None:
     loop = asyncio.get_running_loop()
     failures: list[BaseException] = []

@@ -279,7 +279,7 @@ def test_an_error_that_wf_does_not_have_is_not_looked_up_elsewhere() -> None:
 
 async def test_another_version_of_wf_is_refused_in_words(folder: Path) -> None:
     async with serve(MemoryWorld(), folder) as server, connect(server) as world:
-        for changes in ({"wf_world": 2}, {"schema": "0123456789abcdef"}):
+        for changes in ({"wf_world": wire.WIRE_VERSION + 1}, {"schema": "0123456789abcdef"}):
             with Raw(server) as raw:
                 welcome = raw.greet(**changes)
                 assert welcome.refusal is not None
@@ -544,9 +544,25 @@ async def test_a_connections_subscriptions_end_with_it(folder: Path) -> None:
         async with connect(server) as world:
             await world.subscribe("runs", lambda detail: None)
             await world.subscribe("run:r1", lambda detail: None)
-            assert inner._doorbells._topics.keys() == {"runs", "run:r1"}
+            await world.subscribe("log:r1", lambda detail: None)
+            assert inner._doorbells._topics.keys() == {"runs", "run:r1", "log:r1"}
+            assert inner._doorbells.followed == {"r1"}
         await eventually(lambda: not server.peers)
         assert not inner._doorbells._topics
+        assert not inner._doorbells.followed
+
+
+async def test_the_owner_forgets_a_followed_run_when_its_last_follower_leaves(folder: Path) -> None:
+    inner = MemoryWorld()
+    async with serve(inner, folder) as server, connect(server) as world, connect(server) as other:
+        first, second = await Bell.at(world, "log:r1"), await Bell.at(other, "log:r1")
+        await world.create_run(new_run("r1"))
+        await eventually(lambda: first.rings == second.rings == ["r1"])
+        first.undo()
+        await world.get_run("r1")
+        assert inner._doorbells.followed == {"r1"}, "the other one still follows it"
+        second.undo()
+        await eventually(lambda: not inner._doorbells.followed)
 
 
 async def test_a_subscription_cancelled_on_its_way_is_undone(folder: Path) -> None:

@@ -71,12 +71,14 @@ def is_free(path: str) -> bool:
 
 ACTOR = """
 import asyncio, json, sys, threading
-from tests.wf.worlds.acts import T0, claim, hello, new_run
+from tests.wf.worlds.acts import T0, claim, hello, new_run, own
 from wf.world import RunFilter
 from wf.worlds.shared import SharedWorld
 
 def say(**what):
     print(json.dumps(what), flush=True)
+
+owners = {}
 
 async def act(world, verb, arguments):
     match verb:
@@ -91,6 +93,11 @@ async def act(world, verb, arguments):
             await world.open_worker(hello(*arguments))
         case "claim":
             return await claim(world, *arguments)
+        case "own":
+            owners[arguments[0]] = await own(world, *arguments)
+        case "append":
+            await owners[arguments[0]].commit(events=arguments[1])
+            return owners[arguments[0]].seq
         case "is_owner":
             return world.is_owner
         case "block":
@@ -657,6 +664,59 @@ async def test_a_client_that_listens_is_rung_without_an_owner_and_attached_to_th
         await eventually(lambda: bell.rings.count("") >= 2)
         bell.undo()
         await eventually(lambda: is_free(path))
+
+
+async def test_a_follower_of_a_log_is_rung_by_the_owner_and_by_the_next_after_it_was_killed(path: str) -> None:
+    async with actors(path) as start, join(path, "client") as client:
+        first, second = await start(), await start()
+        assert await first.ask("open")
+        assert not await second.ask("open")
+        await second.ask("own", "r1")
+        bell, other = await Bell.at(client, "log:r1"), await Bell.at(client, "log:r2")
+        seq = await second.ask("append", "r1", 3)
+        await eventually(lambda: "r1" in bell.rings)
+        assert len(await client.read_events("r1")) == seq
+
+        bell.rings.clear()
+        first.kill()
+        await eventually(lambda: "" in bell.rings)  # what it rang last may have been lost with it
+        async with asyncio.timeout(DEADLINE):
+            while "r1" not in bell.rings:
+                seq = await second.ask("append", "r1", 1)
+        assert await second.ask("is_owner")
+        assert len(await client.read_events("r1")) == seq
+        assert set(other.rings) <= {""}
+
+
+async def test_what_is_written_while_the_owner_is_killed_is_rung_for_or_seen_by_who_looks_when_rung(path: str) -> None:
+    """A follower that reads at each ring ends up with every event that the writer was told is written."""
+    async with actors(path) as start, join(path, "client") as follower, join(path, "client") as writer:
+        owners = [await start() for _ in range(3)]
+        assert await owners[0].ask("open")
+        for spare in owners[1:]:
+            await spare.ask("open")
+        owner = await own(writer, "r1")
+        has_news, seen, ends_at = asyncio.Event(), 0, 400
+
+        async def follow() -> None:
+            nonlocal seen
+            await follower.subscribe("log:r1", lambda detail: has_news.set())
+            while seen < ends_at:
+                has_news.clear()
+                seen += len(await follower.read_events("r1", seen))
+                if seen < ends_at:
+                    await has_news.wait()
+
+        following = asyncio.create_task(follow())
+        for victim in (*owners[:2], None):
+            kills_at = owner.seq + 60
+            while owner.seq < (ends_at if victim is None else kills_at):
+                await owner.commit()
+            if victim is not None:
+                victim.kill()
+        async with asyncio.timeout(DEADLINE):
+            await following
+        assert seen == ends_at
 
 
 async def test_a_claim_that_the_owner_made_and_could_not_tell_is_found_again(path: str) -> None:

@@ -51,7 +51,7 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
     outcomes: list[Outcome] = []
     rows: list[Event] = []
     written = 0
-    applied_to: str | None = None
+    applied: list[str] = []
     execute = tx.execute
     for append in appends:
         events, run_id = append.events, append.run_id
@@ -70,7 +70,7 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
             outcomes.append(_find_outcome(tx, append))
             continue
         outcomes.append("applied")
-        applied_to = run_id
+        applied.append(run_id)
         rows += events
         written += size
         if append.taken:
@@ -82,16 +82,19 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
     if rows:
         tx.executemany(INSERT_EVENT, map(astuple, rows))
         tx.written += written
-    if applied_to is not None:  # a batch has one sender, so one run is enough
-        leases.heard_of_holder(applied_to)
+    if applied:
+        tx.grown += applied
+        leases.heard_of_holder(applied[-1])  # a batch has one sender, so one run is enough
     return outcomes
 
 
 def _find_outcome(tx: Transaction, append: Append) -> Outcome:
     """Tell an append that was applied before, and whose answer was lost, from one of a past owner."""
     result = (append.after_seq + len(append.events), append.head, append.epoch)
-    is_applied = append.events and tx.execute(_HEAD, (append.run_id,)).fetchone() == result
-    return "applied" if is_applied else "fenced"
+    if not append.events or tx.execute(_HEAD, (append.run_id,)).fetchone() != result:
+        return "fenced"
+    tx.grown.append(append.run_id)  # when it was written, nobody may have lived to ring
+    return "applied"
 
 
 # -- effects

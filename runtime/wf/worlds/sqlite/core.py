@@ -108,6 +108,8 @@ class Core:
             self.guard.release()
         if tx.rings or tx.cancelled:
             self._ring(tx)
+        if self.doorbells.followed:
+            self.doorbells.ring_logs(tx.grown)
         return result
 
     def write_group(

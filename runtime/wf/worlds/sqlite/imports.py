@@ -47,6 +47,7 @@ def import_run(tx: Transaction, imported: ImportedRun) -> Created:
     tx.written += run.payload_bytes + sum(map(_size, (c for stream in imported.streams.values() for c in stream)))
     tx.written += sum(len(log.payload) for log in imported.logs)
     tx.ring_run(run.run_id)
+    tx.grown.append(run.run_id)
     if run.ended_at is not None:
         tx.ring(f"result:{run.run_id}", run.run_id)
     return Created(True, run)

@@ -94,6 +94,7 @@ def create(tx: Transaction, new: NewRun) -> Created:
     ):
         tx.ring("claimable")
     tx.ring_run(run_id)
+    tx.grown.append(run_id)
     run = RunRow(
         run_id=run_id,
         workflow=new.workflow,

@@ -73,6 +73,7 @@ def append_chunks(
         tx.execute("INSERT INTO changes (run) VALUES (?)", run[:1])
         tx.written += sum(len(payload) for payload in payloads if payload is not None)
         tx.ring(f"stream:{run_id}/{name}", run_id)
+        tx.grown.append(run_id)
         tail_index += len(payloads) - (payloads[-1] is None)
     return Appended("written", tail_index)
 

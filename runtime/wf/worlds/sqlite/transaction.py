@@ -35,13 +35,15 @@ _decode_attention = msgspec.json.Decoder(Attention).decode
 class Transaction:
     """What an operation may do: execute, ring once it is durable, remember once it is durable."""
 
-    __slots__ = ("_after", "cancelled", "execute", "executemany", "leases", "rings", "written")
+    __slots__ = ("_after", "cancelled", "execute", "executemany", "grown", "leases", "rings", "written")
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         # The cursor's own methods: a commit makes hundreds of these calls, and a hop costs as much.
         self.execute = cursor.execute
         self.executemany = cursor.executemany
         self.rings: list[tuple[str, str]] = []
+        self.grown: list[str] = []
+        """Runs with more to read: events, log lines, chunks. Few of them are followed, so these are no rings yet."""
         self.written = 0
         """Bytes of large values written, for whoever decides on checkpoints."""
         self.cancelled: list[str] = []
