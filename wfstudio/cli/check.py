@@ -16,7 +16,7 @@ from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, open_client, settle
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.replay import draw_verdict, say_counts
+from wfstudio.cli.replay import say_counts
 from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.bench.views import ReplayList
 from wfstudio.core.check.checking import check_files
@@ -27,8 +27,10 @@ from wfstudio.core.check.rules.source import Unreadable
 from wfstudio.core.check.targets import Scope, find_scopes
 from wfstudio.core.check.texts import count_findings, describe_finding, summarize
 from wfstudio.core.errors import UsageError
+from wfstudio.core.excerpts import read_excerpt
 from wfstudio.core.replays import Replays, list_verdicts
 from wfstudio.text.printable import printable
+from wfstudio.text.verdicts import draw_verdict
 
 _STYLES: Final = {"error": "red", "warning": "yellow"}
 
@@ -173,7 +175,7 @@ def _show(terminal: Terminal, report: Report, replay: ReplayList | None, root: s
         terminal.print("")
     for view in replay.items if replay is not None else []:
         if view.outcome != "clean":
-            terminal.print(*draw_verdict(terminal, view, root), "")
+            terminal.print(*draw_verdict(terminal, view, read_excerpt(root, view.where or "")), "")
     words().print(summarize(report))
     if replay is not None and replay.items:
         words().print(f"runs in flight: {say_counts(replay.items)}")

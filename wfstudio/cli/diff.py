@@ -11,7 +11,6 @@ from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, open_client
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
-from wfstudio.cli.replay import draw_verdict
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, results
 from wfstudio.core.bench.views import ChangeView
@@ -22,6 +21,7 @@ from wfstudio.core.reasons import short_name
 from wfstudio.core.replays import Replays
 from wfstudio.text.moments import show_ms
 from wfstudio.text.printable import printable, to_json
+from wfstudio.text.verdicts import draw_verdict
 from wfstudio.text.widths import cut
 
 MOST_CHANGES: Final = 10

@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
@@ -25,24 +24,18 @@ from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal, results, words
-from wfstudio.core.bench.views import LineView, ReplayView
+from wfstudio.core.bench.views import ReplayView
 from wfstudio.core.client import Client
+from wfstudio.core.excerpts import read_excerpt
 from wfstudio.core.replays import Replays, list_verdicts
 from wfstudio.core.step_replays import TIMEOUT_SECONDS
-from wfstudio.text.moment import draw_moment, draw_source
+from wfstudio.text.moment import draw_moment
 from wfstudio.text.printable import printable
 from wfstudio.text.step_trial import draw_step_replay
+from wfstudio.text.verdicts import OUTCOMES, draw_verdict, name_outcome
 
 WORDS: Final = ("today", "latest", "own")
 DEBUGGERS: Final = ("pdb", "debugpy")
-LINES_AROUND: Final = 2
-OUTCOMES: Final = {
-    "clean": ("green", "completed"),
-    "extends": ("yellow", "cancelled"),
-    "diverges": ("red", "failed"),
-    "cannot_load": ("red", "failed"),
-}
-_SAID: Final = {"cannot_load": "cannot load"}
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -230,7 +223,9 @@ async def _replay_run(replays: Replays, wish: Wish, run_id: str) -> int:
     if wish.form != "text":
         terminal.print_json(view) if wish.form == "json" else terminal.print_jsonl([view])
     else:
-        terminal.print(*draw_verdict(terminal, view, replays.workbench.root if wish.code in (None, "today") else None))
+        is_today = wish.code in (None, "today") and view.where is not None
+        source = read_excerpt(replays.workbench.root, view.where or "") if is_today else None
+        terminal.print(*draw_verdict(terminal, view, source))
     return 0 if view.outcome == "clean" else FAILED
 
 
@@ -300,55 +295,6 @@ class _leaving_interrupts:
 # -- verdicts -----------------------------------------------------------------------------------
 
 
-def draw_verdict(terminal: Terminal, view: ReplayView, root: str | None) -> list[str]:
-    """Draw a verdict; with `root` also the line of today's code that differs."""
-    style, status = OUTCOMES[view.outcome]
-    said = f"{terminal.sign(status)} {_say(view)}" if terminal.is_tty else _say(view)
-    head = f"{terminal.paint(view.run_id, 'bold')}  {terminal.paint(said, style)}  {printable(view.workflow)}"
-    if view.outcome == "clean":
-        count = f"{view.events} event{'' if view.events == 1 else 's'}"
-        return [head, f"  {count} fit the code {view.deployment_id}"]
-    facts = [
-        ("recorded", view.recorded),
-        ("actual", view.actual),
-        ("because", view.message if view.recorded is None else None),
-        ("at", view.where),
-        ("code", view.deployment_id),
-    ]
-    lines = [head, *(f"  {terminal.paint(key.ljust(9), 'dim')} {printable(text)}" for key, text in facts if text)]
-    source = None if root is None or view.where is None else read_source(root, view.where)
-    if source is not None:
-        lines += ["", *draw_source(terminal, *source), ""]
-    hint = view.hint or _CURES.get(view.outcome)
-    return [*lines, f"  fix: {printable(hint)}"] if hint else lines
-
-
-_CURES: Final = {
-    "diverges": "put the call back, or keep the run on its own code; docs/changing-code.md says what can be done",
-    "extends": "what is recorded fits; a run in flight needs its own code up to its end",
-}
-
-
-def _say(view: ReplayView) -> str:
-    word = _SAID.get(view.outcome, view.outcome)
-    return f"{word} at event {view.seq}" if view.seq is not None and view.outcome in ("extends", "diverges") else word
-
-
-def read_source(root: str, where: str) -> tuple[list[LineView], int] | None:
-    """Give the lines around `file:line in function` as they are on the disk, and the number of the line."""
-    file, _, rest = where.rpartition(":")
-    number = rest.partition(" ")[0]
-    try:
-        lines = Path(root, file).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not number.isdecimal() or not 1 <= int(number) <= len(lines):
-        return None
-    line = int(number)
-    span = range(max(1, line - LINES_AROUND), min(len(lines), line + LINES_AROUND) + 1)
-    return [LineView(n, lines[n - 1]) for n in span], line
-
-
 _COLUMNS: Final = [
     Column("run"),
     Column("verdict"),
@@ -364,7 +310,7 @@ def draw_verdicts(terminal: Terminal, views: list[ReplayView]) -> list[str]:
     rows = [
         [
             view.run_id,
-            terminal.paint(_SAID.get(view.outcome, view.outcome), OUTCOMES[view.outcome][0]),
+            terminal.paint(name_outcome(view.outcome), OUTCOMES[view.outcome][0]),
             printable(view.workflow),
             view.status,
             "" if view.seq is None else str(view.seq),
@@ -377,5 +323,5 @@ def draw_verdicts(terminal: Terminal, views: list[ReplayView]) -> list[str]:
 
 
 def say_counts(views: list[ReplayView]) -> str:
-    counts = [(sum(view.outcome == outcome for view in views), _SAID.get(outcome, outcome)) for outcome in OUTCOMES]
+    counts = [(sum(view.outcome == outcome for view in views), name_outcome(outcome)) for outcome in OUTCOMES]
     return ", ".join(f"{count} {word}" for count, word in counts if count)

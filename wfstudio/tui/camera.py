@@ -81,3 +81,17 @@ def list_ticks(start_ms: float, end_ms: float, most: int) -> Iterator[float]:
     while place * step <= end_ms:
         yield place * step
         place += 1
+
+
+def show_tick(at_ms: float) -> str:
+    """Write an instant of an axis exactly, so that ticks that lie close together differ."""
+    if at_ms < 0:
+        return f"-{show_tick(-at_ms)}"
+    if at_ms < 1000:
+        return f"{round(at_ms, 3):.6g} ms" if at_ms else "0"
+    minutes, seconds = divmod(round(at_ms / 1000, 6), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{days}d" if days else "", f"{hours}h" if hours else "", f"{minutes}m" if minutes else ""]
+    tail = f"{seconds:.8g}" + ("s" if any(parts) else " s") if seconds else ""
+    return " ".join(part for part in [*parts, tail] if part)

@@ -1,0 +1,189 @@
+"""The events of a run, one a line; Enter shows what the one under the cursor holds, below it.
+
+    events.show(log, created_us)      the log, grown or not
+
+Its payload is opened when it is asked for: `open_event` is whoever can do so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wf.events import Event
+from wfstudio.core.views import EventView
+from wfstudio.text.pen import Pen
+from wfstudio.tui.event_lines import EventLines, draw_event_line
+from wfstudio.tui.inks import Inks
+from wfstudio.tui.inspection import draw_event
+
+
+class EventList(ScrollView, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="events.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="events.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="events.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="events.page_down"),
+        Binding("home,g", "first", "First", show=False, id="events.first"),
+        Binding("end,G", "last", "Last", show=False, id="events.last"),
+        Binding("enter,right,l", "contents", "Contents", show=False, id="events.toggle"),
+        Binding("left,h", "shut", "Close", show=False, id="events.close"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"events--cursor"}
+    DEFAULT_CSS = """
+    EventList {
+        background: $background;
+        color: $foreground;
+        padding: 0 1;
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size: 1 1;
+    }
+    EventList > .events--cursor {
+        background: $block-cursor-blurred-background;
+    }
+    EventList:focus > .events--cursor {
+        background: $block-cursor-background;
+        text-style: bold;
+    }
+    """
+
+    seq: reactive[int] = reactive(1, repaint=False)
+
+    class Selected(Message):
+        """Another event is under the cursor, because somebody moved it there."""
+
+        def __init__(self, event_list: EventList, seq: int) -> None:
+            super().__init__()
+            self.event_list = event_list
+            self.seq = seq
+
+        @property
+        def control(self) -> EventList:
+            return self.event_list
+
+    def __init__(
+        self, open_event: Callable[[Event], EventView], *, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._open_event = open_event
+        self._lines = EventLines()
+        self._created_us = 0
+        self._inks: tuple[Inks, Inks] | None = None
+
+    # -- what is shown
+
+    def show(self, log: Sequence[Event], created_us: int) -> None:
+        """Show a log; the cursor stays, but for the last event of a log that grows."""
+        is_at_end = 1 < self.seq == len(self._lines.events)
+        self._lines.events, self._created_us = log, created_us
+        self._measure()
+        if is_at_end:
+            self.seq = len(log)
+
+    def _measure(self) -> None:
+        self.virtual_size = Size(self._width, len(self._lines))
+        self.refresh()
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._lines.redraw(self._draw_contents)
+        self._measure()
+        self._reveal()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._inks = None
+
+    # -- moving
+
+    def validate_seq(self, value: int) -> int:
+        return max(1, min(value, len(self._lines.events)))
+
+    def watch_seq(self) -> None:
+        self._reveal()
+        self.refresh()
+
+    def _reveal(self) -> None:
+        height = max(1, self.scrollable_content_region.height)
+        line, top = self._lines.line_of(self.seq), round(self.scroll_y)
+        if line < top:
+            self.scroll_to(y=line, animate=False, immediate=True)
+        elif line >= top + height:
+            self.scroll_to(y=line - height + 1, animate=False, immediate=True)
+
+    def _go(self, seq: int) -> None:
+        self.seq = seq
+        self.post_message(self.Selected(self, self.seq))
+
+    def action_move(self, by: int) -> None:
+        self._go(self.seq + by)
+
+    def action_page(self, pages: int) -> None:
+        self._go(self.seq + pages * max(1, self.scrollable_content_region.height - 1))
+
+    def action_first(self) -> None:
+        self._go(1)
+
+    def action_last(self) -> None:
+        self._go(len(self._lines.events))
+
+    def action_contents(self) -> None:
+        """Show what the event holds, or no more."""
+        if not self._lines.events:
+            return
+        if self._lines.is_open(self.seq):
+            self._lines.close(self.seq)
+        else:
+            self._lines.open(self.seq, self._draw_contents(self._lines.events[self.seq - 1]))
+        self._measure()
+        self._reveal()
+
+    def action_shut(self) -> None:
+        if self._lines.is_open(self.seq):
+            self.action_contents()
+
+    def _draw_contents(self, event: Event) -> list[str]:
+        return [f"    {line}" for line in draw_event(Pen(width=max(20, self._width - 6)), self._open_event(event))]
+
+    def on_click(self, event: events.Click) -> None:
+        found = self._lines.at(round(self.scroll_y) + event.y)
+        if found is None:
+            return
+        if found[0].seq == self.seq and event.chain >= 2:
+            self.action_contents()
+        self._go(found[0].seq)
+
+    # -- drawing
+
+    def render_line(self, y: int) -> Strip:
+        width = self._width
+        if self._inks is None:
+            variables = self.app.theme_variables
+            cursor = self.get_component_rich_style("events--cursor")
+            self._inks = Inks(variables, self.rich_style), Inks(variables, cursor)
+        plain, marked = self._inks
+        found = self._lines.at(round(self.scroll_y) + y)
+        if found is None:
+            return plain.to_strip("", width)
+        event, part = found
+        if part is not None:
+            return plain.to_strip(part, width)
+        line = draw_event_line(Pen(width=width), event, self._created_us, len(str(len(self._lines.events))))
+        if event.seq != self.seq:
+            return plain.to_strip(line, width)
+        if self.app.no_color and self.has_focus:
+            marked = Inks({}, self.rich_style + Style(reverse=True))
+        return marked.to_strip(line, width)

@@ -1,0 +1,371 @@
+"""The timeline: a run's calls as a tree with bars over a common axis, of which only what is in sight is drawn.
+
+    timeline.show(rows, now_ms)     other rows, or the same ones grown; cursor and folds stay where they are
+
+The line on top is the axis. `playhead_ms` marks an instant: where the step-through is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from wfstudio.text.looks import Row
+from wfstudio.text.pen import Pen
+from wfstudio.text.timeline import Columns, Scale, arrange, draw_legend, draw_row, label_row, measure
+from wfstudio.text.widths import cell_width
+from wfstudio.tui.camera import Camera, list_ticks, show_tick
+from wfstudio.tui.inks import Inks
+from wfstudio.tui.run_rows import Place, Wanted, choose_rows, find_failure, find_parent, find_row, is_parent, place_of
+
+TALL: Final = 14
+"""From so many lines on there is room for a legend."""
+_CELLS_A_TICK: Final = 16
+_MARGIN: Final = 4
+"""Cells of a row that are neither name nor bar nor duration: its sign, and the gaps."""
+
+
+class Timeline(ScrollView, can_focus=True):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="timeline.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="timeline.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="timeline.page_up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="timeline.page_down"),
+        Binding("home,g", "first", "First", show=False, id="timeline.first"),
+        Binding("end,G", "last", "Last", show=False, id="timeline.last"),
+        Binding("left,h", "fold", "Fold", show=False, id="timeline.fold"),
+        Binding("right,l", "unfold", "Unfold", show=False, id="timeline.unfold"),
+        Binding("enter", "open", "Open", show=False, id="timeline.open"),
+        Binding("w", "zoom(0.5)", "Zoom in", show=False, id="timeline.zoom_in"),
+        Binding("s", "zoom(2)", "Zoom out", show=False, id="timeline.zoom_out"),
+        Binding("a", "pan(-0.25)", "Earlier", show=False, id="timeline.earlier"),
+        Binding("d", "pan(0.25)", "Later", show=False, id="timeline.later"),
+        Binding("f", "fit", "All of it", show=False, id="timeline.fit"),
+        Binding("z", "focus_span", "Zoom to this", show=False, id="timeline.focus"),
+        Binding("n", "next_failure", "Next failure", show=False, id="timeline.next_failure"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--axis", "timeline--cursor", "timeline--playhead"}
+    DEFAULT_CSS = """
+    Timeline {
+        background: $background;
+        color: $foreground;
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size: 1 1;
+    }
+    Timeline > .timeline--axis {
+        background: $surface;
+        color: $text-muted;
+    }
+    Timeline > .timeline--cursor {
+        background: $block-cursor-blurred-background;
+    }
+    Timeline:focus > .timeline--cursor {
+        background: $block-cursor-background;
+        text-style: bold;
+    }
+    Timeline > .timeline--playhead {
+        color: $warning;
+    }
+    """
+
+    cursor: reactive[int] = reactive(0, repaint=False)
+    playhead_ms: reactive[float | None] = reactive(None)
+    wanted: reactive[Wanted] = reactive(Wanted(), repaint=False)
+
+    class Selected(Message):
+        """Another span is under the cursor."""
+
+        def __init__(self, timeline: Timeline, row: Row) -> None:
+            super().__init__()
+            self.timeline = timeline
+            self.row = row
+
+        @property
+        def control(self) -> Timeline:
+            return self.timeline
+
+    class Opened(Selected):
+        """A span was opened: with Enter, or by clicking on it again."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.rows: list[Row] = []
+        self.camera = Camera.whole(0, 1)
+        self.now_ms = 0.0
+        self._all: Sequence[Row] = ()
+        self._labels: list[str] = []
+        self._folded: set[Place] = set()
+        self._columns = Columns(12, 10)
+        self._base_inks: Inks | None = None
+        self._cursor_inks: Inks | None = None
+
+    # -- what is shown
+
+    @property
+    def row(self) -> Row | None:
+        """The span under the cursor."""
+        return self.rows[self.cursor] if self.cursor < len(self.rows) else None
+
+    def show(self, rows: Sequence[Row], now_ms: float) -> None:
+        """Show these spans; `now_ms` is where what has not ended reaches to."""
+        self._all = rows
+        self.now_ms = now_ms
+        bounds = measure(rows, now_ms)
+        self.camera = self.camera.grow(*bounds) if self.rows else Camera.whole(*bounds)
+        self._choose()
+
+    def tick(self, now_ms: float) -> None:
+        """Let time go on: what has not ended grows."""
+        self.now_ms = now_ms
+        self.camera = self.camera.grow(self.camera.first_ms, max(self.camera.last_ms, now_ms))
+        self.refresh()
+
+    def select(self, place: Place) -> bool:
+        """Put the cursor on a span, and tell whether it is there. What is folded over it unfolds."""
+        if not any(place_of(row) == place for row in self.rows):
+            self._folded.clear()
+            self._choose()
+        if not any(place_of(row) == place for row in self.rows):
+            return False
+        self.cursor = find_row(self.rows, place)
+        return True
+
+    def _choose(self) -> None:
+        """Choose what is shown of all spans; the cursor stays on its span, or at the end of a run that grows."""
+        before = self.row
+        is_at_end = 0 < self.cursor == len(self.rows) - 1
+        self.rows = choose_rows(self._all, self._folded, self.wanted)
+        self._labels = [self._label(index) for index in range(len(self.rows))]
+        self._columns = arrange(self._width, self._labels)
+        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+        place = None if before is None else place_of(before)
+        index = len(self.rows) - 1 if is_at_end and self.wanted.is_all else find_row(self.rows, place)
+        self.set_reactive(Timeline.cursor, index)
+        self._reveal()
+        self.refresh()
+        after = self.row
+        if after is not None and (before is None or place_of(after) != place or after.span != before.span):
+            self.post_message(self.Selected(self, after))
+
+    def _label(self, index: int) -> str:
+        row = self.rows[index]
+        label = label_row(row)
+        if is_parent(self.rows, index):
+            mark = "▾ "
+        elif place_of(row) in self._folded:
+            mark = "▸ "
+        else:
+            return label
+        indent = len(label) - len(label.lstrip(" "))
+        return f"{label[:indent]}{mark}{label[indent:]}"
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    @property
+    def _has_legend(self) -> bool:
+        return self.scrollable_content_region.height >= TALL
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.camera.start_ms, self.camera.end_ms, self._columns.bar)
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._columns = arrange(self._width, self._labels)
+        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+        self._reveal()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._base_inks = self._cursor_inks = None
+
+    # -- moving
+
+    def validate_cursor(self, value: int) -> int:
+        return max(0, min(value, len(self.rows) - 1))
+
+    def watch_cursor(self, before: int, now: int) -> None:
+        self._reveal()
+        self.refresh()
+        if self.row is not None:
+            self.post_message(self.Selected(self, self.row))
+
+    def watch_wanted(self) -> None:
+        self._choose()
+
+    def _reveal(self) -> None:
+        """Scroll as far as it takes to have the cursor in sight, under the axis."""
+        height = max(1, self.scrollable_content_region.height - 1 - self._has_legend)
+        top = round(self.scroll_y)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + height:
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
+
+    def action_move(self, by: int) -> None:
+        self.cursor += by
+
+    def action_page(self, pages: int) -> None:
+        self.cursor += pages * max(1, self.scrollable_content_region.height - 2)
+
+    def action_first(self) -> None:
+        self.cursor = 0
+
+    def action_last(self) -> None:
+        self.cursor = len(self.rows) - 1
+
+    def action_fold(self) -> None:
+        """Fold the calls of a child run away; where there is nothing to fold, go to what the span lies under."""
+        row = self.row
+        if row is None:
+            return
+        if is_parent(self.rows, self.cursor):
+            self._folded.add(place_of(row))
+            self._choose()
+        else:
+            self.cursor = find_parent(self.rows, self.cursor)
+
+    def action_unfold(self) -> None:
+        if self.row is not None and place_of(self.row) in self._folded:
+            self._folded.discard(place_of(self.row))
+            self._choose()
+        elif is_parent(self.rows, self.cursor):
+            self.cursor += 1
+
+    def action_open(self) -> None:
+        if self.row is not None:
+            self.post_message(self.Opened(self, self.row))
+
+    def action_next_failure(self) -> None:
+        found = find_failure(self.rows, self.cursor)
+        if found is None:
+            self.notify("no span failed", markup=False)
+        else:
+            self.cursor = found
+
+    # -- zooming
+
+    def action_zoom(self, factor: float) -> None:
+        """Zoom around what the cursor is on, as far as it is in sight; else around the middle."""
+        row = self.row
+        at_ms = None
+        if row is not None and row.depth > 0 and self.camera.start_ms <= row.span.start_ms <= self.camera.end_ms:
+            at_ms = row.span.start_ms
+        self._look(self.camera.zoom(factor, at_ms))
+
+    def action_pan(self, share: float) -> None:
+        self._look(self.camera.pan(share))
+
+    def action_fit(self) -> None:
+        self._look(self.camera.fit())
+
+    def action_focus_span(self) -> None:
+        """Show the stretch of time that the span under the cursor takes."""
+        if self.row is not None:
+            end_ms = self.now_ms if self.row.span.end_ms is None else self.row.span.end_ms
+            self._look(self.camera.show(self.row.span.start_ms, end_ms))
+
+    def _look(self, camera: Camera) -> None:
+        self.camera = camera
+        self.refresh()
+
+    # -- the mouse
+
+    def on_click(self, event: events.Click) -> None:
+        index = round(self.scroll_y) + event.y - 1
+        if event.y < 1 or not 0 <= index < len(self.rows) or (self._has_legend and event.y == self.size.height - 1):
+            return
+        is_again = index == self.cursor and event.chain >= 2
+        self.cursor = index
+        if is_again:
+            self.action_open()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._roll(event, 0.7, -0.1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._roll(event, 1 / 0.7, 0.1)
+
+    def _roll(self, event: events.MouseEvent, factor: float, share: float) -> None:
+        """With ctrl the wheel zooms at the pointer, with shift it pans; else it scrolls."""
+        if not (event.ctrl or event.shift):
+            return
+        event.prevent_default()
+        event.stop()
+        if event.ctrl:
+            cell = min(max(event.x - self._bar_x, 0), self._columns.bar)
+            self._look(self.camera.zoom(factor, self.scale.at(cell)))
+        else:
+            self._look(self.camera.pan(share))
+
+    # -- drawing
+
+    @property
+    def _bar_x(self) -> int:
+        return self._columns.name + _MARGIN
+
+    def render_line(self, y: int) -> Strip:
+        width = self._width
+        if y == 0:
+            return self._draw_axis(width)
+        inks = self._find_inks(is_cursor=False)
+        if self._has_legend and y == self.scrollable_content_region.height - 1:
+            shown = [row.span for row in self.rows[: self.scrollable_content_region.height * 4]]
+            legend = list(draw_legend(Pen(width=width), shown))
+            return inks.to_strip(legend[0] if legend else "", width)
+        index = round(self.scroll_y) + y - 1
+        if index >= len(self.rows):
+            return inks.to_strip("", width)
+        if index == self.cursor:
+            inks = self._find_inks(is_cursor=True)
+        row = self.rows[index]
+        line = draw_row(Pen(width=width), row.span, self._labels[index], self._columns, self.scale, self.now_ms)
+        return self._mark(inks.to_strip(line, width), "│")
+
+    def _find_inks(self, *, is_cursor: bool) -> Inks:
+        if self._base_inks is None or self._cursor_inks is None:
+            variables = self.app.theme_variables
+            self._base_inks = Inks(variables, self.rich_style)
+            self._cursor_inks = Inks(variables, self.get_component_rich_style("timeline--cursor"))
+        if is_cursor and self.app.no_color and self.has_focus:
+            return Inks({}, self.rich_style + Style(reverse=True))
+        return self._cursor_inks if is_cursor else self._base_inks
+
+    def _draw_axis(self, width: int) -> Strip:
+        style = self.get_component_rich_style("timeline--axis")
+        scale = self.scale
+        cells = [" "] * max(width, 1)
+        free = 0
+        for at_ms in list_ticks(scale.start_ms, scale.end_ms, max(1, scale.width // _CELLS_A_TICK)):
+            place = self._bar_x + min(int(scale.cell(at_ms)), scale.width - 1)
+            text = f"╷{show_tick(at_ms)}"
+            if place >= free and place + cell_width(text) <= width:
+                cells[place : place + len(text)] = text
+                free = place + len(text) + 1
+        strip = Strip([Segment("".join(cells)[:width], style)]).crop_extend(0, width, style)
+        return self._mark(strip, "▼", is_over=True)
+
+    def _mark(self, strip: Strip, sign: str, *, is_over: bool = False) -> Strip:
+        """Draw the playhead into a line, where it has nothing else to show."""
+        if self.playhead_ms is None or not self.camera.start_ms <= self.playhead_ms <= self.camera.end_ms:
+            return strip
+        x = self._bar_x + min(int(self.scale.cell(self.playhead_ms)), self._columns.bar - 1)
+        before, cell, after = strip.divide([x, x + 1, strip.cell_length])
+        if not is_over and cell.text != " ":
+            return strip
+        style = next((segment.style for segment in cell if segment.style), self.rich_style)
+        colour = self.get_component_rich_style("timeline--playhead", partial=True)
+        return Strip.join([before, Strip([Segment(sign, style + colour)]), after])
