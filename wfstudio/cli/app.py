@@ -34,6 +34,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, dict[str, Entry]]] = {
     "Develop": {
+        "new": Entry("new:new", "Write a new project, or a workflow or step for one."),
         "dev": Entry("dev:dev", "Serve the studio and run the project's workflows, with hot reload."),
         "run": Entry("run:run", "Run one workflow in this process and print its result."),
         "fault": Entry("fault:fault", "Disturb runs on purpose, under wf dev."),
