@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import pytest
 
 import do
 from tests.test_hygiene import imports_of
+from wfstudio.history.library import STARTERS
 
 LEFTOVERS = shutil.ignore_patterns(".wf", "public", "__pycache__", ".*_cache")
 SAMPLES = sorted(path.parent for path in (do.ROOT / "sample_projects").glob("*/pyproject.toml"))
@@ -49,10 +52,41 @@ def test_a_samples_own_tests_pass(sample: Path) -> None:
     assert " passed in " in run(sample, "-m", "pytest", "-q")
 
 
-def test_a_sample_imports_wf_and_the_standard_library_only(sample: Path) -> None:
+def test_a_samples_types_are_right(sample: Path, type_cache: Path) -> None:
+    run(sample, "-m", "mypy", "--strict", "--cache-dir", str(type_cache), ".")
+
+
+@pytest.fixture(scope="module")
+def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of `wf` after one sample, it need not find out for the next."""
+    return tmp_path_factory.mktemp("types")
+
+
+def test_wf_check_finds_nothing_in_a_sample(sample: Path) -> None:
+    report = json.loads(run(sample, "-m", "wfstudio", "check", "--strict", "--json"))
+    assert report["findings"] == []
+    assert report["workflows"]
+
+
+MODULES = {"pillow": "PIL", "wfstudio": "wf"}
+"""What a distribution is imported as, where its name does not say it."""
+
+
+def test_a_sample_imports_the_standard_library_and_what_it_declares(sample: Path) -> None:
+    project = tomllib.loads((sample / "pyproject.toml").read_text("utf-8"))["project"]
+    names = [re.split(r"[^\w-]", need)[0] for need in project["dependencies"]]
+    declared = {MODULES.get(name, name) for name in names}
     own = {path.stem for path in sample.glob("*.py")}
-    allowed = own | {"wf", "pytest"} | set(sys.stdlib_module_names)
-    assert set(imports_of(sample)) - allowed == set()
+    imported = set(imports_of(sample)) - set(sys.stdlib_module_names) - own - {"pytest"}
+    assert imported == declared
+
+
+def test_a_sample_brings_what_its_readme_speaks_of(sample: Path) -> None:
+    text = (sample / "README.md").read_text("utf-8")
+    for name in re.findall(r"`((?:queries/)?\w+\.(?:py|sql|html))`", text):
+        assert (sample / name).is_file(), name
+    saved = {path.stem for folder in (sample / "queries", STARTERS) for path in folder.glob("*.sql")}
+    assert set(re.findall(r"[`\n]wf query ([a-z-]+)[`\n]", text)) <= saved
 
 
 @pytest.mark.acceptance
