@@ -6,10 +6,10 @@
 
 import { render } from "preact";
 import type { EventView, Trace } from "../src/api_types";
-import type { TimelineSource } from "../src/views/run/timeline_source";
+import type { TimelineSource } from "../src/views/run/following";
+import { LiveTrace } from "../src/model/live_trace";
 import type { Chart } from "../src/canvas/chart";
 import { Timeline } from "../src/views/run/Timeline";
-import { showTrace } from "../src/model/timeline_spans";
 import { followKeys } from "../src/state/keyboard";
 import { makeSyntheticTrace } from "./synthetic";
 
@@ -17,26 +17,25 @@ const query = new URLSearchParams(location.search);
 const root = document.getElementById("root")!;
 
 const source: TimelineSource = {
-  async readTrace(runId) {
-    const { table } = window.timelineChart!.scene.root;
-    if (query.size === 0) return showTrace(table); // nobody has a trace of what the bench makes up
-    return (await fetch(`./traces/${encodeURIComponent(runId)}`)).json() as Promise<Trace>;
-  },
-  follow(_runId, afterSeq, take, ended) {
-    const events = new EventSource(`./events?after=${afterSeq}`);
-    events.onmessage = (event) => take([JSON.parse(event.data as string) as EventView]);
-    events.addEventListener("end", () => {
-      events.close();
-      ended();
-    });
-    return () => events.close();
+  async open(runId) {
+    const trace = (await (await fetch(`./traces/${encodeURIComponent(runId)}`)).json()) as Trace;
+    return { trace: new LiveTrace(trace), close: () => undefined };
   },
 };
+
+/** Fold in what the bench's server makes up, after what is there. */
+function follow(trace: LiveTrace): void {
+  const events = new EventSource(`./events?after=${trace.seq}`);
+  events.onmessage = (event) => trace.add([JSON.parse(event.data as string) as EventView]);
+  events.addEventListener("end", () => events.close());
+}
 
 let selectedId: string | null = null;
 let view: string | null = null;
 
-function show(trace: Trace, live: boolean, nowUs?: () => number): void {
+function show(given: Trace, live: boolean, nowUs?: () => number): void {
+  const trace = new LiveTrace(given);
+  if (live) follow(trace);
   const draw = (): void =>
     render(
       <Timeline

@@ -8,8 +8,8 @@
  *    and while a run is followed in slices or a few times a second. A frame itself costs what is in sight.
  */
 
-import type { EventView, Trace } from "../api_types";
 import { showCount, showDuration } from "../model/instants";
+import type { LiveTrace } from "../model/live_trace";
 import {
   type Bounds,
   type Camera,
@@ -21,11 +21,10 @@ import {
   zoomAt,
 } from "../model/timeline_camera";
 import { toMs, toPx, type View } from "../model/timeline_columns";
-import { Fold } from "../model/timeline_fold";
 import { hitSpan, snapMs } from "../model/timeline_hit";
 import type { Measure, Measured } from "../model/timeline_measure";
 import { type Arrangement, Scene, type SpanAt, type Track } from "../model/timeline_scene";
-import { NONE, RUN, readTrace } from "../model/timeline_spans";
+import { NONE, RUN } from "../model/timeline_spans";
 import { Crowds } from "./crowds";
 import { Eye, type Following } from "./eye";
 import { twistyPx } from "./labels";
@@ -63,8 +62,6 @@ export interface ChartEvents {
   changed(state: ChartState): void;
   /** A child run is to be shown or hidden. */
   toggled(at: SpanAt): void;
-  /** Events are missing: the trace must be read anew. */
-  stale(track: Track): void;
   /** Another stretch of time is shown, and stays for a moment: `from~to` in milliseconds; null is everything. */
   viewed(view: string | null): void;
 }
@@ -104,7 +101,8 @@ export class Chart {
   private readonly undo: (() => void)[] = [];
   private theme: Theme;
   private patterns: Patterns;
-  private folds = new Map<Track, Fold>();
+  /** The runs that are shown, by id, and how to stop hearing of them. */
+  private readonly lives = new Map<string, { live: LiveTrace; stop: () => void }>();
   private hovered: SpanAt | null = null;
   private hoveredRow = NONE;
   private pointerPx: Point | null = null;
@@ -119,13 +117,14 @@ export class Chart {
 
   constructor(
     private readonly parts: ChartParts,
-    trace: Trace,
+    private readonly live: LiveTrace,
     private readonly events: ChartEvents,
     private readonly nowUs: () => number = () => Date.now() * 1000,
     /** What is shown at first, as `viewed` told it. */
     private firstView: string | null = null,
   ) {
-    this.scene = new Scene(readTrace(trace));
+    this.scene = new Scene(live.table);
+    this.hear(live);
     if (this.scene.root.table.count > MANY_CALLS) this.scene.arrangement = "names";
     this.readings = new Readings(this.scene);
     this.eye = new Eye(
@@ -147,31 +146,50 @@ export class Chart {
     this.pacer.stop();
     clearTimeout(this.viewTimer);
     for (const undo of this.undo) undo();
+    for (const { stop } of this.lives.values()) stop();
   }
 
   // -- what is shown
 
-  /** Show a trace that was read anew; of the same run, the camera and what is selected stay. */
-  setTrace(trace: Trace): void {
+  /** Hear how a run grows: new spans come behind those that are there, unless it was read anew. */
+  private hear(live: LiveTrace): void {
+    const stops = [
+      live.onEdge((span, kind, atMs, delta) => {
+        const track = this.trackOf(live.runId);
+        if (track !== null) this.scene.noteEdge(track, span, kind, atMs, delta);
+      }),
+      live.onChange((change) => {
+        if (change === "anew") this.rebuild();
+        else this.grew();
+      }),
+    ];
+    this.lives.set(live.runId, {
+      live,
+      stop: () => {
+        for (const stop of stops) stop();
+      },
+    });
+  }
+
+  private grew(): void {
+    this.version++;
+    // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
+    this.pacer.within(Math.min(NEWS_MS, this.stepMs));
+  }
+
+  /** A table is another one: begin anew with it; the camera, what is open and what is selected stay. */
+  private rebuild(): void {
     const before = this.scene;
     const selectedId = this.selected === null ? null : before.idOf(this.selected);
-    const isSame = before.root.table.runId === trace.run_id;
-    const isAtBottom = isSame && before.rowCount > 0 && this.eye.isAtBottom();
-    this.scene = new Scene(readTrace(trace));
+    const isAtBottom = before.rowCount > 0 && this.eye.isAtBottom();
+    this.scene = new Scene(this.live.table);
     this.scene.arrangement = before.arrangement;
     this.scene.isFolding = before.isFolding;
-    this.folds.clear();
     this.hovered = null;
-    if (isSame) {
-      for (const track of before.tracks()) this.adopt(before, track);
-      this.selected = selectedId === null ? null : this.scene.find(selectedId);
-      this.scene.scale = before.scale;
-      this.addRows(isAtBottom);
-    } else {
-      this.selected = null;
-      this.measured = null;
-      this.hasBegun = false;
-    }
+    for (const track of before.tracks()) this.adopt(before, track);
+    this.selected = selectedId === null ? null : this.scene.find(selectedId);
+    this.scene.scale = before.scale;
+    this.addRows(isAtBottom);
     this.touch();
   }
 
@@ -179,47 +197,31 @@ export class Chart {
   private adopt(before: Scene, track: Track): void {
     if (track.parent === null) return;
     const parent = this.scene.find(before.idOf({ track: track.parent, span: track.parentSpan }));
-    if (parent !== null) this.scene.open(parent.track, parent.span, track.table);
+    const live = this.lives.get(track.table.runId)?.live;
+    if (parent !== null && live !== undefined) this.scene.open(parent.track, parent.span, live.table);
   }
 
-  openChild(at: SpanAt, trace: Trace): void {
-    if (at.track.children.has(at.span)) return;
-    this.scene.open(at.track, at.span, readTrace(trace));
+  openChild(at: SpanAt, live: LiveTrace): void {
+    if (at.track.children.has(at.span) || this.lives.has(live.runId)) return;
+    this.scene.open(at.track, at.span, live.table);
+    this.hear(live);
     this.touch();
   }
 
   closeChild(at: SpanAt): void {
     this.scene.close(at.track, at.span);
+    const shown = new Set([...this.scene.tracks()].map((track) => track.table.runId));
+    for (const [id, { stop }] of this.lives) {
+      if (shown.has(id)) continue;
+      stop();
+      this.lives.delete(id);
+    }
     this.touch();
   }
 
   trackOf(runId: string): Track | null {
     for (const track of this.scene.tracks()) if (track.table.runId === runId) return track;
     return null;
-  }
-
-  /** Fold events of a run that is followed. */
-  addEvents(track: Track, events: readonly EventView[]): void {
-    const fold = this.foldOf(track);
-    for (const event of events) {
-      if (fold.add(event) === "stale") {
-        this.events.stale(track);
-        break;
-      }
-    }
-    fold.settleWaits();
-    this.version++;
-    // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
-    this.pacer.within(Math.min(NEWS_MS, this.stepMs));
-  }
-
-  private foldOf(track: Track): Fold {
-    let fold = this.folds.get(track);
-    if (fold === undefined) {
-      fold = new Fold(track.table, (span, kind, atMs, delta) => this.scene.noteEdge(track, span, kind, atMs, delta));
-      this.folds.set(track, fold);
-    }
-    return fold;
   }
 
   // -- choices

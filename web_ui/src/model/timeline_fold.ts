@@ -12,6 +12,10 @@
 import type { EventView, Marker } from "../api_types";
 import { NONE, OPEN, parseInstantUs, RUN, RUN_ID, type SpanTable, segmentsOf, showInstantAtMs } from "./timeline_spans";
 
+/** The name by which an injected fault changes its run's attributes. */
+const FAULT = "wf/fault";
+const POSITION = /position (\d{1,9})\b/g;
+
 export class Fold {
   private readonly openCalls = new Set<number>();
   /** Waits that are shown as given up, of which the log says nothing. */
@@ -55,6 +59,23 @@ export class Fold {
       this.close(span, "abandoned", dueMs, NONE);
       this.givenUp.add(span);
     }
+  }
+
+  /** Show waits as given up that were made by event `seq` and that nobody wants any more; says whether there were any. */
+  giveUpWaits(pending: ReadonlySet<number>, seq: number): boolean {
+    const { table } = this;
+    let hasGivenUp = false;
+    for (const span of this.openCalls) {
+      if (!isWait(table, span) || table.beginSeq[span]! > seq || pending.has(table.correlation[span]!)) continue;
+      const dueUs = table.dueAtUs.get(span);
+      const lastMs = Math.max(this.lastMs, table.lastMs);
+      const dueMs = dueUs === undefined ? lastMs : (dueUs - table.createdUs) / 1000;
+      this.close(span, "abandoned", Math.min(dueMs, lastMs), NONE);
+      this.givenUp.add(span);
+      hasGivenUp = true;
+    }
+    if (hasGivenUp) table.version++;
+    return hasGivenUp;
   }
 
   // -- the run
@@ -280,7 +301,17 @@ const HANDLERS: Record<string, Handler> = {
     setText(fold.table.errorCodes, span, event.meta.code);
     fold.close(span, typeof event.meta.status === "string" ? event.meta.status : "completed", atMs, event.seq);
   },
-  attributes_set: (fold, event, atMs) =>
-    fold.mark("attributes", RUN_ID, event, atMs, { set: (event.meta.set as Record<string, unknown>) ?? {} }),
+  attributes_set: (fold, event, atMs) => {
+    const set = (event.meta.set as Record<string, unknown> | undefined) ?? {};
+    if (event.name !== FAULT) {
+      fold.mark("attributes", RUN_ID, event, atMs, { set });
+      return;
+    }
+    // What was done to the run on purpose is marked at the call that it was done to.
+    const text = String(set.$fault ?? "");
+    const numbers = [...text.matchAll(POSITION)].map((match) => match[1]!);
+    const at = numbers.filter((number) => fold.table.findCall(Number(number)) !== NONE).at(-1);
+    fold.mark("fault", at === undefined ? RUN_ID : String(Number(at)), event, atMs, { text });
+  },
   cancel_requested: (fold, event, atMs) => fold.mark("cancel_requested", RUN_ID, event, atMs),
 };

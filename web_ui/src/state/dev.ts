@@ -20,6 +20,10 @@ export interface DevStatus {
   last_reload: Reload | null;
   nondeterministic: Verdict[];
   diverging: Verdict[];
+  /** What opens a place; null: no editor was found. */
+  editor: string | null;
+  /** Where the files' paths begin. */
+  root: string;
 }
 
 /** The dev server looks at what it judged after it heard that a run has ended, as we do. */

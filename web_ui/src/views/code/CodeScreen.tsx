@@ -14,6 +14,7 @@ import { place, setParams } from "../../state/router";
 import { toast, toastFailure } from "../../state/toasts";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
+import { Placed } from "../parts/Placed";
 import { A, Ago, Button, Chip, Command, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
 
 export function CodeScreen() {
@@ -199,7 +200,11 @@ function Verdicts() {
                   {verdict.trouble?.recorded && <p class="mono diff-before">{verdict.trouble.recorded}</p>}
                   {verdict.trouble?.actual && <p class="mono diff-after">{verdict.trouble.actual}</p>}
                   {!verdict.trouble?.recorded && <p>{wordsOf(verdict.trouble)}</p>}
-                  {verdict.trouble?.where && <p class="mono dim">at {verdict.trouble.where}</p>}
+                  {verdict.trouble?.where && (
+                    <p class="mono dim">
+                      at <Placed text={verdict.trouble.where} />
+                    </p>
+                  )}
                 </td>
                 <td>
                   <div class="remedies">

@@ -11,6 +11,7 @@ import { marked } from "../../state/marked";
 import { useResource } from "../../state/resource";
 import { place, setParams } from "../../state/router";
 import { Icon } from "../parts/Icon";
+import { Placed } from "../parts/Placed";
 import { A, Button, Chip, Command, Empty, FailureNote, Loading, ScreenHead, Status } from "../parts/small";
 
 export function CompareScreen() {
@@ -348,7 +349,11 @@ function WithCode({ run, code, against }: { run: string; code: string; against: 
               </h3>
               {verdict.recorded && <p class="mono diff-before">{verdict.recorded}</p>}
               {verdict.actual && <p class="mono diff-after">{verdict.actual}</p>}
-              {verdict.where && <p class="mono dim">at {verdict.where}</p>}
+              {verdict.where && (
+                <p class="mono dim">
+                  at <Placed text={verdict.where} />
+                </p>
+              )}
               {!verdict.recorded && verdict.message && <p>{verdict.message}</p>}
             </section>
           ))}

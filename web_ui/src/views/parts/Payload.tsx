@@ -4,6 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { listRows, type PayloadRow, showInline, tableColumns } from "../../model/payloads";
 import { printable } from "../../model/printable";
 import { Icon } from "./Icon";
+import { Placed } from "./Placed";
 import { Copy } from "./small";
 
 const RAW_MOST = 200_000;
@@ -152,7 +153,7 @@ export function ErrorBlock({
       {error.message && <p class="error-message">{printable(error.message)}</p>}
       {error.traceback && (
         <pre class="raw" tabIndex={0}>
-          {printable(error.traceback)}
+          <Placed text={printable(error.traceback)} />
         </pre>
       )}
       {cause && (

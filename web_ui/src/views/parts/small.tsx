@@ -9,6 +9,7 @@ import { isEnded, lookOf, lookOfRun, type StatusLook } from "../../model/statuse
 import { now } from "../../state/clock";
 import { go } from "../../state/router";
 import { Icon, type IconName } from "./Icon";
+import { Placed } from "./Placed";
 
 export function StatusMark({ look, isCompact = false }: { look: StatusLook; isCompact?: boolean }) {
   return (
@@ -168,7 +169,11 @@ export function FailureNote({ failure, again }: { failure: Failure; again?: () =
       {isGone && (
         <p>What is shown was true when it was last heard of. It is read anew as soon as the server is back.</p>
       )}
-      {failure.where && <p class="mono">at {failure.where}</p>}
+      {failure.where && (
+        <p class="mono">
+          at <Placed text={failure.where} />
+        </p>
+      )}
       {failure.hint && <p class="dim">{failure.hint}</p>}
       {again && (
         <Button icon="again" onClick={again}>

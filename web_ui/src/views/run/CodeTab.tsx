@@ -9,6 +9,7 @@ import { useKeys } from "../../state/keyboard";
 import { useResource } from "../../state/resource";
 import { place, setParams } from "../../state/router";
 import { Icon } from "../parts/Icon";
+import { Place, placeAt } from "../parts/Placed";
 import { Button, Chip, Copy, FailureNote, Loading } from "../parts/small";
 import type { RunData } from "./data";
 
@@ -173,7 +174,7 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
   return (
     <div class="frame-box">
       <p class="frame-place mono">
-        {frame.file}:{frame.line} <span class="dim">in {frame.function}</span>
+        <Place place={placeAt(frame.file, frame.line)} /> <span class="dim">in {frame.function}</span>
         <Copy text={`${frame.file}:${frame.line}`} what="copy file and line" />
       </p>
       <div class="frame-columns">

@@ -2,12 +2,14 @@
 
 import dagre from "@dagrejs/dagre";
 import { useMemo } from "preact/hooks";
-import type { Trace } from "../../api_types";
+import type { Span } from "../../api_types";
 import { type GraphNode, makeGraph, statusOf } from "../../model/graph";
 import { showCount, showDuration } from "../../model/instants";
+import type { LiveTrace } from "../../model/live_trace";
 import { printable } from "../../model/printable";
 import { lookOf } from "../../model/statuses";
 import { Empty } from "../parts/small";
+import { useGrowing } from "./growing";
 
 const WIDTH = 228;
 const HEIGHT = 46;
@@ -20,11 +22,12 @@ export function GraphTab({
   selected,
   onSelect,
 }: {
-  trace: Trace;
+  trace: LiveTrace;
   selected: string | null;
   onSelect: (spanId: string) => void;
 }) {
-  const graph = useMemo(() => makeGraph(trace.spans), [trace]);
+  const spans = useGrowing(trace, (live) => live.showAll().spans);
+  const graph = useMemo(() => makeGraph(spans), [spans]);
   const drawn = useMemo(() => (graph.nodes.length <= MOST_NODES ? layOut(graph) : null), [graph]);
   if (graph.nodes.length === 0) return <Empty title="It has called nothing yet" />;
   if (!drawn) {
@@ -52,7 +55,7 @@ export function GraphTab({
             x={x}
             y={y}
             isSelected={selected !== null && node.spans.includes(selected)}
-            onSelect={() => onSelect(worstOf(node, trace))}
+            onSelect={() => onSelect(worstOf(node, spans))}
           />
         ))}
       </svg>
@@ -112,10 +115,10 @@ function Node({
 }
 
 /** Of many calls, show one that failed, else one that goes on, else the first. */
-function worstOf(node: GraphNode, trace: Trace): string {
+function worstOf(node: GraphNode, spans: readonly Span[]): string {
   const wanted = statusOf(node);
   const ids = new Set(node.spans);
-  return trace.spans.find((span) => ids.has(span.id) && span.status === wanted)?.id ?? node.spans[0]!;
+  return spans.find((span) => ids.has(span.id) && span.status === wanted)?.id ?? node.spans[0]!;
 }
 
 function layOut({ nodes, edges }: ReturnType<typeof makeGraph>) {

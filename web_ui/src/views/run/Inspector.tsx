@@ -5,46 +5,81 @@ import { call, Failure } from "../../api";
 import type { EventView, HookView, RunView, Span, StepView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showClock, showDuration, showInstant } from "../../model/instants";
+import type { LiveTrace } from "../../model/live_trace";
 import { placeOf, runPlace } from "../../model/places";
 import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
 import { A, Button, Command, FailureNote, Loading, Status } from "../parts/small";
-import { type RunData, readEvent, readStep } from "./data";
+import { type RunData, readEvent, readStep, useRunData } from "./data";
 import { ForkDialog } from "./ForkDialog";
+import { useGrowing } from "./growing";
 import { ReplayStepDialog } from "./ReplayStepDialog";
 
-export function Inspector({
-  data,
-  run,
-  spanId,
-  onClose,
-}: {
+interface InspectorProps {
   data: RunData;
   run: RunView;
   spanId: string;
   onClose: () => void;
-}) {
-  useEffect(() => data.trace.want(), [data]);
-  const span = data.trace.data.value?.spans.find((one) => one.id === spanId) ?? null;
+}
+
+/** A call that the timeline shows within a child run has that run's id in front of its number. */
+export function Inspector({ spanId, ...rest }: InspectorProps) {
+  const at = spanId.lastIndexOf("/");
+  if (at < 0) return <OneCall {...rest} spanId={spanId} isNested={false} />;
+  return <NestedCall runId={spanId.slice(0, at)} spanId={spanId.slice(at + 1)} onClose={rest.onClose} />;
+}
+
+function NestedCall({ runId, spanId, onClose }: { runId: string; spanId: string; onClose: () => void }) {
+  const data = useRunData(runId);
+  const run = data.run.data.value;
+  const failure = data.run.failure.value;
+  if (run) return <OneCall data={data} run={run} spanId={spanId} onClose={onClose} isNested />;
   return (
     <aside class="inspector" aria-label="inspector">
-      <header>
-        <h2 class="cut" title={span?.name}>
-          {span ? span.name : spanId}
-        </h2>
-        <button
-          type="button"
-          class="button button-quiet"
-          aria-label="close the inspector"
-          title="close (Esc)"
-          onClick={onClose}
-        >
-          <Icon name="cross" size={14} />
-        </button>
-      </header>
-      {!span && data.trace.data.value === null && !data.trace.failure.value && <Loading what="the call" />}
-      {!span && data.trace.data.value !== null && <Elsewhere spanId={spanId} />}
-      {data.trace.failure.value && <FailureNote failure={data.trace.failure.value} again={() => data.trace.reload()} />}
+      <Head title={spanId} onClose={onClose} />
+      {failure ? (
+        <FailureNote failure={failure} again={() => data.run.reload()} />
+      ) : (
+        <Loading what="the call of a child run" />
+      )}
+    </aside>
+  );
+}
+
+function OneCall({ data, run, spanId, onClose, isNested }: InspectorProps & { isNested: boolean }) {
+  useEffect(() => data.trace.want(), [data]);
+  const trace = data.trace.data.value;
+  const failure = data.trace.failure.value;
+  if (trace) return <Call {...{ data, run, spanId, onClose, isNested, trace }} />;
+  return (
+    <aside class="inspector" aria-label="inspector">
+      <Head title={spanId} onClose={onClose} />
+      {failure ? <FailureNote failure={failure} again={() => data.trace.reload()} /> : <Loading what="the call" />}
+    </aside>
+  );
+}
+
+function Call({
+  data,
+  run,
+  spanId,
+  onClose,
+  isNested,
+  trace,
+}: InspectorProps & { isNested: boolean; trace: LiveTrace }) {
+  const span = useGrowing(trace, (live) => live.show(spanId));
+  return (
+    <aside class="inspector" aria-label="inspector">
+      <Head title={span ? span.name : spanId} onClose={onClose} />
+      {isNested && (
+        <p class="dim">
+          of the child run{" "}
+          <A href={runPlace(run.id, { span: spanId === "run" ? null : spanId })} class="mono">
+            {run.id}
+          </A>
+        </p>
+      )}
+      {!span && <p class="dim">This run has no call of that number.</p>}
       {span && <SpanFacts span={span} run={run} />}
       {span?.kind === "step" && <StepPart data={data} run={run} span={span} />}
       {span?.kind === "hook" && <HookPart run={run} span={span} />}
@@ -54,20 +89,22 @@ export function Inspector({
   );
 }
 
-/** A call that the timeline shows within a child run has that run's id in front of its number. */
-function Elsewhere({ spanId }: { spanId: string }) {
-  const at = spanId.lastIndexOf("/");
-  if (at < 0) return <p class="dim">This run has no call of that number.</p>;
-  const [runId, id] = [spanId.slice(0, at), spanId.slice(at + 1)];
+function Head({ title, onClose }: { title: string; onClose: () => void }) {
   return (
-    <>
-      <p>It is a call of the child run</p>
-      <p>
-        <A href={runPlace(runId, { span: id === "run" ? null : id })} class="mono">
-          {runId}
-        </A>
-      </p>
-    </>
+    <header>
+      <h2 class="cut" title={title}>
+        {title}
+      </h2>
+      <button
+        type="button"
+        class="button button-quiet"
+        aria-label="close the inspector"
+        title="close (Esc)"
+        onClick={onClose}
+      >
+        <Icon name="cross" size={14} />
+      </button>
+    </header>
   );
 }
 

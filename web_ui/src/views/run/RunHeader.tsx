@@ -15,6 +15,7 @@ import { toast, toastFailure } from "../../state/toasts";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
+import { Placed } from "../parts/Placed";
 import { A, Ago, Button, Chip, Command, Copy, RunDuration, RunStatus } from "../parts/small";
 import type { RunData } from "./data";
 import { ForkDialog } from "./ForkDialog";
@@ -124,7 +125,11 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
             <code class="slug">{run.attention.code}</code>
           </p>
           <p class="error-message">{printable(run.attention.message)}</p>
-          {run.attention.where && <p class="mono">at {run.attention.where}</p>}
+          {run.attention.where && (
+            <p class="mono">
+              at <Placed text={run.attention.where} />
+            </p>
+          )}
           <p>
             <A href={placeOf("code", {})}>What can be done about it</A>
           </p>

@@ -1,7 +1,7 @@
 // A run: what it is, where it stands, and every way to look at what it did.
 
 import { useEffect } from "preact/hooks";
-import type { Trace } from "../../api_types";
+import type { LiveTrace } from "../../model/live_trace";
 import { runPlace } from "../../model/places";
 import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
@@ -22,7 +22,7 @@ const GraphTab = lazyView<GraphProps>("the graph", () => import("./GraphTab").th
 const CodeTab = lazyView<{ data: RunData }>("the code", () => import("./CodeTab").then((module) => module.CodeTab));
 
 interface GraphProps {
-  trace: Trace;
+  trace: LiveTrace;
   selected: string | null;
   onSelect: (spanId: string) => void;
 }

@@ -2,8 +2,8 @@
 //
 //   <Timeline trace={trace} live selectedId={id} onSelect={select} />
 //
-// 1. `trace` is where it begins. While `live` it follows the run's events by itself, and reads the trace anew now and
-//    then, since lines that were logged and waits that were given up are no events.
+// 1. `trace` grows by itself while the run goes on (`live_trace.ts`); the timeline shows what is in it, and opens the
+//    child runs below their calls from its `source`.
 // 2. A span of a child run has the id `<run id>/<id>`; those of the run itself have their own.
 // 3. Whatever can be seen can be read: the table has every call, the selected one is spoken, and no state is told
 //    by colour alone.
@@ -11,10 +11,10 @@
 import { useSignal } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Trace } from "../../api_types";
 import { Chart, type ChartState } from "../../canvas/chart";
 import { attachInput } from "../../canvas/input";
 import { showCount, showDuration } from "../../model/instants";
+import type { LiveTrace } from "../../model/live_trace";
 import { makeChromeTrace } from "../../model/timeline_chrome_trace";
 import type { SpanAt } from "../../model/timeline_scene";
 import { useKeys } from "../../state/keyboard";
@@ -23,13 +23,12 @@ import { TimelineLegend } from "./TimelineLegend";
 import { TimelineTable } from "./TimelineTable";
 import { TimelineTip, type Tip } from "./TimelineTip";
 import "./timeline.css";
-import { followRun } from "./timeline_follow";
+import { type OpenedRun, serverSource, type TimelineSource } from "./following";
 import { sayCall } from "./timeline_sayings";
-import { serverSource, type TimelineSource } from "./timeline_source";
 
 export interface TimelineProps {
-  trace: Trace;
-  /** The run goes on: follow it. */
+  trace: LiveTrace;
+  /** The run goes on: now moves. */
   live: boolean;
   selectedId: string | null;
   onSelect: (id: string | null) => void;
@@ -50,7 +49,7 @@ const ZOOM = 0.6;
 const PAN = 0.25;
 
 export function Timeline(props: TimelineProps) {
-  const { trace, live, selectedId, source = serverSource } = props;
+  const { trace, live, selectedId } = props;
   const frame = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const minimap = useRef<HTMLCanvasElement>(null);
@@ -62,13 +61,13 @@ export function Timeline(props: TimelineProps) {
   const tip = useSignal<Tip | null>(null);
   const [isTable, setTable] = useState(false);
   const [trouble, setTrouble] = useState("");
-  const refresh = useRef<() => void>(() => {});
 
   useEffect(() => {
     const parts = { chart: canvas.current!, minimap: minimap.current!, frame: frame.current! };
+    const opened = new Map<string, OpenedRun>();
     const made: Chart = new Chart(
       parts,
-      latest.current.trace,
+      trace,
       {
         selected: (at) => latest.current.onSelect(at === null ? null : made.scene.idOf(at)),
         opened: (at) => latest.current.onOpen?.(made.scene.idOf(at)),
@@ -76,8 +75,7 @@ export function Timeline(props: TimelineProps) {
           tip.value = at === null ? null : { at, xPx, yPx };
         },
         changed: setState,
-        toggled: (at) => void toggleChild(made, at, latest.current.source ?? serverSource, setTrouble),
-        stale: () => refresh.current(),
+        toggled: (at) => void toggleChild(made, at, opened, latest.current.source ?? serverSource, setTrouble),
         viewed: (view) => latest.current.onView?.(view),
       },
       latest.current.nowUs,
@@ -89,28 +87,15 @@ export function Timeline(props: TimelineProps) {
     return () => {
       detach();
       made.dispose();
+      for (const run of opened.values()) run.close();
     };
-  }, []);
+  }, [trace]);
 
-  const shown = useRef(trace);
-  useEffect(() => {
-    if (chart === null || shown.current === trace) return;
-    shown.current = trace;
-    const { table } = chart.scene.root;
-    // What was folded in meanwhile may be newer than what was read.
-    if (trace.run_id !== table.runId || trace.seq >= table.seq) chart.setTrace(trace);
-  }, [chart, trace]);
-
-  const runId = trace.run_id;
   useEffect(() => {
     if (chart === null) return;
     chart.isLive = live;
     chart.invalidate();
-    if (!live) return;
-    const followed = followRun(chart, runId, source);
-    refresh.current = followed.refresh;
-    return followed.stop;
-  }, [chart, live, runId, source]);
+  }, [chart, live]);
 
   // In the same turn as the render: a later one would take back what was selected meanwhile.
   useLayoutEffect(() => {
@@ -387,17 +372,25 @@ function onArrow(chart: Chart, event: KeyboardEvent): void {
 async function toggleChild(
   chart: Chart,
   at: SpanAt,
+  opened: Map<string, OpenedRun>,
   source: TimelineSource,
   tell: (trouble: string) => void,
 ): Promise<void> {
   if (at.track.children.has(at.span)) {
     chart.closeChild(at);
+    for (const [id, run] of opened) {
+      if (chart.trackOf(id) !== null) continue;
+      run.close();
+      opened.delete(id);
+    }
     return;
   }
   const runId = at.track.table.childRunIds.get(at.span);
-  if (runId === undefined) return;
+  if (runId === undefined || opened.has(runId)) return;
   try {
-    chart.openChild(at, await source.readTrace(runId));
+    const run = await source.open(runId);
+    opened.set(runId, run);
+    chart.openChild(at, run.trace);
     tell("");
   } catch (error) {
     tell(`the child run ${runId} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,22 +1,24 @@
 // A run's data, each part loaded when it is asked for, and again when the feed says that the run changed.
 //
-// One connection serves the whole studio: a run's events are not followed by one of their own. While it is in
-// flight its row is looked at, and when it grew, what is shown is read on. Changes in a burst are one read.
+// While the run goes on its events are followed (`following.ts`): its spans grow by them, and what else is shown is read
+// on when there are some. Changes in a burst are one read.
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { call, Failure } from "../../api";
-import type { EventView, LogView, RunView, StepView, StreamView, Trace } from "../../api_types";
+import type { EventView, LogView, RunView, StepView, StreamView } from "../../api_types";
+import type { LiveTrace } from "../../model/live_trace";
 import { isEnded } from "../../model/statuses";
 import { hear } from "../../state/live";
-import { usePulse } from "../../state/pulse";
+import { openFeed, type RunFeed } from "./following";
 
 /** What a list shows of a payload; more is asked for when somebody opens it. */
 export const LISTED_BYTES = 4_000;
 const PAGE = 1000;
-const GATHER_MS = 120;
+const GATHER_MS = 150;
 const SLOWEST_MS = 5_000;
-const LOOK_MS = 700;
+/** Chunks are no events: how many there are of an open stream is looked at so often. */
+const STREAMS_MS = 2000;
 
 export interface Part<T> {
   data: Signal<T | null>;
@@ -29,7 +31,7 @@ export interface Part<T> {
 export interface RunData {
   id: string;
   run: Part<RunView>;
-  trace: Part<Trace>;
+  trace: Part<LiveTrace>;
   steps: Part<readonly StepView[]>;
   events: Part<readonly EventView[]>;
   logs: Part<readonly LogView[]>;
@@ -38,35 +40,7 @@ export interface RunData {
 
 export function useRunData(id: string): RunData {
   const data = useMemo(() => makeData(id), [id]);
-  useEffect(() => {
-    data.run.want();
-    const changed = () => {
-      for (const part of data.parts) part.heard();
-    };
-    const ears = [
-      hear("run", (run) => {
-        if (run.id === id) changed();
-      }),
-      hear("runs", changed),
-      hear("anew", changed),
-    ];
-    return () => {
-      for (const stop of ears) stop();
-      for (const part of data.parts) part.stop();
-    };
-  }, [data, id]);
-  const run = data.run.data.value;
-  usePulse(isLive(run) ? LOOK_MS : null, () => {
-    call("GET /api/runs/{id}", { path: { id }, query: { locked: true } }).then(
-      (now) => {
-        const shown = data.run.data.peek();
-        if (shown && (now.events !== shown.events || now.status !== shown.status || now.reason !== shown.reason)) {
-          for (const part of data.parts) part.heard();
-        }
-      },
-      () => undefined, // the part that is shown says what is wrong
-    );
-  });
+  useEffect(() => data.open(), [data]);
   return data;
 }
 
@@ -78,7 +52,8 @@ interface OwnPart<T> extends Part<T> {
 function makeData(id: string) {
   const path = { id };
   const run = makePart<RunView>(() => call("GET /api/runs/{id}", { path }));
-  const trace = makePart<Trace>(() => call("GET /api/runs/{id}/trace", { path }));
+  let feed: RunFeed | null = null;
+  const trace = makeTracePart(() => feed);
   const steps = makePart<readonly StepView[]>(async () => {
     const found: StepView[] = [];
     let cursor: string | null = null;
@@ -117,7 +92,78 @@ function makeData(id: string) {
   const streams = makePart<readonly StreamView[]>(
     async () => (await call("GET /api/runs/{id}/streams", { path })).items,
   );
-  return { id, run, trace, steps, events, logs, streams, parts: [run, trace, steps, events, logs, streams] };
+  const read = [run, steps, events, logs, streams];
+
+  /** Begin to follow the run; gives the function that lets go of it. */
+  function open(): () => void {
+    const own = openFeed(id);
+    feed = own;
+    trace.attach(own);
+    run.want();
+    const changed = () => {
+      for (const part of read) part.heard();
+    };
+    const anew = () => {
+      changed();
+      if (own.failure.peek()) own.reload();
+    };
+    const looking = setInterval(() => {
+      if (isLive(run.data.peek()) && !document.hidden) streams.heard();
+    }, STREAMS_MS);
+    const stops = [
+      own.onNews(changed),
+      // Once it is known where the run is, what comes after that is followed.
+      run.data.subscribe((view) => {
+        if (isLive(view)) own.begin(view!.events);
+      }),
+      hear("run", (view) => {
+        if (view.id === id) changed();
+      }),
+      hear("runs", changed),
+      hear("anew", anew),
+    ];
+    return () => {
+      clearInterval(looking);
+      for (const stop of stops) stop();
+      for (const part of read) part.stop();
+      trace.detach();
+      own.close();
+      feed = null;
+    };
+  }
+
+  return { id, run, trace, steps, events, logs, streams, open };
+}
+
+/** The run's spans, which grow by themselves once somebody wants them. */
+function makeTracePart(feedOf: () => RunFeed | null) {
+  const data = signal<LiveTrace | null>(null);
+  const failure = signal<Failure | null>(null);
+  let isWanted = false;
+  let stops: (() => void)[] = [];
+  return {
+    data,
+    failure,
+    want() {
+      isWanted = true;
+      feedOf()?.want();
+    },
+    reload: () => feedOf()?.reload(),
+    attach(feed: RunFeed) {
+      stops = [
+        feed.trace.subscribe((trace) => {
+          data.value = trace;
+        }),
+        feed.failure.subscribe((found) => {
+          failure.value = found;
+        }),
+      ];
+      if (isWanted) feed.want();
+    },
+    detach() {
+      for (const stop of stops) stop();
+    },
+  };
 }
 
 /** A large run takes long to read: it is read again only after a pause as long as that took. */

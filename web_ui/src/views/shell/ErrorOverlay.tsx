@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import type { NotLoaded } from "../../api_types";
 import { dismissedError, errorKey } from "../../state/dev";
 import { Icon } from "../parts/Icon";
+import { Placed } from "../parts/Placed";
 import { Copy } from "../parts/small";
 
 export function ErrorOverlay({ error }: { error: NotLoaded }) {
@@ -28,7 +29,7 @@ export function ErrorOverlay({ error }: { error: NotLoaded }) {
       <p class="error-message">{error.message}</p>
       {error.where && (
         <p class="mono where">
-          {error.where} <Copy text={placeOnly(error.where)} what="copy file and line" />
+          <Placed text={error.where} /> <Copy text={placeOnly(error.where)} what="copy file and line" />
         </p>
       )}
       {error.frame && (
@@ -44,7 +45,7 @@ export function ErrorOverlay({ error }: { error: NotLoaded }) {
       )}
       {isOpen && (
         <pre class="raw" tabIndex={0}>
-          {error.traceback}
+          <Placed text={error.traceback ?? ""} />
         </pre>
       )}
       <p class="dim">What was loaded before goes on serving. This goes away with the next save that loads.</p>

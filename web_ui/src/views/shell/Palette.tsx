@@ -5,6 +5,7 @@ import { call } from "../../api";
 import { rank } from "../../model/matching";
 import { placeOf, runPlace, type Screen } from "../../model/places";
 import { isDev } from "../../state/dev";
+import { listOpeners, opener } from "../../state/editor";
 import { go } from "../../state/router";
 import { theme } from "../../state/theme";
 import { toastFailure } from "../../state/toasts";
@@ -159,6 +160,16 @@ function fixedEntries(onKeys: () => void): Entry[] {
     hint: "screen",
     run: () => go(placeOf("runs", { q: `status:${status}` })),
   }));
+  const openers = listOpeners().map(({ opener: one, text }) => ({
+    id: `opener ${one}`,
+    kind: "action",
+    icon: "code" as const,
+    text,
+    hint: opener.value === one ? "chosen" : "action",
+    run: () => {
+      opener.value = one;
+    },
+  }));
   const reload = {
     id: "reload",
     kind: "action",
@@ -176,7 +187,7 @@ function fixedEntries(onKeys: () => void): Entry[] {
     keys: "?",
     run: onKeys,
   };
-  return [...screens, ...filters, ...(isDev.value ? [reload] : []), ...themes, keys];
+  return [...screens, ...filters, ...(isDev.value ? [reload] : []), ...themes, ...openers, keys];
 }
 
 /** Ask for what has a name. What cannot be had is left out: the palette works without it. */

@@ -14,6 +14,7 @@ import { hear } from "../../state/live";
 import { useResource } from "../../state/resource";
 import { go, place, setParams } from "../../state/router";
 import { Icon } from "../parts/Icon";
+import { Place, Placed, placeAt } from "../parts/Placed";
 import { SchemaForm } from "../parts/SchemaForm";
 import { A, Button, Chip, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
 
@@ -109,7 +110,7 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
         async def {workflow.name}({workflow.parameters.map(writeParameter).join(", ")})
         <span class="dim">
           {" "}
-          {workflow.file}:{workflow.line}
+          <Place place={placeAt(workflow.file, workflow.line)} />
         </span>
         <Copy text={`${workflow.file}:${workflow.line}`} what="copy file and line" />
       </p>
@@ -145,7 +146,16 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
                 <p class="note-title">
                   <Icon name="bang" size={14} />
                   <code class="slug">{finding.code}</code>
-                  {finding.where && <code>{finding.where}</code>}
+                  {finding.file && finding.line !== null && (
+                    <code>
+                      <Place place={placeAt(finding.file, finding.line, finding.column ?? 1)} />
+                    </code>
+                  )}
+                  {finding.where && (
+                    <code>
+                      <Placed text={finding.where} />
+                    </code>
+                  )}
                 </p>
                 <p class="error-message">{printable(finding.message)}</p>
                 {finding.why && <p>{printable(finding.why)}</p>}

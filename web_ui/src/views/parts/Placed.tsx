@@ -1,0 +1,33 @@
+// A text in which places of code can be clicked. All else of it is text.
+
+import { useMemo } from "preact/hooks";
+import { type CodePlace, findPlaces, isOurs } from "../../model/code_places";
+import { openerNow, openPlace, projectRoot, sayOpener } from "../../state/editor";
+
+export function Placed({ text }: { text: string }) {
+  const pieces = useMemo(() => findPlaces(text), [text]);
+  return <>{pieces.map((piece, index) => (typeof piece === "string" ? piece : <Place key={index} place={piece} />))}</>;
+}
+
+/** `flow.py:41`: a click opens it, where it is a file of the project. */
+export function Place({ place }: { place: CodePlace }) {
+  if (!isOurs(place.file, projectRoot.value)) return <>{place.text}</>;
+  const what = sayOpener(openerNow.value);
+  return (
+    <button
+      type="button"
+      class="place"
+      title={`${what}: ${place.file}:${place.line}`}
+      onClick={(event) => {
+        event.stopPropagation();
+        void openPlace(place);
+      }}
+    >
+      {place.text}
+    </button>
+  );
+}
+
+export function placeAt(file: string, line: number, column = 1): CodePlace {
+  return { text: `${file}:${line}`, file, line, column };
+}
