@@ -217,7 +217,7 @@ async def read_end(world: World, keyring: Keyring, row: RunRow) -> End:
     start = max(0, seq - 2)  # one event more, for its link
     tail = await world.read_events(row.run_id, start, row.seq - start)
     tail = [event for event in tail if event.seq <= row.seq]  # a step in flight may have ended since
-    before = tail.pop(0) if start else None
+    before = tail.pop(0) if start and tail else None  # no tail: it is forgotten meanwhile
     if not key.check_mac(row.seq, row.head, row.mac):
         raise DecryptionError(row.run_id, row.seq, "log", "the head of the log is not authentic")
     if not tail or tail[-1].seq < row.seq:

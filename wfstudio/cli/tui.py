@@ -16,15 +16,15 @@ def tui(world: parameters.World = None) -> int:
     check_world(settings)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Misuse("wf tui needs a terminal", hint="`wf inspect --json` is for programs")
-    carry_out(_run(settings))
+    carry_out(_run(settings, world))
     return 0
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, world: str | None) -> None:
     from wfstudio.tui.app import StudioApp  # nothing else of the command line needs textual
     from wfstudio.tui.attachment import attach
     from wfstudio.tui.preferences import load_preferences
 
     preferences = load_preferences(settings.root)
-    async with attach(settings) as attachment:
+    async with attach(settings, named_world=world) as attachment:
         await StudioApp(attachment, preferences).run_async()

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
@@ -101,15 +102,26 @@ class StudioApp(App[None]):
         """Say something in passing."""
         self.notify(text, severity=severity, markup=False)
 
-    async def act(self, command: str, work: Awaitable[T]) -> T | None:
-        """Carry an action out, and say the command that does the same; its error is shown, and gives None."""
+    async def act(
+        self, command: str, work: Awaitable[T], done: Callable[[T], str] | None = None
+    ) -> T | None:  # fmt: skip
+        """Carry an action out, and say what came of it and the command that does the same.
+
+        Its error is shown, and gives None.
+        """
         try:
             result = await work
         except WorkflowError as error:
             self.show_error(error)
             return None
-        self.say(command)
+        command = self.complete(command)
+        self.say(command if done is None else f"{done(result)}\n{command}")
         return result
+
+    def complete(self, command: str) -> str:
+        """Give a command as it must be typed to mean this world."""
+        world = self.attachment.named_world
+        return command if world is None else f"{command} --world {shlex.quote(world)}"
 
     def show_error(self, error: WorkflowError) -> None:
         """Show an error with slug, message, where, fix and page."""

@@ -38,9 +38,10 @@ Heard = Callable[[LiveEvent], Awaitable[None]]
 class Attachment:
     """See the laws at the top of this module. `state`: no server was ever seen, one is followed, or it was lost."""
 
-    def __init__(self, client: Client, settings: Settings) -> None:
+    def __init__(self, client: Client, settings: Settings, *, named_world: str | None = None) -> None:
         self.client = client
         self.settings = settings
+        self.named_world = named_world  # on the command line: then other commands must name it, too
         self.state: State = "alone"
         self.is_dev = False
         self.link: ServerLink | None = None
@@ -157,13 +158,13 @@ async def _is_dev(link: ServerLink) -> bool:
 
 
 @asynccontextmanager
-async def attach(settings: Settings) -> AsyncGenerator[Attachment, None]:
-    """Open the world for the time of a block."""
+async def attach(settings: Settings, *, named_world: str | None = None) -> AsyncGenerator[Attachment, None]:
+    """Open the world for the time of a block; `named_world` is what the command line called it."""
     world, keyring = make_world(settings, role="client")
     session = Session(world, keyring, settings)
     enter_session(session)
     try:
-        yield Attachment(Client(session), settings)
+        yield Attachment(Client(session), settings, named_world=named_world)
     finally:
         leave_session(session)
         await world.close()

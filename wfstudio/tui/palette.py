@@ -55,8 +55,8 @@ class Everything(Provider):
             if score > 0:
                 yield Hit(score, matcher.highlight(text), do, text=text, help=what)
         for score, row in self._find_runs(query):
-            run = partial(self.studio.open_run, row.run_id)
-            yield Hit(score, Content(row.run_id), run, text=row.run_id, help=_describe(row))
+            show = partial(self.studio.open_run, row.run_id)
+            yield Hit(score, Content(row.run_id), show, text=row.run_id, help=_describe(row))
 
     def _list_actions(self) -> list[tuple[str, str, Callable[[], Awaitable[object]]]]:
         found: dict[str, tuple[str, str, Callable[[], Awaitable[object]]]] = {}

@@ -163,7 +163,7 @@ class StudioScreen(Screen[None]):
             await self.studio.leave(self)
 
     def action_show_command(self) -> None:
-        command = self.command()
+        command = self.studio.complete(self.command())
         self.app.copy_to_clipboard(command)
         self.studio.say(f"{command}\ncopied, where the terminal lets programs copy")
 

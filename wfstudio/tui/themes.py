@@ -32,6 +32,13 @@ DARK: Final = Theme(
         "footer-description-foreground": "#99a2b0",
         "input-selection-background": "#949dff 35%",
         "button-color-foreground": "#0f1230",
+        "scrollbar": "#3b424e",
+        "scrollbar-hover": "#59616e",
+        "scrollbar-active": "#949dff",
+        "scrollbar-background": "#101216",
+        "scrollbar-background-hover": "#101216",
+        "scrollbar-background-active": "#101216",
+        "scrollbar-corner-color": "#101216",
     },
 )
 
@@ -61,6 +68,13 @@ LIGHT: Final = Theme(
         "footer-description-foreground": "#59616e",
         "input-selection-background": "#3d4bc7 25%",
         "button-color-foreground": "#ffffff",
+        "scrollbar": "#c3c9d3",
+        "scrollbar-hover": "#8e97a5",
+        "scrollbar-active": "#3d4bc7",
+        "scrollbar-background": "#ffffff",
+        "scrollbar-background-hover": "#ffffff",
+        "scrollbar-background-active": "#ffffff",
+        "scrollbar-corner-color": "#ffffff",
     },
 )
 

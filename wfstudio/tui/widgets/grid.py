@@ -21,7 +21,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -64,7 +64,7 @@ class Grid(ScrollView, can_focus=True):
         Binding("right", "sideways(8)", "Right", show=False, id="grid.right"),
         Binding("enter", "choose", "Open", show=False, id="grid.choose"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--title", "grid--cursor", "grid--marked"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--title", "grid--cursor"}
     DEFAULT_CSS = """
     Grid {
         background: $background;
@@ -82,10 +82,6 @@ class Grid(ScrollView, can_focus=True):
     }
     Grid:focus > .grid--cursor {
         background: $block-cursor-background;
-        text-style: bold;
-    }
-    Grid > .grid--marked {
-        color: $accent;
         text-style: bold;
     }
     """
@@ -127,7 +123,7 @@ class Grid(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.columns = list(columns)
         self.rows: Rows = NoRows() if rows is None else rows
-        self._widths: list[int] = []
+        self.widths: list[int] = []  # as they are shown: 0, there is no room for it
         self._measured = -1
 
     # -- what is shown
@@ -162,8 +158,8 @@ class Grid(ScrollView, can_focus=True):
     def _measure(self) -> None:
         width = self.scrollable_content_region.width
         if width != self._measured and width > 0:
-            self._widths, self._measured = share_width(self.columns, width), width
-        shown = [width for width in self._widths if width]
+            self.widths, self._measured = share_width(self.columns, width), width
+        shown = [width for width in self.widths if width]
         whole = sum(shown) + GAP * max(0, len(shown) - 1)
         self.virtual_size = Size(max(whole, 1), len(self.rows) + 1)
 
@@ -211,22 +207,15 @@ class Grid(ScrollView, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        index = round(self.scroll_y) + event.y - 1
-        if event.y < 1 or not 0 <= index < len(self.rows):
+        place = event.get_content_offset(self)
+        index = -1 if place is None else round(self.scroll_y) + place.y - 1
+        if place is None or place.y < 1 or not 0 <= index < len(self.rows):
             return
         if index == self.cursor and event.chain >= 2:
             self.post_message(self.Chosen(self, index))
         self.cursor = index
 
     # -- drawing
-
-    def is_marked(self, index: int) -> bool:
-        """Tell whether a row is marked; for grids that have marks."""
-        return False
-
-    def row_region(self, index: int) -> Region:
-        """Give where a row is drawn, in the widget's own cells."""
-        return Region(0, index - round(self.scroll_y) + 1, self.size.width, 1)
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
@@ -241,12 +230,11 @@ class Grid(ScrollView, can_focus=True):
             style = self.get_component_rich_style("grid--cursor")
             if self.app.no_color and self.has_focus:
                 style += Style(reverse=True)
-        mark = self.get_component_rich_style("grid--marked", partial=True) if self.is_marked(index) else None
-        return self._fit(self._draw(self.rows.cells(index), style, mark), width, style)
+        return self._fit(self._draw(self.rows.cells(index), style), width, style)
 
-    def _draw(self, cells: Sequence[Cell], style: Style, over: Style | None = None) -> list[Segment]:
+    def _draw(self, cells: Sequence[Cell], style: Style) -> list[Segment]:
         segments: list[Segment] = []
-        for column, width, cell in zip(self.columns, self._widths, cells, strict=False):
+        for column, width, cell in zip(self.columns, self.widths, cells, strict=False):
             if not width:
                 continue
             if segments:
@@ -254,7 +242,7 @@ class Grid(ScrollView, can_focus=True):
             text, name = (cell, "") if isinstance(cell, str) else cell
             drawn = fit(text, width, column.align)
             segments.append(Segment(drawn, style + self._style(name) if name else style))
-        return segments if over is None else [Segment(part.text, (part.style or style) + over) for part in segments]
+        return segments
 
     def _style(self, name: str) -> Style:
         return Style.parse(self.app.theme_variables.get(name, name))

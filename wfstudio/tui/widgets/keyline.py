@@ -41,8 +41,10 @@ class KeyLine(Widget):
         if screen is not self.screen:
             return
         found: dict[str, tuple[str, str, str]] = {}
-        for active in screen.active_bindings.values():
-            binding = active.binding
+        for active in sorted(
+            screen.active_bindings.values(), key=lambda active: (active.binding.id or "").startswith("studio.")
+        ):
+            binding = active.binding  # what only this screen can do comes first
             if binding.show and active.enabled and binding.action not in found:
                 found[binding.action] = (binding.key, self.app.get_key_display(binding), binding.description)
         self._keys = list(found.values())
@@ -60,7 +62,7 @@ class KeyLine(Widget):
     def render(self) -> Text:
         key_style = f"bold {self.app.theme_variables['primary']}"
         line, self._places = Text(" ", no_wrap=True, end=""), []
-        room = self.size.width - len(f"{_MORE[1]} {_MORE[2]}") - 1
+        room = self.size.width - len(f"{_MORE[1]} {_MORE[2]}") - 3
         left_out = [key for key in self._keys if not self._append(line, key, key_style, room)]
         if left_out or not self._keys:
             self._append(line, _MORE, key_style, self.size.width)
