@@ -122,7 +122,9 @@ class Bench:
         self._seeking = None
         if not task.cancelled():
             task.result()
-            self._seek()  # somebody may have subscribed, or lost again, in its last moment
+        # Somebody may have subscribed, or lost again, in its last moment: also after the last one who was there
+        # before went and cancelled it.
+        self._seek()
 
     async def _seek_owner(self) -> None:
         """Attach what is not attached; ring it then, and at intervals until then."""
