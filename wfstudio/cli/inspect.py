@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -15,8 +16,9 @@ from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
 from wfstudio.cli.listings import LISTINGS, Listing, Page, Question, draw_page
 from wfstudio.cli.misuse import Misuse, suggest
-from wfstudio.cli.screen import look_again, redraw
+from wfstudio.cli.screen import LOOK_SECONDS, look_again, redraw
 from wfstudio.cli.terminal import Terminal, results, words
+from wfstudio.core import reading
 from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import RunView, StepView
@@ -228,7 +230,7 @@ async def _watch(client: Client, view: _View) -> None:
             value = await view.read()
             return await view.draw(terminal, value), _has_ended(value)
 
-        await redraw(terminal, draw, client.watch())
+        await redraw(terminal, draw, _listen(client, view.subject))
         return
     shown: dict[str, Any] = {}
 
@@ -242,7 +244,22 @@ async def _watch(client: Client, view: _View) -> None:
                 terminal.print_jsonl([item])
         return _has_ended(value)
 
-    await look_again(print_new, client.watch())
+    # What is printed has no clock in it; and of one run all that is new is rung for.
+    every_seconds = LOOK_SECONDS if _find_run_of(view.subject) is None else reading.LOOK_SECONDS
+    await look_again(print_new, _listen(client, view.subject), every_seconds)
+
+
+def _listen(client: Client, subject: _Subject) -> AsyncIterator[str]:
+    """Give news that matter to a subject: of its run, else of all runs."""
+    run_id = _find_run_of(subject)
+    return client.watch() if run_id is None else client.watch_run(run_id)
+
+
+def _find_run_of(subject: _Subject) -> str | None:
+    """Give the run that a subject belongs to, if there is one."""
+    if subject.name is None or subject.kind not in ("run", "step", *_OF_RUNS):
+        return None
+    return subject.name.rpartition(":")[0] if subject.kind == "step" else subject.name
 
 
 def _has_ended(value: Any) -> bool:

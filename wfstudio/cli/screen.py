@@ -15,8 +15,10 @@ SHORTEST_SECONDS: Final = 0.1
 """However much is new, nobody reads faster."""
 
 
-async def look_again(look: Callable[[], Awaitable[bool]], news: AsyncIterator[str]) -> None:
-    """Look at once, at news, and every second, until `look` says that it has seen the end."""
+async def look_again(
+    look: Callable[[], Awaitable[bool]], news: AsyncIterator[str], every_seconds: float = LOOK_SECONDS
+) -> None:
+    """Look at once, at news, and after so long in any case, until `look` says that it has seen the end."""
     bell = asyncio.Event()
 
     async def listen() -> None:
@@ -31,7 +33,7 @@ async def look_again(look: Callable[[], Awaitable[bool]], news: AsyncIterator[st
                 break
             await asyncio.sleep(SHORTEST_SECONDS)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(every_seconds):
                     await bell.wait()
         listening.cancel()
 

@@ -57,10 +57,12 @@ from wfstudio.core.views import (
 MAX_PAGE: Final = 10_000
 """Items that one read gives at most."""
 
-LOOK_SECONDS: Final = 0.3
-"""How often a follower of events or logs looks: no doorbell rings for them."""
+LOOK_SECONDS: Final = 10.0
+"""How often a follower looks that nobody rings. Doorbells are hints (law 5 of `wf.world`): of a write for which the
+disk did not say whether it happened, nobody may have been rung."""
 
 _STATUSES: Final = (types.PENDING, types.RUNNING, *sorted(types.ENDED))
+_EVENT_PAGE: Final = 1_000
 _LOG_PAGE: Final = 5_000
 _CHUNK_PAGE: Final = 256
 _MAX_BATCHES: Final = 100_000
@@ -175,6 +177,16 @@ class Reader:
         finally:
             undo()
 
+    async def watch_run(self, run_id: str) -> AsyncGenerator[str, None]:
+        """Give a run's id whenever more of it can be read, or its state changed, from now on; never ends by itself.
+
+        News that come fast are gathered. Now and then it comes without news, too, since doorbells are hints.
+        """
+        async with Bell(self.session.world, f"log:{run_id}", f"run:{run_id}", is_pacing=True) as bell:
+            while True:
+                await bell.wait(LOOK_SECONDS)
+                yield run_id
+
     async def _read_row(self, run_id: str) -> RunRow:
         row = await self.session.world.get_run(run_id) if is_run_id(run_id) else None
         if row is None:
@@ -209,14 +221,16 @@ class Reader:
         self, run_id: str, after_seq: int = 0, *, is_locked: bool = False, max_bytes: int | None = None
     ) -> AsyncIterator[EventView]:
         """Give a run's events after one, and those to come, until the run has ended."""
-        async with Bell(self.session.world, f"run:{run_id}") as bell:
+        world, after_seq = self.session.world, max(0, after_seq)
+        opener = rows.Opener(self.session.keyring, run_id, is_locked=is_locked, max_bytes=max_bytes)
+        async with Bell(world, f"log:{run_id}", is_pacing=True) as bell:
             while True:
-                has_ended = _is_over(await self._read_row(run_id))
-                found = await self.list_events(run_id, after_seq, is_locked=is_locked, max_bytes=max_bytes)
+                has_ended = _is_over(await self._read_row(run_id))  # before the events: they are all there then
+                found = await world.read_events(run_id, after_seq, _EVENT_PAGE)
                 for event in found:
-                    yield event
+                    yield rows.show_event(event, opener)
                     after_seq = event.seq
-                if not found:
+                if len(found) < _EVENT_PAGE:
                     if has_ended:
                         return
                     await bell.wait(LOOK_SECONDS)
@@ -323,7 +337,7 @@ class Reader:
             tails = {stream.name: stream.tail_index for stream in await self.list_streams(run_id)}
             index = max(0, tails.get(name, -1) + 1 + index)
         world = self.session.world
-        async with Bell(world, f"stream:{run_id}/{name}", f"run:{run_id}") as bell:
+        async with Bell(world, f"stream:{run_id}/{name}", f"run:{run_id}", is_pacing=True) as bell:
             while True:
                 has_ended = _is_over(await self._read_row(run_id))
                 found = await world.read_chunks(run_id, name, index, _CHUNK_PAGE)
@@ -335,7 +349,7 @@ class Reader:
                 if not found:
                     if has_ended or not is_following:
                         return
-                    await bell.wait(ops.LOOK_AGAIN_SECONDS)
+                    await bell.wait(LOOK_SECONDS)
 
     def _show_chunk(self, run_id: str, name: str, chunk: ChunkRow, max_bytes: int | None) -> ChunkView:
         at = show_instant(chunk.at)
@@ -373,7 +387,7 @@ class Reader:
         `after` as in `read_logs`.
         """
         seq, is_reached = 0, after is None
-        async with Bell(self.session.world, f"run:{run_id}") as bell:
+        async with Bell(self.session.world, f"log:{run_id}", is_pacing=True) as bell:
             while True:
                 has_ended = _is_over(await self._read_row(run_id))
                 new = await self.session.world.read_events(run_id, seq, _LOG_PAGE)
@@ -384,9 +398,9 @@ class Reader:
                             yield line
                 if new:
                     seq = new[-1].seq
-                elif has_ended:
-                    return
-                else:
+                if len(new) < _LOG_PAGE:
+                    if has_ended:
+                        return
                     await bell.wait(LOOK_SECONDS)
 
     def _lines_behind(self, row: LogRow, after: str | None) -> list[LogView]:

@@ -25,6 +25,7 @@ from wf.session import Session
 from wf.settings import Settings
 from wf.world import Attention
 from wf.worlds.memory import MemoryWorld
+from wfstudio.core import reading
 from wfstudio.core.client import Client
 from wfstudio.core.errors import ConflictError, NotFoundError, UsageError
 from wfstudio.core.views import RunQuery
@@ -334,6 +335,57 @@ async def test_events_are_followed_to_the_end_of_the_run(studio: Any) -> None:
         assert await asyncio.wait_for(following, 10) == [
             "run_started", "hook_created", "hook_received", "run_completed",
         ]  # fmt: skip
+
+
+async def test_followers_are_rung_for_each_piece_of_news_and_need_not_look(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LOOK_SECONDS", 3600.0)
+    async with studio() as client, asyncio.timeout(20):
+        overtaken = await client.start("studio.overtake")
+        lines, events = client.follow_logs(overtaken.id), client.follow_events(overtaken.id)
+        assert (await anext(lines)).text == "quick"
+        while (await anext(events)).type != "hook_created":
+            pass
+        coming = [asyncio.ensure_future(anext(lines)), asyncio.ensure_future(anext(events))]
+        await asyncio.sleep(0)  # both have nothing to give now, and wait
+        await client.resume("go on", None)
+        line, event = await asyncio.gather(*coming)
+        assert (line.text, event.type) == ("slow begins", "hook_received")
+        rest_of_it = [event.type async for event in events]
+        assert rest_of_it[-1] == "run_completed"
+        assert [line async for line in lines] == []
+
+        poured = await client.start("stream", [1], {"waits_for": "more", "is_closing": False})
+        chunks = client.read_stream(poured.id, "default", is_following=True)
+        assert (await anext(chunks)).index == 0
+        next_one = asyncio.ensure_future(anext(chunks))
+        await rest(client, poured.id)
+        await client.resume("more", None)
+        assert (await next_one).index == 1  # and the end of the run is the end of the stream
+        assert [chunk async for chunk in chunks] == []
+
+
+async def test_who_watches_a_run_hears_of_what_it_does_and_of_no_other_run(
+    studio: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LOOK_SECONDS", 3600.0)
+    async with studio() as client, asyncio.timeout(20):
+        started, other = await client.start("approve", ["1"]), await client.start("approve", ["2"])
+        await rest(client, started.id)
+        await rest(client, other.id)
+        watching = client.watch_run(started.id)
+        coming = asyncio.ensure_future(anext(watching))
+        await client.resume("site:2", {"approved": True})
+        await client.wait_for_end(other.id, 10)
+        assert not coming.done()
+        await client.resume("site:1", {"approved": True})
+        assert await coming == started.id
+        while (await client.get_run(started.id)).status != "completed":
+            assert await anext(watching) == started.id
+        await watching.aclose()
+        with pytest.raises(RunNotFoundError):
+            await anext(client.follow_events("none"))
 
 
 async def test_a_watcher_hears_of_runs_that_change(studio: Any) -> None:

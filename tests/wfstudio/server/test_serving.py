@@ -11,6 +11,7 @@ import pytest
 
 from tests.wfstudio.site import TOKEN, Wire, open_site, serving
 from tests.wfstudio.studio import rest
+from wfstudio.core import reading
 from wfstudio.core.errors import UsageError
 from wfstudio.server.serving import bind
 
@@ -136,7 +137,8 @@ async def test_a_live_client_goes_on_where_it_left() -> None:
         await wire.close()
 
 
-async def test_events_logs_and_streams_are_followed_to_their_end() -> None:
+async def test_events_logs_and_streams_are_followed_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LOOK_SECONDS", 3600.0)  # they are rung, or nothing comes
     async with open_site() as site, serving(site) as server:
         started = await site.client.start("stream", [1], {"is_closing": False, "waits_for": "more"})
         await rest(site.client, started.id)
