@@ -17,13 +17,15 @@ from wf.errors import RunNotFoundError
 from wf.events import ENDED, Event
 from wf.ids import is_run_id
 from wf.world import RunRow
+from wfstudio.core.logs import open_batch
 from wfstudio.core.reading import MAX_PAGE, Reader
 from wfstudio.core.rows import Opener, show_event
 from wfstudio.core.steps import show_steps
 from wfstudio.core.traces import Trace, make_trace
-from wfstudio.core.views import EventView, StepView
+from wfstudio.core.views import EventView, LogView, StepView
 
 _PAGE: Final = 2_000
+_MAX_BATCHES: Final = 100_000
 _LONG: Final = 1_000
 """Events of which a trace is made at once: a few milliseconds."""
 
@@ -106,6 +108,14 @@ class FollowedRun:
         log = [self.log[0], *(event for event in self.events_of(correlation_id) if event.seq > 1)]
         found = show_steps(self.trace, log, self._open(max_bytes), after=correlation_id - 1, limit=1)
         return found[0] if found and found[0].correlation_id == correlation_id else None
+
+    async def read_logs_of(self, correlation_id: int) -> list[LogView]:
+        """Give what the attempts of one call printed and logged, in order."""
+        session = self._reader.session
+        rows = [row for row in await session.world.read_logs(self.run_id, _MAX_BATCHES)
+                if row.correlation_id == correlation_id]  # fmt: skip
+        rows.sort(key=lambda row: (row.attempt, row.index))
+        return [line for row in rows for line in open_batch(session.keyring, row)]
 
     def _open(self, max_bytes: int | None) -> Opener:
         return Opener(self._reader.session.keyring, self.run_id, is_locked=False, max_bytes=max_bytes)

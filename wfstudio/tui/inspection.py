@@ -6,14 +6,15 @@ printed. Any other call: its events with what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import msgspec
 
 from wfstudio.core.reasons import short_name
 from wfstudio.core.traces import Span, Trace
-from wfstudio.core.views import EventView, LogView, RunView, StepView
+from wfstudio.core.views import ChunkView, EventView, LogView, RunView, StepView, StreamView
 from wfstudio.text.details import draw_trouble, list_facts, list_faults, list_run_facts
 from wfstudio.text.moments import show_instant, show_ms
 from wfstudio.text.payloads import draw_payload
@@ -176,3 +177,53 @@ def _wrap(pen: Pen, place: str, painted: str, text: str) -> list[str]:
 def _break(pen: Pen, lines: Sequence[str]) -> list[str]:
     """Break lines that are too long; painted ones are as they were made."""
     return [part for line in lines for part in ([line] if "\x1b" in line else wrap(line, max(20, pen.width)))]
+
+
+# -- the whole run's ----------------------------------------------------------------------------
+
+
+def list_logs(pen: Pen, logs: Sequence[LogView], *, is_cut: bool) -> list[str]:
+    """List what all attempts printed and logged, each line behind its call and attempt."""
+    if not logs:
+        return [pen.paint("the run's steps printed nothing so far; an attempt's lines come when it ends", "dim")]
+    width = max(len(_place(line)) for line in logs)
+    lines = [part for line in logs for part in draw_log(pen, line, _place(line).rjust(width) + "  ")]
+    return [*lines, pen.paint("`wf logs` has all of it", "dim")] if is_cut else lines
+
+
+def _place(line: LogView) -> str:
+    return f"{line.correlation_id}:{line.attempt}"
+
+
+def draw_streams(pen: Pen, streams: Sequence[StreamView], chunks: Mapping[str, Sequence[ChunkView]]) -> list[str]:
+    """Draw the streams of a run: texts as they are, other values as JSON."""
+    if not streams:
+        return [pen.paint("the run has written to no stream", "dim")]
+    lines: list[str] = []
+    for stream in streams:
+        count = stream.tail_index + 1
+        state = "closed" if stream.is_closed else "open"
+        said = f"{count} {'chunk' if count == 1 else 'chunks'}, {state}"
+        lines += [f"{pen.paint(printable(stream.name), 'bold')}  {pen.paint(said, 'dim')}"]
+        found = chunks.get(stream.name, ())
+        if len(found) < count:
+            lines.append(pen.paint(f"{_MARGIN}{pen.ellipsis} {count - len(found)} before these", "dim"))
+        lines += [*_draw_chunks(pen, found), ""]
+    return lines
+
+
+def _draw_chunks(pen: Pen, chunks: Sequence[ChunkView]) -> list[str]:
+    """Draw chunks; texts that follow each other are one text: tokens of a model make words only together."""
+    lines: list[str] = []
+    for is_text, group in groupby(chunks, key=lambda chunk: isinstance(chunk.value, str)):
+        if is_text:
+            text = "".join(chunk.value for chunk in group)
+            for line in text.splitlines():
+                lines += [_MARGIN + part for part in wrap(printable(line.expandtabs(4)), max(20, pen.width - 2))]
+            continue
+        for chunk in group:
+            if chunk.is_locked:
+                lines.append(pen.paint(f"{_MARGIN}locked: its key is not here", "yellow"))
+            else:
+                lines += draw_payload(pen, chunk.value, _MARGIN)
+    return lines

@@ -65,3 +65,14 @@ async def test_a_loser_that_ends_after_its_run_is_still_seen() -> None:
         await followed.look()
         assert followed.trace.status == "cancelled"
         assert followed.trace == await client.read_trace(started.id)
+
+
+async def test_what_a_call_printed_is_read_by_itself() -> None:
+    async with open_studio() as client:
+        ended = await run(client, "greet", "ada", times=2)
+        followed = FollowedRun(client, ended.id)
+        await followed.look()
+        steps = [span for span in followed.trace.spans if span.kind == "step"]
+        found = [await followed.read_logs_of(int(step.id)) for step in steps]
+        assert [line for lines in found for line in lines] == await client.read_logs(ended.id)
+        assert {line.text for line in found[0]} == {"greeting ada", "about ada"}

@@ -19,6 +19,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from wfstudio.text.pen import Pen
+from wfstudio.tui import clock
 from wfstudio.tui.inks import Inks
 
 Draw = Callable[[Pen], Sequence[str]]
@@ -71,7 +72,7 @@ class Sheet(ScrollView, can_focus=True):
         self.refresh()
 
     def make_pen(self, width: int) -> Pen:
-        return Pen(width=width)
+        return Pen(width=width, now=clock.now())
 
     def on_resize(self, event: events.Resize) -> None:
         if self.scrollable_content_region.width != self._drawn_width:
