@@ -178,14 +178,15 @@ class Reader:
             undo()
 
     async def watch_run(self, run_id: str) -> AsyncGenerator[str, None]:
-        """Give a run's id whenever more of it can be read, or its state changed, from now on; never ends by itself.
+        """Give a run's id, at once and whenever more of it can be read or its state changed; never ends by itself.
 
-        News that come fast are gathered. Now and then it comes without news, too, since doorbells are hints.
+        Who looks at each of them misses nothing. News that come fast are gathered. Now and then the id comes
+        without news, too, since doorbells are hints. Of the run's children it tells their ends only.
         """
         async with Bell(self.session.world, f"log:{run_id}", f"run:{run_id}", is_pacing=True) as bell:
             while True:
-                await bell.wait(LOOK_SECONDS)
                 yield run_id
+                await bell.wait(LOOK_SECONDS)
 
     async def _read_row(self, run_id: str) -> RunRow:
         row = await self.session.world.get_run(run_id) if is_run_id(run_id) else None
