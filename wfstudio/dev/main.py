@@ -39,7 +39,6 @@ from wfstudio.core.server_file import (
     write_server_file,
 )
 from wfstudio.core.views import FindingView, show_instant
-from wfstudio.dev import lines
 from wfstudio.dev.editors import Editors
 from wfstudio.dev.faults import FaultPlan
 from wfstudio.dev.remedies import apply_remedy
@@ -50,6 +49,7 @@ from wfstudio.dev.wire import Order
 from wfstudio.server.access import Access
 from wfstudio.server.app import make_app
 from wfstudio.server.serving import Server, serve
+from wfstudio.text import dev_lines as lines
 
 INTERRUPTED: Final = 130
 USAGE: Final = 2

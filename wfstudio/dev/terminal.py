@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
-from wfstudio.dev import lines
 from wfstudio.dev.keyboard import listening
-from wfstudio.dev.lines import Painter
+from wfstudio.text import dev_lines as lines
+from wfstudio.text.dev_lines import Painter
 
 _CLEAR: Final = "\x1b[2J\x1b[3J\x1b[H"
 

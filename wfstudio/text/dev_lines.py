@@ -1,7 +1,7 @@
-"""The lines of the dev terminal: what happened, in one line each, for people or as JSON.
+"""The lines of the dev server: what happened, in one line each, for its terminal and for the terminal studio.
 
-Pure text: who prints it knows about terminals. Whatever comes from user code loses its control
-characters first, so that no message can move the cursor or set a title.
+Pure text: who prints it knows about terminals. Whatever comes from user code is made harmless
+first, so that no message can move the cursor or set a title.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from wfstudio.text.printable import printable_lines
 
 KEYS: Final = (
     ("r", "reload"),
@@ -22,7 +24,6 @@ KEYS: Final = (
     ("q", "quit"),
 )
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
     "\x1b[1m",
     "\x1b[2m",
@@ -108,13 +109,13 @@ def show_reload(painter: Painter, reload: Mapping[str, Any]) -> str:
 
 def show_error(painter: Painter, error: Mapping[str, Any]) -> str:
     """Give an error in the shape that all faces use, with the lines of code it points to."""
-    lines = [painter.bad(clean_text(error["message"]))]
+    lines = [painter.bad(printable_lines(error["message"]))]
     if error.get("where"):
-        lines.append(f"  at {clean_text(error['where'])}")
+        lines.append(f"  at {printable_lines(error['where'])}")
     if error.get("frame"):
-        lines += [f"  {painter.dim(clean_text(line))}" for line in error["frame"].splitlines()]
+        lines += [f"  {painter.dim(printable_lines(line))}" for line in error["frame"].splitlines()]
     if error.get("hint"):
-        lines.append(f"  fix: {clean_text(error['hint'])}")
+        lines.append(f"  fix: {printable_lines(error['hint'])}")
     return "\n".join(lines)
 
 
@@ -124,7 +125,7 @@ def show_fault(painter: Painter, facts: Mapping[str, Any]) -> str:
         return painter.dim(f"faults taken back: {', '.join(facts['ids'])}")
     where = f"run {facts['run']}" if facts.get("run") else f"workflow {facts['workflow']}"
     narrowed = next((f", {kind} {facts[kind]}" for kind in ("step", "hook") if facts.get(kind)), "")
-    return painter.warn(f"injecting {clean_text(facts['text'])}") + clean_text(
+    return painter.warn(f"injecting {printable_lines(facts['text'])}") + printable_lines(
         f" into {where}{narrowed} ({facts['id']})"
     )
 
@@ -137,9 +138,9 @@ def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -
     for verdict in diverging:
         trouble = verdict["trouble"]
         lines.append(f"{painter.warn(verdict['run_id'])} {verdict['workflow']}")
-        lines.append(f"  {clean_text(trouble['message'])}")
+        lines.append(f"  {printable_lines(trouble['message'])}")
         if trouble.get("where"):
-            lines.append(f"  at {clean_text(trouble['where'])}")
+            lines.append(f"  at {printable_lines(trouble['where'])}")
     lines.append(painter.dim("  they go on with the code that started them; or `wf cancel RUN`, `wf retry RUN`"))
     return "\n".join(lines)
 
@@ -148,11 +149,11 @@ def show_finding(painter: Painter, verdict: Mapping[str, Any]) -> str:
     """Give what a run that has ended tells about its workflow: it cannot be replayed by its own code."""
     trouble = verdict["trouble"]
     lines = [
-        painter.warn(f"{verdict['workflow']} is not deterministic") + f": {clean_text(trouble['message'])}",
+        painter.warn(f"{verdict['workflow']} is not deterministic") + f": {printable_lines(trouble['message'])}",
         "  fix: ask `wf.now`, `wf.random` or a step instead of the clock, the dice or the order of a set",
     ]
     if trouble.get("where"):
-        lines.insert(1, f"  at {clean_text(trouble['where'])}")
+        lines.insert(1, f"  at {printable_lines(trouble['where'])}")
     return "\n".join(lines)
 
 
@@ -164,20 +165,20 @@ def show_check(painter: Painter, facts: Mapping[str, Any]) -> str:
     paint = painter.bad if facts["errors"] else painter.warn
     codes = ", ".join(code if number == 1 else f"{code} ×{number}" for code, number in facts["codes"].items())
     first = next((f for f in findings if f["severity"] == "error"), findings[0])
-    place = f"{clean_text(first['file'])}:{first['line']}"
-    line = f"{paint(_count(len(findings), 'finding'))} ({codes}) › {place} {clean_text(first['message'])}"
+    place = f"{printable_lines(first['file'])}:{first['line']}"
+    line = f"{paint(_count(len(findings), 'finding'))} ({codes}) › {place} {printable_lines(first['message'])}"
     return line + painter.dim(" › wf check")
 
 
 def show_worker(painter: Painter, facts: Mapping[str, Any]) -> str:
-    line = painter.bad(f"worker {facts['pid']}: {clean_text(facts['cause'])}")
+    line = painter.bad(f"worker {facts['pid']}: {printable_lines(facts['cause'])}")
     if "restart_ms" in facts:
         line += painter.dim(f", a new one starts in {facts['restart_ms'] / 1000:g} s")
     return line
 
 
 def show_retention(painter: Painter, facts: Mapping[str, Any]) -> str:
-    line = clean_text(facts["message"])
+    line = printable_lines(facts["message"])
     return painter.dim(line) if facts["runs"] else painter.warn(line)
 
 
@@ -185,16 +186,11 @@ def show_help(painter: Painter) -> str:
     return "\n".join(f"  {painter.bold(key)}  {what}" for key, what in KEYS)
 
 
-def clean_text(text: str) -> str:
-    """Drop what a terminal would obey."""
-    return _CONTROL.sub("�", text)
-
-
 def _name_files(files: Sequence[str]) -> str:
     if len(files) == 1:
-        return clean_text(files[0])
+        return printable_lines(files[0])
     if len(files) <= 3:
-        return clean_text(", ".join(os.path.basename(file) for file in files))
+        return printable_lines(", ".join(os.path.basename(file) for file in files))
     return f"{len(files)} files"
 
 
@@ -204,6 +200,6 @@ def _count(number: int, noun: str) -> str:
 
 def _place(trouble: Mapping[str, Any]) -> str:
     """Name where a run diverges: what was recorded there, and which event it is."""
-    recorded = clean_text(trouble.get("recorded") or trouble["code"].lower().replace("_", " "))
+    recorded = printable_lines(trouble.get("recorded") or trouble["code"].lower().replace("_", " "))
     recorded = re.sub(r" \(position \d+\)", "", recorded)
     return f"{recorded}, event {trouble['seq']}" if trouble.get("seq") else recorded

@@ -1,12 +1,11 @@
-"""The lines of the dev terminal, word for word."""
+"""The lines of the dev server, word for word."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from wfstudio.dev.lines import (
+from wfstudio.text.dev_lines import (
     Painter,
-    clean_text,
     show_banner,
     show_check,
     show_divergences,
@@ -140,7 +139,7 @@ def test_the_banner_says_where_everything_is() -> None:
 
 
 def test_user_code_cannot_move_the_cursor() -> None:
-    assert clean_text("a\x1b[2Jb\x07\x9bc") == "a�[2Jb��c"
+    assert show_error(PLAIN, {"message": "a\x1b[2Jb\x07\x9bc\u202e"}) == r"a\x1b[2Jb\x07\x9bc\u202e"
     assert "\x1b" not in show_error(PLAIN, {"message": "\x1b]0;title\x07", "where": "\x1b[1m", "hint": "\x1b"})
 
 
