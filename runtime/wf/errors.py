@@ -21,6 +21,7 @@ WorkflowError
 ├── NotRegisteredError          nothing is registered under this id
 ├── WorkflowIOError             a workflow body did I/O (also a RuntimeError)
 ├── DecryptionError             a payload is not what was written
+├── DeadLetterError             the run's body took its process down, again and again
 └── WorldError                  the storage refused or failed
     ├── StorageFull             no space; nothing was written
     └── WorldBusy               another process holds the world
@@ -333,6 +334,23 @@ class WorkflowIOError(WorkflowError, RuntimeError):
 
     slug = "workflow-io"
     hint = "move it into a step: `@wf.step` on a function that does it"
+
+
+class DeadLetterError(WorkflowError):
+    """A run's body took the process that ran it down several times, and is not run any more by the same code."""
+
+    slug = "dead-letter"
+    hint = "mend the workflow's code: with other code the run is tried again; or `wf cancel --force` it"
+
+    def __init__(self, run_id: str, workflow: str, deaths: int) -> None:
+        self.run_id = run_id
+        self.workflow = workflow
+        self.deaths = deaths
+        super().__init__(run_id, workflow, deaths)
+
+    def __str__(self) -> str:
+        times = "once" if self.deaths == 1 else f"{self.deaths} times"
+        return f"the body of {self.workflow} ended the process that it ran in, {times} with run {self.run_id}"
 
 
 class DecryptionError(WorkflowError):

@@ -18,6 +18,7 @@ from wf import operations as ops
 from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
 from wf.errors import (
+    DeadLetterError,
     DecryptionError,
     ImportedRunError,
     NondeterminismError,
@@ -179,6 +180,8 @@ def attention_error(row: RunRow) -> Exception:
         )
     if attention.code == "DECRYPTION":
         return DecryptionError(row.run_id, attention.seq, attention.recorded or "log", attention.actual or "")
+    if attention.code == "DEAD_LETTER":
+        return DeadLetterError(row.run_id, row.workflow, int(attention.actual or 0))
     name = attention.recorded or row.workflow
     return NotRegisteredError(
         "workflow" if name == row.workflow else "step", name, (attention.actual or "").split(", ")

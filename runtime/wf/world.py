@@ -38,7 +38,7 @@ LEASE_SECONDS: Final = 10.0
 class Attention(msgspec.Struct, frozen=True):
     """Why a run rests although it has not ended. `recorded`, `actual`, `where` are text."""
 
-    code: Literal["NONDETERMINISM", "NOT_REGISTERED", "DECRYPTION"]
+    code: Literal["NONDETERMINISM", "NOT_REGISTERED", "DECRYPTION", "DEAD_LETTER"]
     message: str
     seq: int | None = None
     recorded: str | None = None

@@ -143,7 +143,7 @@ async def test_a_plain_step_that_overruns_its_timeout_is_retried_and_its_late_re
     release = threading.Event()
     returned: list[int] = []
 
-    @wf.step(timeout="20ms", max_retries=1)
+    @wf.step(timeout="250ms", max_retries=1)  # the second attempt has this long on a busy machine
     def overruns() -> str:
         attempt = wf.get_step_metadata().attempt
         if attempt == 1:
@@ -342,3 +342,41 @@ async def _has_events(env: Any, run: wf.Run[Any], count: int) -> bool:
 
 def _attempts(env: Any) -> int:
     return sum(len(run.attempts) for run in env._embedded.worker._runs.values())
+
+
+POISON = """
+import os
+import wf
+
+@wf.workflow
+async def main() -> str:
+    os._exit(43)
+    return "never"
+
+@wf.workflow
+async def neighbour() -> str:
+    await wf.sleep("1ms")
+    return "fine"
+"""
+
+
+def test_a_body_that_kills_its_process_is_not_run_a_fourth_time_and_the_worker_opens_normally(tmp_path: Path):
+    place = Place(tmp_path)
+    place.write(POISON)
+    work = """
+        async with wf.worker(modules=["flow"]):
+            import flow
+            other = await wf.start(flow.neighbour.with_options(id="neighbour"))
+            run = await wf.start(flow.main.with_options(id="poison"))
+            try:
+                await run.return_value(timeout=20)
+            except wf.WorkflowError as error:
+                print(json.dumps([type(error).__name__, (await run.attention()).code, await run.status()]))
+            print(json.dumps(await other.return_value(timeout=20)))
+    """
+    for _ in range(3):
+        assert place.run(work, check=False).returncode == 43
+    for _ in range(2):
+        told, other = place.run(work).stdout.splitlines()
+        assert json.loads(told) == ["DeadLetterError", "DEAD_LETTER", "pending"]
+        assert json.loads(other) == "fine"

@@ -32,6 +32,7 @@ from wf.registry import list_steps, list_workflows
 from wf.session import Session, enter_session, make_world
 from wf.settings import Settings, configure, load_settings
 from wf.worker import guard, verdicts
+from wf.worker.casualties import Casualties, open_casualties
 from wf.worker.worker import Worker
 from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
@@ -120,6 +121,7 @@ class _Child:
         self._order = order
         self._modules = modules
         self._worker: Worker | None = None
+        self._casualties: Casualties | None = None
         self._faults = WorkerFaults()
 
     async def run(self) -> int:
@@ -155,6 +157,7 @@ class _Child:
         else:
             self._session.deployment_id = order.pegged_to
         enter_session(self._session)
+        self._casualties = open_casualties(settings, self._session.deployment_id)
         guard.install()
         names = [workflow.id for workflow in list_workflows()]
         steps = sum(not step.id.startswith("wf/") for step in list_steps())
@@ -165,6 +168,8 @@ class _Child:
             if self._worker is not None:
                 await self._worker.close(grace_seconds)
             await self._session.world.close()
+        if self._casualties is not None:
+            self._casualties.close()
 
     async def _obey(self, command: Judge | Serve | HandOver | Newest | SetFaults | Ping) -> None:
         match command:
@@ -190,7 +195,9 @@ class _Child:
         for run_id in command.run_ids:
             row = await session.world.get_run(run_id)
             if row is not None and (row.ended_at is not None) == command.is_ended:
-                yield await verdicts.judge(session.world, session.keyring, row, session.settings.limits)
+                yield await verdicts.judge(
+                    session.world, session.keyring, row, session.settings.limits, self._casualties
+                )
 
     async def _serve(self, deployments: list[str]) -> None:
         if self._worker is not None:

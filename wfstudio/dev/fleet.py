@@ -19,6 +19,7 @@ import msgspec
 
 from wf.deployment import read_deployment
 from wf.session import Session
+from wf.worker.casualties import MOST_DEATHS
 from wf.worker.verdicts import Verdict
 from wfstudio.core.bench.process import Started
 from wfstudio.core.faults import FaultRule
@@ -48,6 +49,8 @@ SILENCE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 5.0
 RESTART_SECONDS: Final = (0.1, 30.0)
 HEALTHY_SECONDS: Final = 60.0
+BURIAL_SECONDS: Final = 5.0
+"""How long it may take until a process that fell silent is dead, and until there is another one."""
 MOST_PEGGED: Final = 8
 """Deployments served beside the current one; each costs a process of some 60 MB."""
 
@@ -224,12 +227,32 @@ class Fleet:
     # -- judging and pegging
 
     async def judge(self, run_ids: list[str], *, is_ended: bool = False) -> list[Verdict]:
-        """Have the current code replay runs in flight, or ended ones. Raises `WorkerGone`."""
-        assert self.current is not None
-        worker = next((worker for worker in self.current.workers if worker.is_alive), None)
-        if worker is None:
-            raise WorkerGone("no process with the current code is there")
-        return (await worker.ask(Judge(run_ids, is_ended), Judged, JUDGE_SECONDS)).verdicts
+        """Have the current code replay runs in flight, or ended ones. Raises `WorkerGone`.
+
+        Where a body takes the process down, the next one knows whose it was, and judges the others.
+        """
+        for deaths in range(MOST_DEATHS + 1):
+            worker = await self._find_worker()
+            try:
+                return (await worker.ask(Judge(run_ids, is_ended), Judged, JUDGE_SECONDS)).verdicts
+            except WorkerGone:
+                await asyncio.wait([worker.ended], timeout=BURIAL_SECONDS)
+                if worker.is_alive or deaths == MOST_DEATHS:
+                    raise
+        raise AssertionError("the loop ends by itself")
+
+    async def _find_worker(self) -> WorkerProcess:
+        """Give a process with the current code; one that has just died is replaced in a moment."""
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + BURIAL_SECONDS
+        while True:
+            assert self.current is not None
+            worker = next((worker for worker in self.current.workers if worker.is_alive), None)
+            if worker is not None:
+                return worker
+            if self._is_closing or loop.time() > patience:
+                raise WorkerGone("no process with the current code is there")
+            await asyncio.sleep(RESTART_SECONDS[0] / 2)
 
     async def serve_pegged(self, deployment_id: str) -> bool:
         """Have a deployment served from its stored files. False: the current code takes its runs."""

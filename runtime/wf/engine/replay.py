@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -46,6 +46,15 @@ from wf.events import Event
 
 _decode_meta = msgspec.json.Decoder().decode
 _canonical = msgspec.json.Encoder(order="sorted").encode
+
+
+class Witness(Protocol):
+    """Who is told when a body's code begins and ends to run."""
+
+    def enter(self, run_id: str) -> None: ...
+
+    def leave(self) -> None: ...
+
 
 Opened = tuple[Event, bytes | None]
 """An event and its opened payload, which is encoded as the codec says."""
@@ -90,6 +99,7 @@ class Replay:
         self._tokens: dict[int, str] = {}
         self._fed_seq = 0
         self.made_at: str | None = None  # where the body made the call that was matched last
+        self.witness: Witness | None = None
         self._arguments: bytes | None = None
         self._deployment_id = ""
 
@@ -382,6 +392,17 @@ class Replay:
     # -- the end
 
     def _run(self) -> None:
+        witness = self.witness
+        if witness is None:
+            self._run_body()
+            return
+        witness.enter(self.run_id)
+        try:
+            self._run_body()
+        finally:
+            witness.leave()
+
+    def _run_body(self) -> None:
         main = self.body.main
         assert main is not None
         try:

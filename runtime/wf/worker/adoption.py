@@ -10,9 +10,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from wf import events, registry
-from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError
+from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.records import decode_meta, encode_meta, open_message, read_fork
 from wf.worker.attention import describe_trouble, explain, find_missing_step
+from wf.worker.casualties import MOST_DEATHS
 from wf.worker.inheritance import inherit
 from wf.worker.live import LiveRun
 from wf.worker.opening import open_log, read_whole_log
@@ -35,6 +36,10 @@ async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
     if workflow is None:
         known = [other.id for other in registry.list_workflows()]
         await _give_up(worker, claimed, NotRegisteredError("workflow", row.workflow, known))
+        return None
+    deaths = worker.count_deaths(row)
+    if deaths >= MOST_DEATHS:
+        await _give_up(worker, claimed, DeadLetterError(row.run_id, row.workflow, deaths))
         return None
     run = LiveRun(worker, row, workflow, claimed.events[0])
     worker.hold(run)  # before anything is awaited: a message may come meanwhile

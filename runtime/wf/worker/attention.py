@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wf import events, registry
-from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError
+from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.world import Attention
 
 
@@ -15,6 +15,8 @@ def describe_trouble(error: Exception) -> Attention:
         return Attention("NONDETERMINISM", str(error), error.seq, error.recorded, error.actual, error.where)
     if isinstance(error, DecryptionError):
         return Attention("DECRYPTION", str(error), error.seq, error.field, error.reason or None, None)
+    if isinstance(error, DeadLetterError):
+        return Attention("DEAD_LETTER", str(error), None, error.workflow, str(error.deaths), None)
     if isinstance(error, NotRegisteredError):
         return Attention("NOT_REGISTERED", str(error), None, error.name, ", ".join(error.matches) or None, error.where)
     return Attention("NOT_REGISTERED", str(error))

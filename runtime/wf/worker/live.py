@@ -86,6 +86,7 @@ class LiveRun:
         self.max_events = worker.limits.events
 
         self.replay = make_replay(row, workflow, created, payload_limit=worker.limits.payload)
+        self.replay.witness = worker.casualties
 
     @property
     def is_idle(self) -> bool:

@@ -13,12 +13,13 @@ from typing import Literal
 import msgspec
 
 from wf import codec, registry
-from wf.engine.replay import Opened, Replay
-from wf.errors import DecryptionError, NondeterminismError, NotRegisteredError
+from wf.engine.replay import Opened, Replay, Witness
+from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.events import PENDING
 from wf.keys import Keyring
 from wf.settings import Limits
 from wf.worker.attention import describe_trouble, find_missing_step
+from wf.worker.casualties import Casualties
 from wf.worker.inheritance import read_inherited
 from wf.worker.opening import make_replay, open_log, read_whole_log
 from wf.worker.tracing import quiet_context
@@ -41,41 +42,54 @@ class Verdict(msgspec.Struct, frozen=True):
     is_extension: bool = False
 
 
-async def judge(world: World, keyring: Keyring, row: RunRow, limits: Limits) -> Verdict:
-    """Replay one run under today's code, without any effect."""
+async def judge(
+    world: World, keyring: Keyring, row: RunRow, limits: Limits, casualties: Casualties | None = None
+) -> Verdict:
+    """Replay one run under today's code, without any effect; not again what took a process down here."""
+    deaths = 0 if casualties is None else casualties.count(row.run_id)
+    if deaths:
+        return _diverges(row, DeadLetterError(row.run_id, row.workflow, deaths))
     try:
         opened = open_log(row, keyring.run(row.run_id), await read_whole_log(world, row))
         inherited = await read_inherited(world, keyring, row, opened[0][0])
     except Exception as error:
         return _diverges(row, error)
-    return judge_log(row, [*opened, *inherited], limits, is_open_ended=bool(inherited))
+    return judge_log(row, [*opened, *inherited], limits, is_open_ended=bool(inherited), witness=casualties)
 
 
-def judge_log(row: RunRow, log: list[Opened], limits: Limits, *, is_open_ended: bool = False) -> Verdict:
+def judge_log(
+    row: RunRow,
+    log: list[Opened],
+    limits: Limits,
+    *,
+    is_open_ended: bool = False,
+    witness: Witness | None = None,
+) -> Verdict:
     """Replay one run under today's code from its opened log: who has neither world nor keys can do it, too.
 
     An open-ended log is that of a fork which has not begun, with what it inherits: the calls of its last
     delivery are not in it.
     """
     try:
-        _replay(row, log, limits, is_open_ended=is_open_ended)
+        _replay(row, log, limits, is_open_ended, witness)
     except Exception as error:
         return _diverges(row, error)
     return Verdict(row.run_id, row.workflow, "clean")
 
 
 def _diverges(row: RunRow, error: Exception) -> Verdict:
-    if not isinstance(error, (NondeterminismError, NotRegisteredError, DecryptionError)):
+    if not isinstance(error, (NondeterminismError, NotRegisteredError, DecryptionError, DeadLetterError)):
         log.exception("run %s cannot be replayed", row.run_id)
         error = NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
     is_extension = isinstance(error, NondeterminismError) and error.is_extension
     return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(error), is_extension)
 
 
-def _replay(row: RunRow, log: list[Opened], limits: Limits, *, is_open_ended: bool) -> None:
+def _replay(row: RunRow, log: list[Opened], limits: Limits, is_open_ended: bool, witness: Witness | None) -> None:
     replay = begin_replay(row, log, limits)
     if replay is None:
         return
+    replay.witness = witness
     try:
         # A user's spans in the body were made when it ran.
         quiet_context().run(replay.replay, log, is_open_ended=is_open_ended)

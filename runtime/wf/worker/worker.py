@@ -40,6 +40,7 @@ from wf.session import Session
 from wf.worker import collector, guard, logs
 from wf.worker.adoption import take_up
 from wf.worker.attempts import Attempt
+from wf.worker.casualties import Casualties, open_casualties
 from wf.worker.interference import Interference
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tracing import Tracing, open_tracing, quiet_context
@@ -49,6 +50,7 @@ from wf.world import (
     InboxMessage,
     Outcome,
     Release,
+    RunRow,
     WorkerHello,
 )
 from wf.worlds.process import process_token
@@ -64,6 +66,7 @@ OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait f
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
 RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
 FIRST_LOOK_SECONDS = 1.0
+ALONE_SECONDS = 5.0  # how long a run that a process died of waits for the attempts of others
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
 
 
@@ -96,6 +99,7 @@ class Worker:
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.tracing: Tracing | None = None
         self.interference: Interference | None = None
+        self.casualties: Casualties | None = None
         self.is_leaving = False
         self.turns = 0  # commits and claims so far: whether anything happened since one last looked
         self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"
@@ -132,6 +136,7 @@ class Worker:
         self._claim_bell = asyncio.Event()
         self._mail_bell = asyncio.Event()
         self._has_looked = asyncio.Event()
+        self.casualties = open_casualties(self.session.settings, self.deployment_id)
         await self.announce()
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
         self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
@@ -203,6 +208,8 @@ class Worker:
             logs.stop_capture()
         guard.uninstall()
         collector.restore()
+        if self.casualties is not None:
+            self.casualties.close()
         try:
             await self.world.close_worker(self.worker_id)
         except WorldError as error:
@@ -520,8 +527,14 @@ class Worker:
                 await self._adopt(claimed)
             if any(registry.find_workflow(claimed.run.workflow) for claimed in claims.unregistered):
                 await self.announce()  # some were registered after we came
+            suspects = self._find_suspects(claims.claimed)
             for claimed in claims.claimed:
-                await self._adopt(claimed)
+                if claimed.run.run_id not in suspects:
+                    await self._adopt(claimed)
+            if suspects:
+                self._spawn(
+                    self._adopt_alone([claimed for claimed in claims.claimed if claimed.run.run_id in suspects])
+                )
             if len(claims.claimed) + len(claims.unregistered) < room and (
                 claims.next_due_at is None or claims.next_due_at > now
             ):
@@ -541,6 +554,36 @@ class Worker:
             self._rest(run)
         elif not run.is_lost:
             self._active.add(run.run_id)
+
+    # -- runs whose body took a process down
+
+    def count_deaths(self, row: RunRow) -> int:
+        """Give how often a run's body took the process down that ran it, with this code."""
+        return 0 if self.casualties is None or row.epoch <= 1 else self.casualties.count(row.run_id)
+
+    def _find_suspects(self, claims: Sequence[Claimed]) -> set[str]:
+        """Find the runs that another process may have died of. A run that is claimed for the first time is none."""
+        if self.casualties is None or all(claimed.run.epoch <= 1 for claimed in claims):
+            return set()
+        self.casualties.bury()
+        return {claimed.run.run_id for claimed in claims if self.count_deaths(claimed.run)}
+
+    async def _adopt_alone(self, suspects: Sequence[Claimed]) -> None:
+        """Take these runs up when the attempts have ended that would die with us, or after a while all the same."""
+        for claimed in suspects:
+            attempts = [attempt.task for run in self._runs.values() for attempt in run.attempts.values()]
+            if attempts:
+                await asyncio.wait(attempts, timeout=ALONE_SECONDS)
+            if not self._is_open:
+                return
+            self._busy += 1
+            try:
+                await self._adopt(claimed)
+            except WorldError as error:
+                log.warning("run %s could not be taken up: %s", claimed.run.run_id, error)
+            finally:
+                self._busy -= 1
+            self._on_mail(claimed.run.run_id)  # what came while it waited
 
     def hold(self, run: LiveRun) -> None:
         """Keep a run among those that mail and timers find here."""

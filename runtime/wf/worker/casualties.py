@@ -1,0 +1,183 @@
+"""Casualties: processes that died while a run's body ran in them, and whose body that was.
+
+A body may take its process down (`os._exit`, a segfault, memory), and would do so again wherever the run is
+recovered: each time all other runs lose the attempts that are under way. So who died of what is kept.
+
+1. Before a body runs, its run's id is written into a file that is also memory of this process (shared mmap);
+   when it blocks, the id is taken out. What stands there survives the process, however it dies. This costs
+   a third of a microsecond an activation, and no system call.
+2. Whoever comes next buries the dead: it counts the death against that run, under the code that ran it, and removes
+   the file. An orderly process removes its own.
+3. It is forgiven with other code, and `FORGIVEN_SECONDS` after the last death: memory may have been short, and is not
+   any more. Progress in between is no excuse: the neighbours die with it all the same.
+
+A file is `<pid>-<start time>-<ulid>` in `<world>.bodies`: 2 bytes length (little-endian; 0: no body runs), the run's
+id, and from `_DEPLOYMENT_AT` on the deployment's id, zero-padded. `ledger.json` is what was counted; it and the burying
+are guarded by a `flock` of `lock`. All of it may be deleted at any time: deaths are then counted from the start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from wf.ids import new_ulid
+from wf.settings import Settings
+from wf.worlds.process import is_process_alive, process_token
+
+MOST_DEATHS: Final = 3
+"""Deaths after which a run's body is not run any more by the code that it died under. It is known whose body it
+was, so more would prove nothing, and each costs the neighbours an attempt."""
+
+FORGIVEN_SECONDS: Final = 3600
+
+if sys.platform != "win32":
+    import fcntl
+
+_SIZE: Final = 1024
+_DEPLOYMENT_AT: Final = 512
+_NOBODY: Final = b"\0\0"
+_LEDGER: Final = "ledger.json"
+_LOCK: Final = "lock"
+
+
+class Death(msgspec.Struct, frozen=True):
+    """How often a run's body took its process down; `at` is the last time, in seconds since 1970."""
+
+    run_id: str
+    deployment_id: str
+    deaths: int
+    at: float
+
+
+_decode: Final = msgspec.json.Decoder(list[Death]).decode
+
+
+def open_casualties(settings: Settings, deployment_id: str) -> Casualties | None:
+    """Begin to watch over the bodies of this process; None for a world that no process survives."""
+    path = settings.address.path
+    return None if path is None else Casualties(path.with_name(path.name + ".bodies"), deployment_id)
+
+
+class Casualties:
+    """See the laws at the top of this module. For one thread, like the bodies it watches over."""
+
+    def __init__(self, folder: Path, deployment_id: str) -> None:
+        """Open this process's file, and bury who died before."""
+        self._folder = folder
+        self._deployment_id = deployment_id
+        self._ledger: dict[tuple[str, str], Death] = {}
+        self._read_at: tuple[int, int] = (0, 0)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        token = process_token().replace(":", "-")
+        self._path = folder / f"{token}-{new_ulid(time.time_ns() // 1000)}"
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(descriptor, _SIZE)
+            self._memory = mmap.mmap(descriptor, _SIZE)
+        finally:
+            os.close(descriptor)
+        encoded = deployment_id.encode()[: _SIZE - _DEPLOYMENT_AT]
+        self._memory[_DEPLOYMENT_AT : _DEPLOYMENT_AT + len(encoded)] = encoded
+        self.bury()
+
+    def close(self) -> None:
+        """Stop watching: this process did not die in a body."""
+        self._memory.close()
+        self._path.unlink(missing_ok=True)
+
+    # -- while bodies run
+
+    def enter(self, run_id: str) -> None:
+        encoded = run_id.encode()
+        size = len(encoded)
+        self._memory[2 : 2 + size] = encoded
+        self._memory[:2] = size.to_bytes(2, "little")  # last: who dies in between is not blamed for another run
+
+    def leave(self) -> None:
+        self._memory[:2] = _NOBODY
+
+    # -- after one ended its process
+
+    def bury(self) -> None:
+        """Count the dead, and read what others counted."""
+        dead = [path for path in self._list_files() if not is_process_alive(_token(path))]
+        if dead:
+            with self._locked():
+                self._read()
+                for path in dead:
+                    self._bury(path)
+                self._write()
+        elif self._changed_at() != self._read_at:
+            self._read()
+
+    def count(self, run_id: str) -> int:
+        """Give how often a run's body took a process down with this code, lately."""
+        death = self._ledger.get((run_id, self._deployment_id))
+        return 0 if death is None or time.time() - death.at > FORGIVEN_SECONDS else death.deaths
+
+    def _list_files(self) -> list[Path]:
+        with os.scandir(self._folder) as found:
+            return [Path(entry.path) for entry in found if entry.name[0].isdigit() and entry.path != str(self._path)]
+
+    def _bury(self, path: Path) -> None:
+        try:
+            content = path.read_bytes()
+            path.unlink()
+        except FileNotFoundError:  # another one was quicker
+            return
+        size = int.from_bytes(content[:2], "little")
+        if size == 0 or len(content) != _SIZE:
+            return
+        run_id = content[2 : 2 + size].decode("utf-8", "replace")
+        deployment_id = content[_DEPLOYMENT_AT:].rstrip(b"\0").decode("utf-8", "replace")
+        before = self._ledger.get((run_id, deployment_id))
+        now = time.time()
+        if before is None or now - before.at > FORGIVEN_SECONDS:
+            before = Death(run_id, deployment_id, 0, now)
+        self._ledger[run_id, deployment_id] = msgspec.structs.replace(before, deaths=before.deaths + 1, at=now)
+
+    # -- the ledger
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with open(self._folder / _LOCK, "wb") as lock:
+            if sys.platform != "win32":  # there, two who bury at once may lose a count
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _changed_at(self) -> tuple[int, int]:
+        try:
+            found = os.stat(self._folder / _LEDGER)
+        except FileNotFoundError:
+            return (0, 0)
+        return found.st_mtime_ns, found.st_ino
+
+    def _read(self) -> None:
+        self._read_at = self._changed_at()
+        try:
+            deaths = _decode((self._folder / _LEDGER).read_bytes())
+        except (FileNotFoundError, msgspec.MsgspecError):
+            deaths = []
+        self._ledger = {(death.run_id, death.deployment_id): death for death in deaths}
+
+    def _write(self) -> None:
+        now = time.time()
+        deaths = [death for death in self._ledger.values() if now - death.at <= FORGIVEN_SECONDS]
+        draft = self._folder / f"{_LEDGER}.{os.getpid()}"
+        draft.write_bytes(msgspec.json.encode(deaths))
+        os.replace(draft, self._folder / _LEDGER)
+        self._read_at = self._changed_at()
+
+
+def _token(path: Path) -> str:
+    pid, started, _ = path.name.split("-", 2)
+    return f"{pid}:{started}"

@@ -1,0 +1,118 @@
+"""Casualties: a death is counted against the run whose body ran, and against nobody else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from wf.worker import casualties
+from wf.worker.casualties import Casualties, Death
+
+DIES = """
+    import os, signal, sys
+    from pathlib import Path
+    from wf.worker.casualties import Casualties
+
+    watch = Casualties(Path(sys.argv[1]), sys.argv[2])
+    for word in sys.argv[3:]:
+        if word == "leave":
+            watch.leave()
+        elif word == "close":
+            watch.close()
+        else:
+            watch.enter(word)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def die(folder: Path, *words: str, deployment: str = "dep_1") -> None:
+    """Have a process enter and leave bodies, and be killed."""
+    program = [sys.executable, "-c", textwrap.dedent(DIES), str(folder), deployment, *words]
+    assert subprocess.run(program, timeout=60).returncode == -9
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "world.db.bodies"
+
+
+def count(folder: Path, run_id: str, deployment: str = "dep_1") -> int:
+    watch = Casualties(folder, deployment)
+    try:
+        return watch.count(run_id)
+    finally:
+        watch.close()
+
+
+def test_a_death_in_a_body_counts_against_its_run_alone(folder: Path) -> None:
+    die(folder, "wrun_long_name_before", "leave", "wrun_a", "leave", "wrun_b")
+    assert (count(folder, "wrun_b"), count(folder, "wrun_a"), count(folder, "wrun_long_name_before")) == (1, 0, 0)
+    die(folder, "wrun_b")
+    assert count(folder, "wrun_b") == 2
+
+
+def test_a_death_outside_of_bodies_counts_against_nobody(folder: Path) -> None:
+    die(folder, "wrun_a", "leave")
+    die(folder)
+    assert count(folder, "wrun_a") == 0
+    assert not (folder / "ledger.json").exists() or msgspec.json.decode((folder / "ledger.json").read_bytes()) == []
+
+
+def test_other_code_starts_from_nothing(folder: Path) -> None:
+    die(folder, "wrun_a", deployment="dep_old")
+    assert (count(folder, "wrun_a", "dep_old"), count(folder, "wrun_a", "dep_new")) == (1, 0)
+
+
+def test_who_leaves_in_an_orderly_way_leaves_no_file(folder: Path) -> None:
+    die(folder, "wrun_a", "leave", "close")
+    assert count(folder, "wrun_a") == 0
+    assert [name for name in os.listdir(folder) if name[0].isdigit()] == []
+
+
+def test_a_process_that_lives_is_not_buried(folder: Path) -> None:
+    alive = Casualties(folder, "dep_1")
+    alive.enter("wrun_a")
+    assert count(folder, "wrun_a") == 0
+    assert len([name for name in os.listdir(folder) if name[0].isdigit()]) == 1
+    alive.leave()
+    alive.close()
+
+
+def test_two_who_look_count_a_death_once_and_both_know_of_it(folder: Path) -> None:
+    first, second = Casualties(folder, "dep_1"), Casualties(folder, "dep_1")
+    die(folder, "wrun_a")
+    first.bury()
+    second.bury()
+    assert (first.count("wrun_a"), second.count("wrun_a")) == (1, 1)
+    first.close()
+    second.close()
+
+
+def test_deaths_are_forgiven_after_an_hour_and_forgotten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    die(folder, "wrun_a")
+    assert count(folder, "wrun_a") == 1
+    later = time.time() + casualties.FORGIVEN_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert count(folder, "wrun_a") == 0
+    die(folder, "wrun_b")
+    assert count(folder, "wrun_b") == 1
+    [kept] = msgspec.json.decode((folder / "ledger.json").read_bytes(), type=list[Death])
+    assert (kept.run_id, kept.deaths) == ("wrun_b", 1)
+
+
+def test_files_that_are_broken_are_put_aside_without_harm(folder: Path) -> None:
+    die(folder, "wrun_a")
+    assert count(folder, "wrun_a") == 1
+    (folder / "ledger.json").write_text("{")
+    (folder / "999999999-1-X").write_bytes(b"\xff\xff short")
+    (folder / "999999999-2-X").write_bytes(b"\xff\xff" + bytes(1022))
+    assert count(folder, "wrun_a") == 0
+    die(folder, "wrun_a")
+    assert count(folder, "wrun_a") == 1
