@@ -1,0 +1,50 @@
+"""The `wf` command that does what a screen does, to be copied into a shell.
+
+What a shell or a terminal would take for something else is quoted: control characters and bidirectional marks too, as
+`$'…'` of bash and zsh has them, so that what is shown is what is run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from wfstudio.text.printable import printable, to_json
+
+
+def command_of(*words: str) -> str:
+    return " ".join(["wf", *map(quote, words)])
+
+
+def start_command(workflow: str, kwargs: Mapping[str, Any], id: str | None = None) -> str:
+    """Write `wf start` with the arguments by name."""
+    given = [f"{name}={to_json(value)}" for name, value in kwargs.items()]
+    return command_of("start", workflow, *given, *(["--id", id] if id else []))
+
+
+def resume_command(token: str, payload: Any) -> str:
+    return command_of("resume", token, to_json(payload))
+
+
+def query_command(sql: str, *options: str) -> str:
+    """Write `wf query` on one line: comments out, white space as one."""
+    bare = re.sub(r"^\s*--.*$", "", sql, flags=re.MULTILINE)
+    is_plain = "'" not in bare and '"' not in bare and "--" not in bare and "/*" not in bare
+    return command_of("query", " ".join(bare.split()) if is_plain else bare.strip(), *options)
+
+
+def curl_command(url: str, body: Any) -> str:
+    """Write the request that does the same through a server; its token is the reader's to put in."""
+    return f'curl {quote(url)} -H "Authorization: Bearer $TOKEN" --json {quote(to_json(body))}'
+
+
+def quote(word: str) -> str:
+    """Quote a word for a POSIX shell, or for bash and zsh where it holds what cannot be shown."""
+    shown = printable(word)
+    if shown == word:
+        return shlex.quote(word)
+    escaped = json.dumps(word)[1:-1].replace('\\"', '"').replace("'", "\\'").replace("\\b", "\\x08")
+    return f"$'{escaped}'"

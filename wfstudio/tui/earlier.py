@@ -1,0 +1,89 @@
+"""What was given earlier: the inputs of a workflow's newest runs, the payloads that hooks of one kind were sent.
+
+They are read from the world, from whatever face they came: so nothing of them is kept elsewhere, in clear, and what
+`wf gc` forgets is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from wf import events as types
+from wf.errors import WorkflowError
+from wfstudio.core.client import Client
+from wfstudio.core.views import HookView, RunQuery, WorkflowView
+from wfstudio.text.printable import to_json
+
+INPUTS: Final = 5
+PAYLOADS: Final = 8
+_RUNS: Final = 30
+"""Runs that are looked at, the newest ones."""
+_EVENTS: Final = 1_000
+_LARGEST: Final = 64 * 1024
+_SHOWN: Final = 80
+
+
+async def recall_inputs(client: Client, workflow: WorkflowView) -> list[dict[str, Any]]:
+    """List what a workflow was started with, the newest first, each once."""
+    found: list[dict[str, Any]] = []
+    for run in (await client.list_runs(RunQuery(workflow=workflow.id, limit=_RUNS))).items:
+        try:
+            view = await client.get_run(run.id, max_bytes=_LARGEST)
+        except WorkflowError:  # its key is not here, or it is gone
+            continue
+        if view.input is not None and not view.is_locked and "$large" not in view.input:
+            found.append(_unfold(view.input))
+    return _distinct(found, INPUTS)
+
+
+async def recall_payloads(client: Client, hook: HookView) -> list[Any]:
+    """List what hooks of the same kind were sent, in runs of the same workflow."""
+    run = await client.find_run(hook.run_id)
+    found: list[Any] = []
+    for other in (await client.list_runs(RunQuery(workflow=run.workflow, limit=_RUNS))).items if run else ():
+        try:
+            log = await client.list_events(other.id, limit=_EVENTS, max_bytes=_LARGEST)
+        except WorkflowError:
+            continue
+        alike = {event.correlation_id for event in log if event.type == types.HOOK_CREATED and event.name == hook.name}
+        received = [event for event in log if event.type == types.HOOK_RECEIVED and event.correlation_id in alike]
+        found += [event.payload for event in reversed(received) if not event.is_locked and not _is_large(event.payload)]
+    return _distinct(found, PAYLOADS)
+
+
+def show_earlier(value: Any) -> str:
+    """Show a value on a line, to be chosen from a list."""
+    text = to_json(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def split_arguments(workflow: WorkflowView, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Give what goes by place, which are `*args`, and what goes by name."""
+    rest = next((one.name for one in workflow.parameters if one.kind == "args"), None)
+    if rest is None or not isinstance(given.get(rest), list):
+        return [], given
+    return given[rest], {name: value for name, value in given.items() if name != rest}
+
+
+def _unfold(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Give recorded arguments as they are given: `*args` under its name, `**kwargs` one by one."""
+    given: dict[str, Any] = {}
+    for name, value in recorded.items():
+        if name.startswith("**") and isinstance(value, dict):
+            given |= value
+        else:
+            given[name.lstrip("*")] = value
+    return given
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, dict) and "$large" in value
+
+
+def _distinct(values: Iterable[Any], most: int) -> list[Any]:
+    found: dict[str, Any] = {}
+    for value in values:
+        found.setdefault(json.dumps(value, sort_keys=True), value)
+    return list(found.values())[:most]

@@ -1,0 +1,243 @@
+"""The hooks: what waits for somebody, and a form made from its schema to answer it.
+
+1. What was typed for a hook stays while others are looked at, and while the list changes.
+2. A hook that is gone is said to be gone; its form stays until another one is chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from wfstudio.core.views import HookView
+from wfstudio.text.moments import show_relative
+from wfstudio.text.pen import Pen
+from wfstudio.tui import clock
+from wfstudio.tui.columns import Column
+from wfstudio.tui.commands import command_of, curl_command, resume_command
+from wfstudio.tui.commands import quote as quote_word
+from wfstudio.tui.descriptions import draw_hook, name_hook
+from wfstudio.tui.earlier import recall_payloads
+from wfstudio.tui.forms.fields import describe
+from wfstudio.tui.forms.form import Form, make_form
+from wfstudio.tui.looking import is_wanted
+from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.widgets.detail import Detail
+from wfstudio.tui.widgets.form_pane import FormPane
+from wfstudio.tui.widgets.grid import Cell, Grid
+
+LOOK_SECONDS: Final = 1.5
+"""How often it is looked for hooks of which nobody rang, as in the browser."""
+COLUMNS: Final = (
+    Column("hook", 12, share=3),
+    Column("since", 5, align="right"),
+    Column("of", 12, share=1, from_width=60),
+)
+
+Key = tuple[str, int]
+
+
+class HookRows:
+    """The hooks that are listed, as a grid shows them."""
+
+    def __init__(self) -> None:
+        self.hooks: list[HookView] = []
+
+    def __len__(self) -> int:
+        return len(self.hooks)
+
+    def cells(self, index: int) -> Sequence[Cell]:
+        hook = self.hooks[index]
+        since = show_relative(datetime.fromisoformat(hook.created_at), clock.now()).removesuffix(" ago")
+        return [name_hook(hook), (since, "dim"), (hook.name or hook.kind, "dim")]
+
+
+class HooksScreen(StudioScreen):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "open_run", "Its run", id="hooks.open_run"),
+    ]
+    DEFAULT_CSS = """
+    HooksScreen #body {
+        layout: horizontal;
+    }
+    HooksScreen Grid {
+        width: 1fr;
+        min-width: 26;
+        max-width: 60;
+    }
+    HooksScreen Detail {
+        width: 2fr;
+    }
+    """
+
+    crumb = "hooks"
+    can_filter = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[HookView] = []
+        self.rows = HookRows()
+        self._shown: HookView | None = None
+        self._forms: dict[Key, Form] = {}
+        self._is_read = False
+
+    # -- made of
+
+    def compose_body(self) -> Iterable[Widget]:
+        grid = Grid(COLUMNS, self.rows, id="hooks", classes="pane")
+        grid.border_title = "hooks"
+        yield grid
+        yield Detail()
+
+    def on_mount(self) -> None:
+        self.set_interval(LOOK_SECONDS, self._look)
+
+    @property
+    def grid(self) -> Grid:
+        return self.query_one(Grid)
+
+    @property
+    def detail(self) -> Detail:
+        return self.query_one(Detail)
+
+    @property
+    def pane(self) -> FormPane | None:
+        return self.detail.pane
+
+    # -- reading
+
+    def _look(self) -> None:
+        if self.is_current:
+            self.studio.tell_changed(self)
+
+    async def on_changed(self, run_ids: list[str]) -> None:
+        self.all = await self.client.list_hooks()
+        self._is_read = True
+        self._list()
+        if self.pane is not None:
+            self.pane.draw_facts()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "toggle_errors" and super().check_action(action, parameters)
+
+    def apply_filter(self) -> str | None:
+        self._list()
+        return None
+
+    def _list(self) -> None:
+        """List what is looked for, and keep the one that is shown under the cursor."""
+        self.rows.hooks = [hook for hook in self.all if is_wanted(_text(hook), self.filter_text)]
+        keys = [_key(hook) for hook in self.rows.hooks]
+        shown = None if self._shown is None else _key(self._shown)
+        self.grid.refresh_rows(keys.index(shown) if shown in keys else None)
+        count = str(len(keys)) if len(keys) == len(self.all) else f"{len(keys)} of {len(self.all)}"
+        self.grid.border_subtitle = count
+        if shown is not None and shown not in {_key(hook) for hook in self.all}:
+            self.detail.say_gone("This hook is gone: it was resumed, or its run has ended.")
+        elif shown not in keys and self._is_read:
+            self._choose(self.grid.cursor)
+
+    # -- showing
+
+    def on_grid_highlighted(self, event: Grid.Highlighted) -> None:
+        self._choose(event.index)
+
+    def on_grid_chosen(self, event: Grid.Chosen) -> None:
+        if self.pane is not None:
+            self.pane.enter()
+
+    def _choose(self, index: int) -> None:
+        hook = self.rows.hooks[index] if 0 <= index < len(self.rows.hooks) else None
+        if hook is not None and self._shown is not None and _key(hook) == _key(self._shown) and not self.detail.is_gone:
+            return
+        self._keep()
+        self._shown = hook
+        self.run_worker(self._show(hook), group="detail", exclusive=True)
+
+    def _keep(self) -> None:
+        """Keep what was typed, for when its hook is chosen again."""
+        form = None if self.pane is None else self.pane.form
+        if form is not None and self._shown is not None and not self.detail.is_gone:
+            self._forms[_key(self._shown)] = form
+
+    async def _show(self, hook: HookView | None) -> None:
+        if hook is None:
+            await self.detail.show_nothing(_draw_empty if not self.all else lambda pen: ["None is like that."])
+            return
+        is_asked = hook.token is not None and hook.path is None
+        form = self._forms.get(_key(hook)) or make_form(describe(hook.schema)) if is_asked else None
+        pane = FormPane(
+            lambda pen: draw_hook(pen, hook, clock.now()),
+            form,
+            title="Resume it",
+            verb="Resume",
+            write=lambda value, _: self._write_commands(hook, value),
+        )
+        pane.border_title = "hook"
+        await self.detail.show(pane)
+        if is_asked:
+            await pane.offer_earlier(await recall_payloads(self.client, hook))
+
+    def _write_commands(self, hook: HookView, value: Any) -> list[str]:
+        link = self.studio.attachment.link
+        if hook.token is None:
+            return []
+        if hook.path is not None:
+            origin = "http://127.0.0.1:4600" if link is None else link.server.url
+            return [f"curl -X POST {quote_word(origin + hook.path)} --json '{{}}'"]
+        commands = [resume_command(hook.token, value)]
+        if link is not None:
+            url = f"{link.server.url}/api/hooks/{quote(hook.token, safe='')}/resume"
+            commands.append(curl_command(url, {"payload": value}))
+        return commands
+
+    # -- verbs
+
+    def command(self) -> str:
+        pane = self.pane
+        commands = pane.commands() if pane is not None and self.detail.has_focus_within else ()
+        return commands[0] if commands else command_of("hooks")
+
+    def go_back(self) -> bool:
+        if not self.detail.has_focus_within:
+            return False
+        self.grid.focus()
+        return True
+
+    def action_open_run(self) -> None:
+        if self._shown is not None:
+            self.studio.open_run(self._shown.run_id, self._shown.correlation_id)
+
+    async def on_form_pane_sent(self, event: FormPane.Sent) -> None:
+        hook = self._shown
+        if hook is None or hook.token is None:
+            return
+        command = resume_command(hook.token, event.value)
+        work = self.client.resume(hook.token, event.value)
+        resumed = await self.studio.act(command, work, lambda hook: f"{name_hook(hook)} was resumed")
+        if resumed is not None:
+            self._forms.pop(_key(hook), None)
+            self._shown = None
+            self.grid.focus()
+            await self.on_changed([])
+
+
+def _key(hook: HookView) -> Key:
+    return hook.run_id, hook.correlation_id
+
+
+def _text(hook: HookView) -> str:
+    return f"{hook.token} {hook.name} {hook.kind} {hook.run_id}"
+
+
+def _draw_empty(pen: Pen) -> list[str]:
+    return [
+        pen.paint("Nothing waits for you", "bold"),
+        "",
+        "A run that awaits `Model.wait()` or `wf.hook()` is listed here until somebody resumes it.",
+    ]

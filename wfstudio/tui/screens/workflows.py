@@ -1,0 +1,278 @@
+"""The workflows: what there is to start, how it has gone, and a form made from its type hints.
+
+What a server knows besides, what `wf check` and replays found, is asked of it where one runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from wf.errors import WorkflowError
+from wfstudio.core.live import LiveEvent
+from wfstudio.core.views import RunQuery, WorkflowView
+from wfstudio.text.pen import Pen
+from wfstudio.tui.columns import Column
+from wfstudio.tui.commands import command_of, start_command
+from wfstudio.tui.descriptions import draw_workflow, say_rate
+from wfstudio.tui.earlier import recall_inputs, split_arguments
+from wfstudio.tui.forms.fields import Field, describe, rename_fallbacks
+from wfstudio.tui.forms.form import Form, make_form
+from wfstudio.tui.looking import is_wanted
+from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.widgets.detail import Detail
+from wfstudio.tui.widgets.form_pane import FormPane
+from wfstudio.tui.widgets.grid import Cell, Grid
+
+COLUMNS = (
+    Column("workflow", 14, share=1),
+    Column("runs", 4, align="right"),
+    Column("failed", 6, align="right", from_width=32),
+)
+
+
+COUNT_SECONDS = 1.0
+"""How often runs are counted at most: it reads the newest of every workflow."""
+
+
+class WorkflowRows:
+    """The workflows that are listed, as a grid shows them."""
+
+    def __init__(self) -> None:
+        self.workflows: list[WorkflowView] = []
+
+    def __len__(self) -> int:
+        return len(self.workflows)
+
+    def cells(self, index: int) -> Sequence[Cell]:
+        workflow = self.workflows[index]
+        sign = "! " if workflow.findings else ""
+        stats = workflow.stats
+        if stats is None:
+            return [sign + workflow.id, "", ""]
+        rate = "" if not stats.failed else say_rate(stats.failure_rate)
+        return [
+            (sign + workflow.id, "warning") if sign else workflow.id,
+            (str(stats.runs), "dim"),
+            (rate, "error"),
+        ]
+
+
+class WorkflowsScreen(StudioScreen):
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "open_last", "Last run", id="workflows.open_last"),
+    ]
+    DEFAULT_CSS = """
+    WorkflowsScreen #body {
+        layout: horizontal;
+    }
+    WorkflowsScreen Grid {
+        width: 1fr;
+        min-width: 26;
+        max-width: 60;
+    }
+    WorkflowsScreen Detail {
+        width: 2fr;
+    }
+    """
+
+    crumb = "workflows"
+    can_filter = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[WorkflowView] = []
+        self.rows = WorkflowRows()
+        self._has_findings = False
+        self._shown: WorkflowView | None = None
+        self._forms: dict[str, Form] = {}
+        self._is_read = False
+        self._is_stale = False
+
+    # -- made of
+
+    def compose_body(self) -> Iterable[Widget]:
+        grid = Grid(COLUMNS, self.rows, id="workflows", classes="pane")
+        grid.border_title = "workflows"
+        yield grid
+        yield Detail()
+
+    @property
+    def grid(self) -> Grid:
+        return self.query_one(Grid)
+
+    @property
+    def detail(self) -> Detail:
+        return self.query_one(Detail)
+
+    @property
+    def pane(self) -> FormPane | None:
+        return self.detail.pane
+
+    def on_mount(self) -> None:
+        self.set_interval(COUNT_SECONDS, self._count)
+
+    # -- reading
+
+    async def on_changed(self, run_ids: list[str]) -> None:
+        if run_ids and self._is_read:
+            self._is_stale = True
+        else:
+            await self._read()
+
+    def _count(self) -> None:
+        if self._is_stale and self.is_current:
+            self._is_stale = False
+            self.run_worker(self._read_stats(), group="stats", exclusive=True)
+
+    async def on_dev(self, event: LiveEvent) -> None:
+        if event.kind in ("reload", "check", "findings", "nondeterminism"):
+            await self._read()
+
+    async def _read(self) -> None:
+        self.all, self._has_findings = await self._ask()
+        self._is_read = True
+        self._list()
+
+    async def _ask(self) -> tuple[list[WorkflowView], bool]:
+        """Ask the server, which knows findings, else the world; say whether findings are among what is known."""
+        link = self.studio.attachment.link
+        if link is not None:
+            try:
+                answer = await self.studio.attachment.ask("GET", "/api/workflows", msgspec.UNSET)
+                return msgspec.convert(answer["items"], list[WorkflowView]), True
+            except (WorkflowError, msgspec.ValidationError, KeyError, TypeError):
+                pass  # it goes: the world itself answers
+        return await self.client.list_workflows(is_counting=True), False
+
+    async def _read_stats(self) -> None:
+        """Runs changed, and no code: only the figures are read anew."""
+        try:
+            stats = {view.id: view.stats for view in await self.client.list_workflows(is_counting=True)}
+        except WorkflowError:
+            return  # the headline says what is wrong with the world
+        self.all = [msgspec.structs.replace(view, stats=stats.get(view.id, view.stats)) for view in self.all]
+        self._list()
+
+    def apply_filter(self) -> str | None:
+        self._list()
+        return None
+
+    def _list(self) -> None:
+        self.rows.workflows = [
+            view
+            for view in self.all
+            if is_wanted(view.id, self.filter_text) and (not self.is_errors_only or _has_trouble(view))
+        ]
+        ids = [view.id for view in self.rows.workflows]
+        shown = None if self._shown is None else self._shown.id
+        self.grid.refresh_rows(ids.index(shown) if shown in ids else None)
+        self.grid.border_subtitle = str(len(ids)) if len(ids) == len(self.all) else f"{len(ids)} of {len(self.all)}"
+        if self._is_read:
+            self._choose(self.grid.cursor)
+
+    # -- showing
+
+    def on_grid_highlighted(self, event: Grid.Highlighted) -> None:
+        self._choose(event.index)
+
+    def on_grid_chosen(self, event: Grid.Chosen) -> None:
+        if self.pane is not None:
+            self.pane.enter()
+
+    def _choose(self, index: int) -> None:
+        workflow = self.rows.workflows[index] if 0 <= index < len(self.rows.workflows) else None
+        before, self._shown = self._shown, workflow
+        if workflow is not None and before is not None and workflow.id == before.id:
+            if workflow.schema == before.schema and self.pane is not None:
+                self.pane.draw_facts()  # the figures
+                return
+            self._forms.pop(workflow.id, None)  # its parameters changed
+        elif before is not None and self.pane is not None and self.pane.form is not None:
+            self._forms[before.id] = self.pane.form
+        self.run_worker(self._show(workflow), group="detail", exclusive=True)
+
+    async def _show(self, workflow: WorkflowView | None) -> None:
+        if workflow is None:
+            await self.detail.show_nothing(_draw_empty if not self.all else lambda pen: ["None is called that."])
+            return
+        kept = self._forms.get(workflow.id)
+        pane = FormPane(
+            self._draw,
+            kept or make_form(_make_field(workflow)),
+            title="Start a run",
+            verb="Start",
+            write=lambda value, id: [self._write_command(workflow, value, id)],
+            has_id=True,
+        )
+        pane.border_title = "workflow"
+        await self.detail.show(pane)
+        inputs = await recall_inputs(self.client, workflow)
+        await pane.offer_earlier(inputs)
+        if inputs and kept is None:
+            await pane.fill(inputs[0])
+
+    def _draw(self, pen: Pen) -> list[str]:
+        return [] if self._shown is None else draw_workflow(pen, self._shown, has_findings=self._has_findings)
+
+    def _write_command(self, workflow: WorkflowView, value: Any, id: str) -> str:
+        is_alone = sum(view.name == workflow.name for view in self.all) <= 1
+        given = value if isinstance(value, dict) else {}
+        return start_command(workflow.name if is_alone else workflow.id, given, id or None)
+
+    # -- verbs
+
+    def command(self) -> str:
+        pane = self.pane
+        commands = pane.commands() if pane is not None and self.detail.has_focus_within else ()
+        return commands[0] if commands else command_of("inspect", "workflows")
+
+    def go_back(self) -> bool:
+        if not self.detail.has_focus_within:
+            return False
+        self.grid.focus()
+        return True
+
+    async def action_open_last(self) -> None:
+        if self._shown is not None:
+            found = await self.client.list_runs(RunQuery(workflow=self._shown.id, limit=1))
+            if found.items:
+                self.studio.open_run(found.items[0].id)
+            else:
+                self.studio.say(f"{self._shown.id} has no runs yet")
+
+    async def on_form_pane_sent(self, event: FormPane.Sent) -> None:
+        workflow, pane = self._shown, self.pane
+        if workflow is None or pane is None:
+            return
+        if not isinstance(event.value, dict):
+            self.studio.say("the arguments are an object: write them by name", "error")
+            return
+        args, kwargs = split_arguments(workflow, event.value)
+        command = self._write_command(workflow, event.value, event.id)
+        work = self.client.start(workflow.id, args, kwargs, id=event.id or None)
+        run = await self.studio.act(command, work, lambda run: f"started {run.id}")
+        if run is not None:
+            self.studio.open_run(run.id)
+
+
+def _make_field(workflow: WorkflowView) -> Field:
+    return rename_fallbacks(describe(workflow.schema), {one.name: one.default for one in workflow.parameters})
+
+
+def _has_trouble(workflow: WorkflowView) -> bool:
+    return bool(workflow.findings) or (workflow.stats is not None and workflow.stats.failed > 0)
+
+
+def _draw_empty(pen: Pen) -> list[str]:
+    return [
+        pen.paint("No workflow is loaded", "bold"),
+        "",
+        "A workflow is an `async def` with `@wf.workflow`. Make one, and it appears here:",
+        "",
+        "  wf new workflow hello",
+    ]
