@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
@@ -20,7 +21,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from wf.errors import WorkflowError
-from wfstudio.core.live import GAP, LiveEvent
+from wfstudio.core.live import LiveEvent
 from wfstudio.tui import palette, themes
 from wfstudio.tui.attachment import Attachment
 from wfstudio.tui.preferences import Preferences, explain_unknown
@@ -32,6 +33,8 @@ T = TypeVar("T")
 Severity = Literal["information", "warning", "error"]
 
 
+MOST_NEWS: Final = 500
+"""What the dev server said last, that is kept for its screen."""
 _NOTHING: Final = Preferences()
 
 
@@ -59,6 +62,7 @@ class StudioApp(App[None]):
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         self.attachment = attachment
         self.preferences = preferences
+        self.dev_news: deque[LiveEvent] = deque(maxlen=MOST_NEWS)
         for known in themes.THEMES:
             self.register_theme(known)
         is_known = preferences.theme in self.available_themes
@@ -133,8 +137,7 @@ class StudioApp(App[None]):
         await self._tell(lambda screen: screen.on_changed(run_ids))
 
     async def _hear_dev(self, event: LiveEvent) -> None:
-        if event.kind in (GAP, "runs"):
-            await self._hear_changed([])
+        self.dev_news.append(event)
         await self._tell(lambda screen: screen.on_dev(event))
 
     def tell_changed(self, screen: StudioScreen) -> None:

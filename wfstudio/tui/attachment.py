@@ -14,13 +14,15 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, Literal
 
+import msgspec
+
 from wf.errors import WorkflowError
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import Settings
 from wfstudio.core.client import Client
 from wfstudio.core.errors import ConflictError
-from wfstudio.core.live import GAP, LiveEvent
-from wfstudio.core.server_file import ServerFile, read_server_file, server_file_path
+from wfstudio.core.live import LiveEvent
+from wfstudio.core.server_file import read_server_file, server_file_path
 from wfstudio.tui.server_link import AskedError, LinkLost, ServerLink
 
 State = Literal["alone", "live", "lost"]
@@ -46,6 +48,7 @@ class Attachment:
         self.is_dev = False
         self.link: ServerLink | None = None
         self.trouble: str | None = None
+        self._last_id = 0
 
     @property
     def label(self) -> str:
@@ -76,10 +79,12 @@ class Attachment:
         root = self.settings.root
         return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
-    async def ask(self, method: str, path: str, body: Any) -> Any:
+    async def ask(self, method: str, path: str, body: Any = msgspec.UNSET) -> Any:
         """Ask `wf dev` for what only it can do. Raises `ConflictError` where none runs."""
         if self.link is None:
             raise ConflictError("no `wf dev` runs beside this world", "start one: `wf dev`")
+        if not self.is_dev:
+            raise ConflictError(f"{self.link.server.url} is no dev server", "reloads and verdicts are `wf dev`'s")
         try:
             return await self.link.ask(method, path, body)
         except LinkLost as error:
@@ -109,17 +114,17 @@ class Attachment:
             on_state()
 
     async def follow_server(self, on_event: Heard, on_state: Callable[[], None]) -> None:
-        """Look for the server and follow its feed, again and again; for ever."""
+        """Look for the server and follow its feed, again and again; for ever.
+
+        It begins with what the server still knows of what was before, and after a loss goes on where it was, also
+        with another server: their ids grow.
+        """
         path = server_file_path(self.settings)
-        last_id: int | None = None
-        known: ServerFile | None = None
         while True:
             server = read_server_file(path)
             if server is not None:
-                if server != known:
-                    last_id, known = None, server
                 try:
-                    last_id = await self._follow(ServerLink(server), last_id, on_event, on_state)
+                    await self._follow(ServerLink(server), on_event, on_state)
                 except (LinkLost, AskedError):
                     pass
                 if self.link is not None:
@@ -127,23 +132,15 @@ class Attachment:
                     on_state()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _follow(
-        self, link: ServerLink, last_id: int | None, on_event: Heard, on_state: Callable[[], None]
-    ) -> int | None:
+    async def _follow(self, link: ServerLink, on_event: Heard, on_state: Callable[[], None]) -> None:
         is_dev = await _is_dev(link)
-        is_anew = self.state == "lost"
-        async with aclosing(link.follow(last_id)) as feed:
+        async with aclosing(link.follow(self._last_id)) as feed:
             self.link, self.is_dev, self.state = link, is_dev, "live"
             on_state()
-            if is_anew and last_id is None:
-                await on_event(LiveEvent(0, GAP, {}))
-            try:
-                async for event in feed:
-                    last_id = event.id
+            async for event in feed:
+                self._last_id = max(self._last_id, event.id)
+                if event.kind not in ("run", "runs"):  # the world itself says which runs changed
                     await on_event(event)
-            except LinkLost:
-                pass
-        return last_id
 
 
 async def _is_dev(link: ServerLink) -> bool:

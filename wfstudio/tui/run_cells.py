@@ -16,7 +16,7 @@ from wfstudio.tui.listed import Listed
 COLUMNS: Final = (
     Column("status", 11),
     Column("workflow", 14, share=2),
-    Column("run", 12, share=1),
+    Column("run", 12, share=1, from_width=84),
     Column("created", 9, align="right"),
     Column("took", 8, align="right"),
     Column("about", 12, share=4),
