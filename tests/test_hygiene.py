@@ -96,7 +96,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_the_wheel_holds_two_packages_and_nothing_else(wheel: list[str]) -> None:
     tops = {name.split("/")[0] for name in wheel}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"wf", "wfstudio"}
-    assert [name for name in wheel if "/test_" in name or "/tests/" in name] == []
+    ours = [name for name in wheel if not name.startswith("wfstudio/_templates/")]  # those bring tests of their own
+    assert [name for name in ours if "/test_" in name or "/tests/" in name] == []
+
+
+def test_the_wheel_holds_every_file_of_the_templates(wheel: list[str]) -> None:
+    """Packagers leave out what .gitignore names, and a template has files like that."""
+    folder = ROOT / "templates"
+    expected = {f"wfstudio/_templates/{path.relative_to(folder).as_posix()}" for path in shipped(folder)}
+    assert expected == {name for name in wheel if name.startswith("wfstudio/_templates/")}
+    assert {f"wfstudio/_templates/{name}" for name in ("shared/gitignore.jinja", "approval/template.toml")} <= expected
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: list[str]) -> None:

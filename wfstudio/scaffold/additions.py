@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tokenize
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,7 +16,7 @@ import msgspec
 
 from wf.errors import shorten
 from wfstudio.core.check.modules import Module
-from wfstudio.core.check.targets import Scope, find_scopes
+from wfstudio.core.check.targets import find_scopes
 from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.core.written_tests.places import is_on_path
 from wfstudio.scaffold.manner import Code, Manner, name_test
@@ -51,10 +52,10 @@ def plan_addition(kind: Kind, name: str, *, target: str | None = None) -> Additi
     Raises `UsageError` for a name or target that cannot be, `ConflictError` for a name that is taken.
     """
     check_definition_name(name, kind)
-    code = _read_code(target)
-    module = code.choose_module()
+    code, candidates = _read_code(target)
+    module = code.choose_module(candidates)
     if module is None:
-        path, message = next(iter(code.broken.items()))
+        path, message = next(iter(code.broken.items()), (candidates[0], "it is too large"))
         raise UsageError(f"{os.path.relpath(path)} cannot be read: {message}", "mend it first")
     _check_free(name, code, module)
     manner = code.read_manner(module)
@@ -79,15 +80,19 @@ def plan_addition(kind: Kind, name: str, *, target: str | None = None) -> Additi
     )
 
 
-def _read_code(target: str | None) -> Code:
+def _read_code(target: str | None) -> tuple[Code, list[str]]:
+    """Read the project's code; give the files, too, that the new function may go to."""
     try:
-        scopes = find_scopes([target] if target else [])
+        scope = find_scopes([target] if target else [])[0]
     except UsageError as error:
         if target:
             raise
         raise UsageError(f"{error}: this is no project of workflows", "`wf new NAME` makes one") from None
-    scope: Scope = scopes[0]
-    return Code(scope.root, scope.files)
+    files = scope.files
+    if target:
+        with suppress(UsageError):  # nothing else there speaks of wf
+            files = list(dict.fromkeys([*files, *find_scopes([scope.root])[0].files]))
+    return Code(scope.root, files), scope.files
 
 
 def _check_free(name: str, code: Code, module: Module) -> None:

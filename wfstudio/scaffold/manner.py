@@ -10,7 +10,7 @@ import io
 import os
 import tokenize
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -59,10 +59,11 @@ class Code:
         """The files that are no Python, with what is wrong."""
         return {path: error.message for path, error in self._project.broken.items()}
 
-    def choose_module(self) -> Module | None:
-        """Give the module that has the most workflows, then the most steps; the first of several."""
-        workflows = {module: sum(role.kind == "workflow" for role in self.roles[module]) for module in self.modules}
-        return max(self.modules, key=lambda m: (workflows[m], len(self.roles[m])), default=None)
+    def choose_module(self, files: Collection[str]) -> Module | None:
+        """Give the module, of these files, that has the most workflows, then the most steps."""
+        mine = [module for module in self.modules if module.path in files]
+        workflows = {module: sum(role.kind == "workflow" for role in self.roles[module]) for module in mine}
+        return max(mine, key=lambda m: (workflows[m], len(self.roles[m])), default=None)
 
     def find(self, name: str) -> Role | None:
         """Find a workflow or step by the name of its function."""

@@ -54,7 +54,7 @@ def read_project_name(text: str) -> ProjectName:
 
 def _check_module(text: str, module: str) -> None:
     said = f"`{text}`" if module == text else f"`{text}` is the module `{module}`, which"
-    better = f"name it otherwise: `my-{text.lstrip('0123456789-_.') or 'flows'}`"
+    better = f"name it otherwise: `my-{text}`"
     if not module.isidentifier():
         raise UsageError(f"{said} begins with a digit, which no Python module can", better)
     if keyword.iskeyword(module):

@@ -9,6 +9,9 @@ import pytest
 
 from wfstudio.core.check.checking import check_files, check_sources
 from wfstudio.core.check.targets import find_scopes
+from wfstudio.scaffold.names import read_project_name
+from wfstudio.scaffold.projects import plan_project
+from wfstudio.scaffold.templates import Template, list_templates
 
 ROOT = Path(__file__).resolve().parents[4]
 SAMPLES = sorted(path.parent for path in (ROOT / "sample_projects").glob("*/pyproject.toml"))
@@ -24,6 +27,14 @@ def test_nothing_is_found_in_a_sample(folder: Path) -> None:
         report = check_files(scope.root, files)
         assert [f"{finding.place} {finding.message}" for finding in report.findings] == []
         assert report.workflows
+
+
+@pytest.mark.parametrize("template", list_templates(), ids=lambda template: template.name)
+def test_nothing_is_found_in_what_a_template_writes(template: Template) -> None:
+    plan = plan_project(template, Path("/project"), read_project_name("my-flows"), template.answer({}))
+    report = check_sources("/project", {f.path: f.content for f in plan.files if f.path.endswith(".py")})
+    assert [f"{finding.place} {finding.message}" for finding in report.findings] == []
+    assert report.workflows
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
