@@ -11,7 +11,7 @@ from wfstudio.text.printable import printable, to_json
 from wfstudio.text.widths import cut
 
 _SIGNS: Final = {"new": "+", "changed": "*", None: " "}
-_WIDEST_NAME: Final = 24
+WIDEST_NAME: Final = 24
 _WIDEST_PIPED: Final = 500
 
 
@@ -33,10 +33,10 @@ def draw_moment(pen: Pen, view: MomentView) -> list[str]:
     if view.more_tasks:
         lines += ["", f"… and {view.more_tasks} more coroutines"]
     if view.end is not None:
-        lines += ["", *_draw_end(pen, view)]
+        lines += ["", *draw_end(pen, view)]
     if view.open_calls:
         lines += ["", pen.paint("open calls", "bold")]
-        lines += [f"  {_say_call(pen, call)}" for call in view.open_calls]
+        lines += [f"  {say_call(pen, call)}" for call in view.open_calls]
     if view.trouble is not None and (view.seq == view.reached_seq or view.trouble.is_extension):
         trouble = view.trouble
         where = f" at {printable(trouble.where)}" if trouble.where else ""
@@ -65,8 +65,8 @@ def _draw_task(pen: Pen, task: TaskView) -> list[str]:
 def _draw_frame(pen: Pen, frame: FrameView) -> list[str]:
     lines = [f"  {printable(frame.file)}:{frame.line} in {printable(frame.function)}"]
     lines += draw_source(pen, frame.source, frame.line)
-    width = min(max((len(local.name) for local in frame.locals), default=0), _WIDEST_NAME)
-    lines += [_draw_local(pen, local, width) for local in frame.locals]
+    width = min(max((len(local.name) for local in frame.locals), default=0), WIDEST_NAME)
+    lines += [draw_local(pen, local, width) for local in frame.locals]
     lines += [f"  - {pen.paint(printable(name), 'dim')}" for name in frame.gone]
     if frame.more_locals:
         lines.append(f"    … and {frame.more_locals} more")
@@ -85,7 +85,8 @@ def draw_source(pen: Pen, lines: Sequence[LineView], marked: int) -> list[str]:
     return drawn
 
 
-def _draw_local(pen: Pen, local: LocalView, width: int) -> str:
+def draw_local(pen: Pen, local: LocalView, width: int) -> str:
+    """Draw a local variable, its name in so many cells, with a sign for what is new or has changed."""
     room = max(pen.width - width - 8, 20) if pen.is_tty else _WIDEST_PIPED
     text = cut(printable(local.value.text), room, pen.ellipsis)
     if local.value.problem is not None:
@@ -95,7 +96,8 @@ def _draw_local(pen: Pen, local: LocalView, width: int) -> str:
     return f"  {pen.paint(f'{_SIGNS[local.change]} {name}', *style)}  {text}"
 
 
-def _draw_end(pen: Pen, view: MomentView) -> list[str]:
+def draw_end(pen: Pen, view: MomentView) -> list[str]:
+    """Draw how the body had ended."""
     end = view.end
     assert end is not None
     said = {"forced": "the run was ended from outside", "cancelled": "the body was cancelled"}.get(end.kind)
@@ -108,7 +110,8 @@ def _draw_end(pen: Pen, view: MomentView) -> list[str]:
     return lines
 
 
-def _say_call(pen: Pen, call: OpenCallView) -> str:
+def say_call(pen: Pen, call: OpenCallView) -> str:
+    """Say what an open call is, in a line."""
     name = call.name or call.token or call.run_id or ""
     parts = [f"{call.correlation_id:>3}", call.kind, printable(name), call.status]
     if call.attempt is not None:

@@ -59,7 +59,7 @@ def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += list_facts(pen, [("because", run.output)])
     lines += list_faults(pen, trace)
-    lines += _break(pen, draw_trouble(pen, run))
+    lines += _draw_error(pen, draw_trouble(pen, run))
     lines += _draw_values(pen, run.input, run.output, run.is_locked, has_output=run.status == "completed")
     return lines
 
@@ -87,7 +87,7 @@ def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView])
             took = show_ms(attempt.duration_ms)
             lines += _wrap(pen, f"{attempt.number}  ", pen.show_status(attempt.status), f"  {took}{printable(said)}")
     if step.error is not None:
-        lines += ["", *_break(pen, describe_error(step.error))]
+        lines += ["", *_draw_error(pen, describe_error(step.error))]
     lines += _draw_values(pen, step.input, step.output, step.is_locked, has_output=step.status == "completed")
     return lines + _draw_logs(pen, logs)
 
@@ -174,9 +174,17 @@ def _wrap(pen: Pen, place: str, painted: str, text: str) -> list[str]:
     return [f"{_MARGIN}{place}{painted}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
 
 
-def _break(pen: Pen, lines: Sequence[str]) -> list[str]:
-    """Break lines that are too long; painted ones are as they were made."""
-    return [part for line in lines for part in ([line] if "\x1b" in line else wrap(line, max(20, pen.width)))]
+def _draw_error(pen: Pen, lines: Sequence[str]) -> list[str]:
+    """Draw a traceback: what was raised stands out, lines that are too long are broken."""
+    drawn: list[str] = []
+    for line in lines:
+        if "\x1b" in line:  # it is painted, and as it is to be
+            drawn.append(line)
+            continue
+        is_raised = bool(line) and not line.startswith((" ", "Traceback "))
+        parts = wrap(line, max(20, pen.width))
+        drawn += [pen.paint(part, "red") for part in parts] if is_raised else parts
+    return drawn
 
 
 # -- the whole run's ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
@@ -27,7 +28,6 @@ from wfstudio.core.forks import ForkRequest
 from wfstudio.core.replays import Replays
 from wfstudio.core.views import ChunkView, EventView, LogView, RunView
 from wfstudio.text.looks import Looker, Row, lay_out
-from wfstudio.text.moment import draw_moment
 from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines
@@ -37,6 +37,7 @@ from wfstudio.text.verdicts import draw_verdict
 from wfstudio.tui import clock
 from wfstudio.tui.event_lines import find_failure, leap
 from wfstudio.tui.inspection import LARGEST_SHOWN, Found, draw_streams, inspect_span, list_logs
+from wfstudio.tui.moment_lines import draw_moment_pane
 from wfstudio.tui.run_commands import (
     cancel_command,
     fork_command,
@@ -62,6 +63,7 @@ TICK_SECONDS: Final = 0.25
 LOOK_SECONDS: Final = 0.5
 """How often a run that goes on is looked at: worlds ring for what a run comes to, not for each event."""
 PLAY_SECONDS: Final = 0.7
+_COLOURS: Final = {"completed": "$success", "failed": "$error", "cancelled": "$warning", "running": "$primary"}
 _ANSWERS: Final = ("step_completed", "child_completed", "hook_received")
 _LOAD: Final = 4
 """Reading takes at most one part in so many of the time."""
@@ -268,11 +270,13 @@ class RunScreen(StudioScreen):
         if run is None:
             return
         spent = show_ms(run.duration_ms if run.status in ENDED else self._now_ms() - run.queued_ms)
-        parts = [f"{Pen(width=0).sign(run.status)} {run.status}", _short(run.workflow), spent]
-        self.timeline.border_title = printable(" · ".join(part for part in parts if part)).replace("[", r"\[")
+        parts = [_short(run.workflow), spent]
+        said = " · ".join(part for part in parts if part)
+        status = (f"{Pen(width=0).sign(run.status)} {run.status}", _COLOURS.get(run.status, ""))
+        self.timeline.border_title = Content.assemble(status, f" · {said}")
         reason = "needs attention" if run.attention is not None else run.reason or ""
         spans = f"{len(self.timeline.rows)} spans"
-        self.timeline.border_subtitle = printable(reason or spans).replace("[", r"\[")
+        self.timeline.border_subtitle = Content(printable(reason or spans))
 
     # -- the span under the cursor
 
@@ -307,7 +311,7 @@ class RunScreen(StudioScreen):
         before = self._found
         is_same = before is not None and before.span.id == span.id and before.trace.run_id == row.run_id
         self._found = found
-        self.query_one("#side").border_title = label_span(span).replace("[", r"\[")
+        self.query_one("#side").border_title = Content(label_span(span))
         self.query_one("#span", Sheet).present(lambda pen: inspect_span(pen, found), is_same=is_same)
 
     def _open_event(self, event: Event) -> EventView:
@@ -395,7 +399,7 @@ class RunScreen(StudioScreen):
         sheet = self.query_one("#code", Sheet)
         moment, error = sight.moment, sight.error
         if moment is not None:
-            sheet.present(lambda pen: draw_moment(pen, moment), is_same=True)
+            sheet.present(lambda pen: draw_moment_pane(pen, moment), is_same=True)
         elif error is not None:
             lines = printable_lines(error.explain()).split("\n")
             sheet.present(lambda pen: [pen.paint(lines[0], "red"), *lines[1:]])
@@ -485,15 +489,17 @@ class RunScreen(StudioScreen):
 
         async def cancel(wish: Cancel) -> None:
             command = cancel_command(self.run_id, wish.reason, is_forced=wish.is_forced)
-            await self.studio.act(command, self.client.cancel(self.run_id, wish.reason, force=wish.is_forced))
+            work = self.client.cancel(self.run_id, wish.reason, force=wish.is_forced)
+            await self.studio.act(command, work, lambda run: run.status if run.ended_at else "it is being cancelled")
             await self._look()
 
         self._ask(CancelDialog(self.run_id, _short(self.run.workflow)), cancel)
 
     async def action_wake(self) -> None:
-        count = await self.studio.act(write_command("wf", "wake", self.run_id), self.client.wake(self.run_id))
-        if count is not None:
-            self.studio.say(f"{count} {'sleep' if count == 1 else 'sleeps'} ended early")
+        def tell(count: int) -> str:
+            return f"{count} {'sleep' if count == 1 else 'sleeps'} ended early"
+
+        await self.studio.act(write_command("wf", "wake", self.run_id), self.client.wake(self.run_id), tell)
 
     def action_retry(self) -> None:
         if self.run is None:
@@ -514,9 +520,11 @@ class RunScreen(StudioScreen):
             return
 
         async def fork(request: ForkRequest) -> None:
-            forked = await self.studio.act(fork_command(of.run_id, request), self.client.fork(of.run_id, request))
+            work = self.client.fork(of.run_id, request)
+            forked = await self.studio.act(
+                fork_command(of.run_id, request), work, lambda made: "\n".join(printable(note) for note in made.notes)
+            )
             if forked is not None:
-                self.studio.say("\n".join(printable(note) for note in forked.notes))
                 self.studio.open_run(forked.run.id)
 
         self._ask(ForkDialog(of), fork)

@@ -11,21 +11,26 @@ A dialog is dismissed with what was asked for, or with None.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Select, Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from wf.errors import WorkflowError
 from wfstudio.text.printable import printable, printable_lines
+from wfstudio.tui.widgets.choice import Choice, Tick
 from wfstudio.tui.widgets.sheet import Draw, Sheet
+
+if TYPE_CHECKING:
+    from wfstudio.tui.app import StudioApp
 
 T = TypeVar("T")
 
@@ -67,8 +72,15 @@ class Dialog(ModalScreen["T | None"], Generic[T]):
         padding: 0;
         background: $panel;
     }
-    Dialog Input, Dialog Select, Dialog Checkbox {
+    Dialog Input {
         width: 100%;
+        border: none;
+        padding: 0;
+        height: 1;
+        background: $panel;
+    }
+    Dialog Input:focus, Dialog TextArea:focus {
+        background: $block-cursor-background;
     }
     Dialog #dialog-command {
         color: $text-muted;
@@ -101,15 +113,14 @@ class Dialog(ModalScreen["T | None"], Generic[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = printable(self.title_text).replace("[", r"\[")
+            box.border_title = Content(printable(self.title_text))
             box.border_subtitle = f"ctrl+s {self.verb} · esc leaves it"
-            with VerticalScroll():
+            with VerticalScroll(can_focus=False):
                 yield from self.compose_fields()
             yield Static("", id="dialog-complaint", markup=False)
             yield Static("", id="dialog-command", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(VerticalScroll).can_focus = False
         self._tell()
 
     # -- verbs
@@ -132,11 +143,15 @@ class Dialog(ModalScreen["T | None"], Generic[T]):
         except NoMatches:  # the fields speak before there is where to say it
             return
         try:
-            command.update(Text(printable_lines(self.command(self.read()))))
+            command.update(Text(printable_lines(self._complete(self.command(self.read())))))
             complaint.update("")
         except WorkflowError:
             command.update("")
             complaint.update("")
+
+    def _complete(self, command: str) -> str:
+        """Give a command as it must be typed to mean this world."""
+        return cast("StudioApp", self.app).complete(command)
 
     def _complain(self, error: WorkflowError) -> None:
         hint = getattr(error, "hint", None)
@@ -151,10 +166,10 @@ class Dialog(ModalScreen["T | None"], Generic[T]):
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         self._tell()
 
-    def on_checkbox_changed(self, event: Checkbox.Changed) -> None:
+    def on_tick_changed(self, event: Tick.Changed) -> None:
         self._tell()
 
-    def on_select_changed(self, event: Select.Changed) -> None:
+    def on_choice_changed(self, event: Choice.Changed) -> None:
         self._tell()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -216,7 +231,7 @@ class SheetDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = printable(self._heading).replace("[", r"\[")
+            box.border_title = Content(printable(self._heading))
             box.border_subtitle = "esc closes"
             yield Sheet()
 

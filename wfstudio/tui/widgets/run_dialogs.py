@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, Final
 
 import msgspec
 from textual.widget import Widget
-from textual.widgets import Checkbox, Input, Select, Static, TextArea
+from textual.widgets import Input, Static, TextArea
 
 from wfstudio.core.forks import ForkRequest
 from wfstudio.core.traces import Span
 from wfstudio.text.timeline import label_span
 from wfstudio.tui.run_commands import cancel_command, fork_command, replay_step_command
 from wfstudio.tui.run_wishes import ForkForm, Instead, read_arguments, read_fork, write_json
+from wfstudio.tui.widgets.choice import Choice, Tick
 from wfstudio.tui.widgets.dialog import Dialog
 
 
@@ -33,11 +34,11 @@ class CancelDialog(Dialog[Cancel]):
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("why (it is kept with the run)", classes="label")
         yield Input(id="reason", compact=True, max_length=512)
-        yield Checkbox("at once, without any clean-up", id="forced", compact=True)
+        yield Tick(words=("after its clean-up", "at once, without any clean-up"), id="forced")
 
     def read(self) -> Cancel:
         reason = self.query_one("#reason", Input).value.strip()
-        return Cancel(reason or None, self.query_one("#forced", Checkbox).value)
+        return Cancel(reason or None, self.query_one("#forced", Tick).is_on)
 
     def command(self, wish: Cancel) -> str:
         return cancel_command(self._run_id, wish.reason, is_forced=wish.is_forced)
@@ -68,6 +69,9 @@ class Forkable(msgspec.Struct, frozen=True):
         return [same]
 
 
+_PLACES: Final = ("beside it: its hooks get tokens of their own", "in its place: its hooks keep their tokens")
+
+
 class ForkDialog(Dialog[ForkRequest]):
     verb = "forks it"
 
@@ -78,39 +82,42 @@ class ForkDialog(Dialog[ForkRequest]):
         self._shown: Instead = "same"
 
     def compose_fields(self) -> Iterable[Widget]:
-        yield Static("share the log up to (an event's number or a step; empty: what fits the rest)", classes="label")
+        yield Static("share the log up to an event's number, or a step (empty: what fits)", classes="label")
         yield Input(self._of.call or "", id="start", compact=True)
         yield Static("and then", classes="label")
-        yield Select(self._of.choices, value="same", allow_blank=False, id="instead", compact=True)
+        yield Choice([text for text, _ in self._of.choices], id="instead")
         yield TextArea("", id="value", language=None, compact=True)
         if self._of.has_ended:
-            yield Checkbox("in its place: its hooks keep their tokens", id="tokens", compact=True)
+            yield Tick(
+                words=("beside it: its hooks get tokens of their own", "in its place: its hooks keep their tokens"),
+                id="tokens",
+            )
 
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#value").display = False
 
-    def on_select_changed(self, event: Select.Changed) -> None:
+    def on_choice_changed(self, event: Choice.Changed) -> None:
         """Offer what was recorded for editing. With an answer of its own, a fork is cut right after it."""
-        instead = cast(Instead, event.value)
+        instead = self._of.choices[event.index][1]
         area, start = self.query_one("#value", TextArea), self.query_one("#start", Input)
         area.display = instead != "same"
         if instead != self._shown:
             self._shown = instead
             start.value = (self._of.call or "") if instead == "same" else ""
             area.text = "" if instead == "error" else write_json(self._of.value)
-            area.border_title = "module.Class: message" if instead == "error" else "JSON"
-        super().on_select_changed(event)
+            area.placeholder = "shop.Declined: stolen card" if instead == "error" else ""
+        super().on_choice_changed(event)
 
     def read(self) -> ForkRequest:
         tokens = self.query("#tokens")
         return read_fork(
             ForkForm(
                 start=self.query_one("#start", Input).value,
-                instead=cast(Instead, self.query_one("#instead", Select).value),
+                instead=self._of.choices[self.query_one("#instead", Choice).index][1],
                 text=self.query_one("#value", TextArea).text,
                 call=self._of.call,
-                keeps_tokens=bool(tokens) and cast(Checkbox, tokens.first()).value,
+                keeps_tokens=bool(tokens) and tokens.first(Tick).is_on,
             )
         )
 
