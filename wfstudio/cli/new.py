@@ -67,7 +67,7 @@ def new(
         wf new step send_letter
     """
     manner = _Manner(
-        is_asking=not (is_yes or is_json) and sys.stdin.isatty() and sys.stdout.isatty(),
+        is_asking=not (is_yes or is_json) and is_terminal(),
         is_forced=is_forced,
         is_dry=is_dry,
         is_json=is_json,
@@ -90,6 +90,11 @@ def new(
         return _make(words_given[0] if words_given else None, template, given, manner)
     except UsageError as error:
         raise Misuse.of(error) from None
+
+
+def is_terminal() -> bool:
+    """Tell whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 class _Manner(msgspec.Struct, frozen=True):
@@ -306,16 +311,18 @@ def _finish(view: NewView, plan: Plan, manner: _Manner) -> int:
 
 
 def _show_next(view: NewView, terminal: Terminal) -> None:
-    from wfstudio.scaffold.commands import Command, join_notes
-
+    """Print commands with their notes in one column, or above them where lines are too short for both."""
     terminal.print("", "next:")
-    commands = [Command(one.command, one.note) for one in view.next]
-    lines = join_notes(commands)
-    if terminal.is_tty and any(len(line) + 2 > terminal.width for line in lines):
-        lines = [line for one in commands for line in ([f"  # {one.note}"] if one.note else []) + [one.command]]
-    for line in lines:
-        command, mark, note = line.partition("  # ")
-        terminal.print(f"  {printable(command)}{terminal.paint(printable(f'{mark}{note}'), 'dim')}")
+    widest = max((len(one.command) for one in view.next if one.note), default=0)
+    has_room = not terminal.is_tty or all(widest + len(one.note) + 6 <= terminal.width for one in view.next)
+    for one in view.next:
+        command, note = printable(one.command), terminal.paint(f"# {printable(one.note)}", "dim")
+        if not one.note:
+            terminal.print(f"  {command}")
+        elif has_room:
+            terminal.print(f"  {command.ljust(widest)}  {note}")
+        else:
+            terminal.print(f"  {note}", f"  {command}")
     if view.kind == "project":
         terminal.print("", f"README.md says more; the tests: {printable(view.tests)}")
 

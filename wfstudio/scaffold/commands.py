@@ -10,7 +10,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -93,9 +92,3 @@ def _shorten(folder: Path) -> str:
     except ValueError:  # another drive
         return str(folder)
     return relative if len(relative) < len(str(folder)) else str(folder)
-
-
-def join_notes(commands: Sequence[Command]) -> list[str]:
-    """Write commands as lines with their notes in one column."""
-    widest = max((len(one.command) for one in commands if one.note), default=0)
-    return [f"{one.command.ljust(widest)}  # {one.note}" if one.note else one.command for one in commands]
