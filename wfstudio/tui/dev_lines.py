@@ -46,10 +46,9 @@ def draw_status(pen: Pen, status: Mapping[str, Any] | None, url: str | None) -> 
         lines.append(f"{pen.paint('studio', 'dim')}   {url}")
     if status.get("is_paused"):
         lines.append(pen.paint("reloading is paused", "yellow"))
-    if status.get("last_reload") is not None:
-        lines += ["", *words.show_reload(painter, status["last_reload"]).replace(" [d]", "").split("\n")]
-    elif status.get("error") is not None:
-        lines += ["", *words.show_error(painter, status["error"]).split("\n")]
+    if status.get("error") is not None:
+        lines += [pen.paint("the code on the disk does not load:", "red")]
+        lines += words.show_error(painter, status["error"]).split("\n")
     for verdict in status.get("nondeterministic", ()):
         lines += ["", *words.show_finding(painter, verdict).split("\n")]
     return lines
@@ -63,11 +62,12 @@ def draw_verdict(pen: Pen, verdict: Mapping[str, Any] | None) -> list[str]:
     lines = [f"{pen.paint(printable(verdict['run_id']), 'bold')}  {printable(verdict['workflow'])}"]
     for key in ("recorded", "actual"):
         if trouble.get(key):
-            lines.append(f"{pen.paint('recorded' if key == 'recorded' else 'now', 'dim'):<8} {printable(trouble[key])}")
+            name = "recorded" if key == "recorded" else "now"
+            lines.append(f"{pen.paint(f'{name:<8}', 'dim')}  {printable(trouble[key])}")
     if not trouble.get("recorded"):
         lines.append(printable(trouble["message"]))
     if trouble.get("where"):
-        lines.append(f"{pen.paint('at', 'dim')} {printable(trouble['where'])}")
+        lines.append(f"{pen.paint('at      ', 'dim')}  {printable(trouble['where'])}")
     return lines
 
 

@@ -15,13 +15,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input, TextArea
 
 from wfstudio.core.client import Client
 from wfstudio.core.live import LiveEvent
@@ -35,15 +38,19 @@ from wfstudio.tui.widgets.prompt import FILTER, GO, Prompt
 if TYPE_CHECKING:
     from wfstudio.tui.app import StudioApp
 
-_FILTERING = ("open_filter", "open_inverse_filter", "toggle_errors")
+TYPING_SECONDS: Final = 0.12
+"""How long after a key a filter is applied: who types a word does not wait for each of its letters."""
+_FILTERING = ("open_filter", "toggle_errors")
+_PROMPTING = ("open_filter", "open_go")
 
 
 class StudioScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "studio_back", "Back", id="studio.back", show=False),
-        Binding("slash", "open_filter", "Filter", id="studio.filter"),
+        # With priority, and refused where a text is being typed: else what is typed right behind them goes astray.
+        Binding("slash", "open_filter", "Filter", id="studio.filter", priority=True),
         Binding("e", "toggle_errors", "Errors", id="studio.errors"),
-        Binding("colon", "open_go", "Go to", id="studio.go"),
+        Binding("colon", "open_go", "Go to", id="studio.go", priority=True),
         Binding("y", "show_command", "Command", id="studio.command"),
         Binding("ctrl+o", "jump", "Jump", id="studio.jump", show=False),
         Binding("plus", "grow(1)", "Larger pane", id="studio.larger", show=False),
@@ -84,6 +91,7 @@ class StudioScreen(Screen[None]):
         self.is_errors_only = False
         self.pane_mode: panes.Mode = "normal"
         self._filter_before = ""
+        self._typing: Timer | None = None
 
     # -- what a screen gives
 
@@ -150,6 +158,8 @@ class StudioScreen(Screen[None]):
         self.studio.tell_changed(self)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _PROMPTING and isinstance(self.focused, Input | TextArea):
+            return False
         return self.can_filter or action not in _FILTERING
 
     # -- verbs
@@ -210,9 +220,15 @@ class StudioScreen(Screen[None]):
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         if event.sign == FILTER:
-            self.set_filter(event.text)
+            self._stop_typing()
+            self._typing = self.set_timer(TYPING_SECONDS, partial(self.set_filter, event.text))
+
+    def _stop_typing(self) -> None:
+        if self._typing is not None:
+            self._typing.stop()
 
     async def on_prompt_taken(self, event: Prompt.Taken) -> None:
+        self._stop_typing()
         self._close_prompt()
         if event.sign == FILTER:
             self.set_filter(event.text)
@@ -220,6 +236,7 @@ class StudioScreen(Screen[None]):
             await self.studio.switch(event.text)
 
     def on_prompt_given_up(self, event: Prompt.GivenUp) -> None:
+        self._stop_typing()
         prompt = self.query_one(Prompt)
         self._close_prompt()
         if prompt.sign == FILTER:

@@ -160,7 +160,7 @@ class DevScreen(StudioScreen):
         work = self.studio.attachment.ask("POST", "/api/dev/reload", {})
         link = self.studio.attachment.link
         command = f"curl -X POST {'' if link is None else link.server.url}/api/dev/reload"
-        self.run_worker(self.studio.act(command, work, _say_reload))
+        self.run_worker(self._do(command, work, _say_reload))
 
     def action_remedy(self, action: str) -> None:
         verdict = self.selected
@@ -172,7 +172,7 @@ class DevScreen(StudioScreen):
         def begin(is_agreed: bool | None) -> None:
             if is_agreed:
                 work = self.studio.attachment.ask("POST", path, {"action": action})
-                self.run_worker(self._remedy(command, work))
+                self.run_worker(self._do(command, work, _say_remedy))
 
         if action == "keep":
             begin(True)
@@ -180,8 +180,8 @@ class DevScreen(StudioScreen):
             question = f"{action.capitalize()} {verdict['run_id']}? {REMEDIES[action]}."
             self.app.push_screen(ConsentScreen(question, command, action.capitalize()), begin)
 
-    async def _remedy(self, command: str, work: Any) -> None:
-        await self.studio.act(command, work, _say_remedy)
+    async def _do(self, command: str, work: Any, done: Any) -> None:
+        await self.studio.act(command, work, done)
         await self._look()
 
 

@@ -103,7 +103,7 @@ class Prompt(Horizontal):
         self.complain("")
         self.add_class("-open")
         line.disabled = False
-        line.focus()
+        self.screen.set_focus(line)  # now, and not in a moment: the next key is for it
 
     def close(self) -> None:
         self.remove_class("-open")
