@@ -27,6 +27,7 @@ OURS: Final = tuple(macro.name for macro in MACROS)
 """Functions that come with wf; DuckDB's own are asked for."""
 _FUNCTIONS: Final = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name ~ '^[a-z][a-z0-9_]+$'"
 _WORD: Final = re.compile(r"\w+$")
+_BEFORE_TABLES: Final = re.compile(r"\b(from|join|describe|summarize)\s+\w+$", re.IGNORECASE)
 _rows: Final = msgspec.json.Decoder(list[tuple[str]])
 
 
@@ -65,8 +66,9 @@ def offer_sql(
     named = {one.strip("(),;").lower() for one in text.split()}
     used = [view for view in VIEWS if view.name in named] or list(VIEWS)
     known = [Offer(query.name, query.doc) for query in queries] if before.strip() == word else []
-    known += [Offer(column.name, column.type) for view in used for column in view.columns]
-    known += [Offer(view.name, view.doc) for view in VIEWS]
+    columns = [Offer(column.name, column.type) for view in used for column in view.columns]
+    tables = [Offer(view.name, view.doc) for view in VIEWS]
+    known += tables + columns if _BEFORE_TABLES.search(before) else columns + tables
     known += [Offer(keyword, "") for keyword in KEYWORDS]
     known += [Offer(name + "(", "function") for name in functions]
     return choose(word, known)

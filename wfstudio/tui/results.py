@@ -11,8 +11,9 @@ import msgspec
 from wfstudio.history.formats import FLOATS, is_number, round_float
 from wfstudio.history.wire import Column, Done
 from wfstudio.text.moments import show_ms
-from wfstudio.text.printable import printable
-from wfstudio.text.widths import cell_width
+from wfstudio.text.pen import Pen
+from wfstudio.text.printable import printable, printable_lines, to_json
+from wfstudio.text.widths import cell_width, fit
 from wfstudio.tui.columns import Column as GridColumn
 
 ROWS: Final = 10_000
@@ -21,6 +22,7 @@ BYTES: Final = 32 << 20
 WIDEST: Final = 48
 """Cells of a column; a longer value is seen whole when its row is opened."""
 _MEASURED: Final = 1_000
+_MOST_LINES: Final = 2_000
 _NULL: Final = ("NULL", "dim")
 
 Row = Sequence[str | None]
@@ -73,3 +75,35 @@ def say_count(result: Result) -> str:
     rows = f"{len(result.rows):,}".replace(",", " ") + (" row" if len(result.rows) == 1 else " rows")
     more = ", and more: the answer was cut there" if result.is_capped else ""
     return f"{rows}{more} in {show_ms(result.elapsed_ms)}"
+
+
+def draw_record(pen: Pen, record: Sequence[tuple[str, str | None]]) -> list[str]:
+    """Draw a row whole, a column under the other; what is JSON with more than a value in it over several lines."""
+    lines: list[str] = []
+    width = min(max((cell_width(printable(name)) for name, _ in record), default=0), pen.width // 3)
+    for name, cell in record:
+        first, *rest = _unfold(cell, max(pen.width - width - 2, 10))
+        lines.append(
+            f"{pen.paint(fit(printable(name), width), 'dim')}  {pen.paint(first, 'dim') if cell is None else first}"
+        )
+        lines += [" " * (width + 2) + line for line in rest]
+    return lines
+
+
+def _unfold(cell: str | None, width: int) -> list[str]:
+    if cell is None:
+        return ["NULL"]
+    text = cell
+    if cell[:1] in ("{", "["):
+        try:
+            text = to_json(msgspec.Raw(cell.encode()), indent=True)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            pass
+    lines = printable_lines(text).expandtabs(4).split("\n")
+    return [piece for line in lines for piece in _wrap(line, width)][:_MOST_LINES]
+
+
+def _wrap(line: str, width: int) -> list[str]:
+    """Break a line where it is as wide as there is room."""
+    pieces = [line[start : start + width] for start in range(0, len(line), width)]
+    return pieces or [""]

@@ -36,3 +36,9 @@ def test_saved_queries_are_offered_as_the_first_word_only():
 def test_the_functions_that_are_known_are_offered():
     assert Offer("quantile_cont(", "function") in offer_sql("SELECT qu", "SELECT qu", functions=["quantile_cont"])
     assert Offer("p95(", "function") in offer_sql("SELECT p9", "SELECT p9")
+
+
+def test_where_a_table_is_named_tables_come_first():
+    assert offer_sql("SELECT 1 FROM ru", "SELECT 1 FROM ru")[0].text == "runs"
+    assert offer_sql("from runs join st", "from runs join st")[0].text == "steps"
+    assert offer_sql("SELECT ru FROM runs", "SELECT ru")[0].text == "run_id"
