@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
         "check": Entry("check:check", "Check workflow bodies for what a replay would not repeat."),
         "tui": Entry("tui:tui", "Open the studio in the terminal."),
         "test": Entry("test:gen", "Write a pytest file that holds a recorded run against the code."),
+        "skill": Entry("skill:skill", "Teach coding agents this project's workflows: a skill, and AGENTS.md."),
         "mcp": Entry("mcp:mcp", "Serve these actions as MCP tools, for coding agents."),
     },
     "Runs": {

@@ -1,0 +1,130 @@
+"""A quick `wf` for pages that call it often: each call is a fork of a process that has imported the command line.
+
+    with serving(folder) as program:      # a file that can be put on PATH as `wf`
+        ...
+
+1. A call gets the arguments, folder, environment and the three standard streams of who called it, and ends with its
+   exit code. What it imports and changes dies with it.
+2. Commands that stay (`wf dev` …) are the real program: who called them may kill them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+STAYING: Final = ("dev", "worker", "serve", "mcp", "tui")
+_LONGEST: Final = 1 << 20
+
+CLIENT: Final = """#!{python} -IS
+import json, os, socket, sys
+if sys.argv[1:2] and sys.argv[1] in {staying}:
+    os.execv({real!r}, [{real!r}, *sys.argv[1:]])
+link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+link.connect({address!r})
+call = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+socket.send_fds(link, [call], [0, 1, 2])
+told = link.recv(16)
+sys.exit(int(told or 1))
+"""
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Path]:
+    """Give the path of the quick program; it works for the time of the block."""
+    address = folder / "quick.sock"
+    real = Path(sysconfig.get_path("scripts")) / "wf"
+    ready, told = os.pipe()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.quick", str(address), str(told)],
+        pass_fds=[told], cwd=Path(__file__).resolve().parents[1], stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(told)
+    try:
+        assert os.read(ready, 1) == b"!", "the quick wf did not start"
+        program = folder / "wf"
+        text = CLIENT.format(python=sys.executable, staying=STAYING, real=str(real), address=str(address))
+        program.write_text(text, "utf-8")
+        program.chmod(0o755)
+        yield program
+    finally:
+        os.close(ready)
+        server.terminate()
+        server.wait()
+
+
+def serve(address: str, told: int) -> None:
+    """Fork for every call, until terminated."""
+    import wfstudio.cli.app
+    import wfstudio.cli.control
+    import wfstudio.cli.diff
+    import wfstudio.cli.fork
+    import wfstudio.cli.hooks
+    import wfstudio.cli.inspect
+    import wfstudio.cli.replay
+    import wfstudio.cli.run
+    import wfstudio.cli.start
+    import wfstudio.cli.tail  # noqa: F401
+
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(address)
+    listener.listen()
+    os.write(told, b"!")
+    while True:
+        link, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            os.close(told)
+            _answer(link)
+        link.close()
+
+
+def _answer(link: socket.socket) -> None:
+    """Carry out one call in a process of its own, so that its end can be told whatever it was."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    data, streams, _, _ = socket.recv_fds(link, _LONGEST, 3)
+    child = os.fork()
+    if child == 0:
+        link.close()
+        _call(json.loads(data), streams)
+    _, status = os.waitpid(child, 0)
+    link.send(str(os.waitstatus_to_exitcode(status) & 255).encode())
+    os._exit(0)
+
+
+def _call(call: tuple[list[str], str, dict[str, str]], streams: list[int]) -> None:
+    words, folder, environ = call
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        if stream > 2:
+            os.close(stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = ["wf", *words]
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
+    from wfstudio.cli.app import main
+
+    code = 1
+    try:
+        code = main()
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]))

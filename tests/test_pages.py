@@ -1,0 +1,131 @@
+"""Every code block of every document is carried out, or held against what reads it. `tests/pages.py` says how.
+
+1. Pages of `RUN` are carried out as they stand, block after block, in a scratch project.
+2. On all other pages each block is checked: Python by `test_docs.py` (it compiles, and what only defines things is
+   run), command lines are read as the program reads them, JSON, TOML and the rest are parsed. `OWN` names the tests
+   that carry the rest of such a page out.
+3. There is no third kind of page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pages import ROOT, Block, Page, PageError, carry_out, check_commands, compile_block, opened_page, read_blocks
+from tests.quick import serving
+
+RUN = [
+    "templates/skill/SKILL.md",
+]
+"""Pages that are carried out from top to bottom."""
+
+OWN = {
+    "docs/bundle.md": "tests/wfstudio/history/test_bundle_doc.py",
+    "docs/changing-code.md": "tests/test_changing_code_doc.py",
+    "docs/cli.md": "tests/wfstudio/cli/test_cli_doc.py",
+    "docs/event-log.md": "tests/test_event_log_doc.py",
+    "docs/http-api.md": "tests/wfstudio/server/test_openapi.py",
+    "docs/sql.md": "tests/wfstudio/history/test_schema.py",
+    "docs/testing.md": "tests/test_testing_doc.py",
+}
+"""Pages with a test of their own, which names them."""
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "templates" / "skill").glob("*.md")])
+NAMES = [str(path.relative_to(ROOT)) for path in PAGES]
+READ = [name for name in NAMES if name not in RUN]
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with serving(tmp_path_factory.mktemp("quick")) as program:
+        yield program.parent
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_a_page_holds_from_top_to_bottom(name: str, quick: Path, tmp_path: Path) -> None:
+    carry_out(ROOT / name, tmp_path, quick)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_block_of_a_page_can_be_read(name: str, tmp_path: Path) -> None:
+    checked = [block for block in read_blocks(ROOT / name) if block.language in READERS or is_reading(block)]
+    for block in checked:
+        READERS.get(block.language, lambda block: None)(block)
+
+
+READERS = {
+    "python": compile_block,
+    "sh": lambda block: check_commands(block),
+}
+WORDS = ("", "text", "json", "toml", "diff", "sql")
+
+
+def is_reading(block: Block) -> bool:
+    if block.language not in WORDS:
+        raise PageError(block, f"nobody knows what ```{' '.join(block.words)} is")
+    return False
+
+
+def test_pages_with_a_test_of_their_own_are_named_by_it() -> None:
+    for page, test in OWN.items():
+        assert Path(page).name in (ROOT / test).read_text("utf-8"), f"{test} does not speak of {page}"
+
+
+def test_every_page_that_is_run_is_there() -> None:
+    assert [name for name in RUN if name not in NAMES] == []
+
+
+# -- the harness itself ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(tmp_path: Path, quick: Path) -> Iterator[Page]:
+    with opened_page(tmp_path, quick) as found:
+        yield found
+
+
+def block(words: str, text: str) -> Block:
+    return Block("page.md", 1, tuple(words.split()), text)
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "why"),
+    [
+        ("sh", "true\nfalse\ntrue\n", "page.md:1: `false` failed (0)"),
+        ("sh fails", "true\n", "page.md:1: did not fail"),
+        ("sh", "wf inspekt\n", "page.md:1: there is no command `wf inspekt`"),
+        ("sh", "wf inspect --colour | head\n", "page.md:1: `wf inspect --colour` cannot be read: No such option"),
+        ("sh", "if true\n", "page.md:1: is no shell script"),
+        ("sh elsewhere", "wf gc --keeep 3\n", "cannot be read: No such option"),
+        ("python", "1 +\n", None),
+        ("python", "raise SystemExit(3)\n", "page.md:1: `PYTHONPATH"),
+        ("diff a.txt", "-one\n+two\n", None),
+        ("text output", "hello, world\n", "page.md:1: nothing printed the line"),
+        ("json", "{...}\n", "page.md:1: is no JSON"),
+        ("toml", "a = \n", None),
+        ("dockerfile", 'FROM python\nCMD ["wf", "serv"]\n', "page.md:1: there is no command `wf serv`"),
+        ("ini", "[Service]\nExecStart=/opt/bin/wf worker --conc 3\n", "cannot be read: No such option"),
+        ("brainfuck", "+", "page.md:1: nobody knows what ```brainfuck is"),
+    ],
+)
+def test_a_block_that_does_not_hold_is_found(page: Page, words: str, text: str, why: str | None) -> None:
+    with pytest.raises(Exception) as found:
+        page.carry_out(block(words, text))
+    if why is not None:
+        assert isinstance(found.value, PageError)
+        assert why in str(found.value)
+
+
+def test_a_page_has_one_shell_and_one_project(page: Page) -> None:
+    page.carry_out(block("sh", "mkdir shop && cd shop\nname=ada\n"))
+    page.carry_out(block("python", "# a/b.py\nx = 1\n"))
+    page.carry_out(block("diff a/b.py", "-x = 1\n+x = 2\n"))
+    page.carry_out(block("sh", "echo hello, $name; cat a/b.py\n"))
+    page.carry_out(block("text output", "hello, ada\n…\nx = …\n"))
+    page.carry_out(block("python", "from a.b import x\nprint(x)\n"))
+    page.carry_out(block("text output", "2\n"))
+    page.carry_out(block("sh fails", "wf inspect\n"))
+    page.carry_out(block("text output", "there is no world at …\n"))
