@@ -12,7 +12,7 @@ from typing import Final
 
 from wfstudio.core.bench.views import FrameView, MomentView, TaskView
 from wfstudio.core.reasons import short_name
-from wfstudio.text.moment import WIDEST_NAME, draw_end, draw_local, draw_source, say_call
+from wfstudio.text.moment import WIDEST_NAME, draw_end, draw_local, say_call
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable
 from wfstudio.text.widths import cell_width, cut, wrap
@@ -20,8 +20,7 @@ from wfstudio.text.widths import cell_width, cut, wrap
 SIDE_BY_SIDE: Final = 70
 """From so many cells on the variables are beside the source."""
 _GAP: Final = "  "
-_NUMBERS: Final = 12
-"""What is in front of a source line: its number, and the mark."""
+_HERE: Final = ("▶", ">")
 
 
 def draw_moment_pane(pen: Pen, view: MomentView) -> list[str]:
@@ -72,16 +71,30 @@ def _draw_task(pen: Pen, task: TaskView) -> list[str]:
 
 def _draw_frame(pen: Pen, frame: FrameView) -> list[str]:
     lines = [pen.paint(f"{printable(frame.file)}:{frame.line} in {printable(frame.function)}", "blue")]
+    source = _draw_source(pen, frame)
     if pen.width < SIDE_BY_SIDE:
-        return [*lines, *draw_source(pen, frame.source, frame.line), *_draw_locals(pen, frame, pen.width)]
+        return [*lines, *source, *_draw_locals(pen, frame, pen.width)]
     values = _draw_locals(pen, frame, pen.width)
-    needed = max((sum(map(cell_width, _split(line)[::2])) for line in values), default=0) + len(_GAP)
-    left = max(pen.width - needed, pen.width * 3 // 5)
-    left = min(left, max((cell_width(line.text.expandtabs()) for line in frame.source), default=0) + _NUMBERS)
-    source = [_fit(line, left) for line in draw_source(pen, frame.source, frame.line)]
+    left = max(pen.width - max(map(_measure, values), default=0) - len(_GAP), pen.width * 3 // 5)
+    left = min(left, max(map(_measure, source), default=0))
     values = _draw_locals(pen, frame, pen.width - left - len(_GAP))
-    pairs = zip_longest(source, values, fillvalue=None)
+    pairs = zip_longest([_fit(line, left) for line in source], values, fillvalue=None)
     return lines + [(one or " " * left) + (_GAP + other if other else "") for one, other in pairs]
+
+
+def _draw_source(pen: Pen, frame: FrameView) -> list[str]:
+    """Draw the lines around the one where the frame stands, without what all of them are indented by."""
+    texts = [line.text.expandtabs() for line in frame.source]
+    indent = min((len(text) - len(text.lstrip()) for text in texts if text.strip()), default=0)
+    width = len(str(max((line.number for line in frame.source), default=0)))
+    drawn = []
+    for line, text in zip(frame.source, texts, strict=True):
+        number, shown = f"{line.number:>{width}}", printable(text[indent:])
+        if line.number == frame.line:
+            drawn.append(f"{pen.paint(_HERE[not pen.is_unicode], 'yellow')} {number}  {pen.paint(shown, 'bold')}")
+        else:
+            drawn.append(pen.paint(f"  {number}  {shown}", "dim"))
+    return drawn
 
 
 def _draw_locals(pen: Pen, frame: FrameView, width: int) -> list[str]:
@@ -90,6 +103,10 @@ def _draw_locals(pen: Pen, frame: FrameView, width: int) -> list[str]:
     lines = [draw_local(narrow, local, longest) for local in frame.locals]
     lines += [f"  - {pen.paint(printable(name), 'dim')}" for name in frame.gone]
     return [*lines, f"    {pen.ellipsis} and {frame.more_locals} more"] if frame.more_locals else lines
+
+
+def _measure(line: str) -> int:
+    return sum(map(cell_width, _split(line)[::2]))
 
 
 def _fit(line: str, width: int) -> str:

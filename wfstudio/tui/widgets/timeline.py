@@ -21,16 +21,20 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wfstudio.text.looks import Row
+from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.timeline import Columns, Scale, arrange, draw_legend, draw_row, label_row, measure
 from wfstudio.text.widths import cell_width
 from wfstudio.tui.camera import Camera, list_ticks, show_tick
+from wfstudio.tui.gaps import Gaps, SqueezedScale, find_gaps
 from wfstudio.tui.inks import Inks
 from wfstudio.tui.run_rows import Place, Wanted, choose_rows, find_failure, find_parent, find_row, is_parent, place_of
 
 TALL: Final = 14
 """From so many lines on there is room for a legend."""
 _CELLS_A_TICK: Final = 16
+_FEW: Final = 2_000
+"""Spans whose gaps are looked for four times a second."""
 _MARGIN: Final = 4
 """Cells of a row that are neither name nor bar nor duration: its sign, and the gaps."""
 
@@ -52,6 +56,7 @@ class Timeline(ScrollView, can_focus=True):
         Binding("d", "pan(0.25)", "Later", show=False, id="timeline.later"),
         Binding("f", "fit", "All of it", show=False, id="timeline.fit"),
         Binding("z", "focus_span", "Zoom to this", show=False, id="timeline.focus"),
+        Binding("i", "squeeze", "Idle time", show=False, id="timeline.idle"),
         Binding("n", "next_failure", "Next failure", show=False, id="timeline.next_failure"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--axis", "timeline--cursor", "timeline--playhead"}
@@ -81,6 +86,7 @@ class Timeline(ScrollView, can_focus=True):
 
     cursor: reactive[int] = reactive(0, repaint=False)
     playhead_ms: reactive[float | None] = reactive(None)
+    is_squeezing: reactive[bool] = reactive(True, repaint=False)
     wanted: reactive[Wanted] = reactive(Wanted(), repaint=False)
 
     class Selected(Message):
@@ -107,6 +113,7 @@ class Timeline(ScrollView, can_focus=True):
         self._labels: list[str] = []
         self._folded: set[Place] = set()
         self._columns = Columns(12, 10)
+        self._gaps = Gaps()
         self._base_inks: Inks | None = None
         self._cursor_inks: Inks | None = None
 
@@ -119,17 +126,33 @@ class Timeline(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Row], now_ms: float) -> None:
         """Show these spans; `now_ms` is where what has not ended reaches to."""
+        is_first = not self.rows
         self._all = rows
-        self.now_ms = now_ms
-        bounds = measure(rows, now_ms)
-        self.camera = self.camera.grow(*bounds) if self.rows else Camera.whole(*bounds)
+        self._find_gaps(now_ms)
+        self.camera = Camera.whole(*self._bounds) if is_first else self.camera.grow(*self._bounds)
         self._choose()
 
     def tick(self, now_ms: float) -> None:
         """Let time go on: what has not ended grows."""
-        self.now_ms = now_ms
-        self.camera = self.camera.grow(self.camera.first_ms, max(self.camera.last_ms, now_ms))
+        if len(self._all) < _FEW:
+            self._find_gaps(now_ms)
+        else:
+            self.now_ms, self._gaps = now_ms, self._gaps.end_at(now_ms)
+        self.camera = self.camera.grow(*self._bounds)
         self.refresh()
+
+    def _find_gaps(self, now_ms: float) -> None:
+        self.now_ms = now_ms
+        had = bool(self._gaps.gaps)
+        self._gaps = find_gaps(self._all, now_ms) if self.is_squeezing else Gaps()
+        if bool(self._gaps.gaps) != had:  # what the camera stood on is another time now
+            self.camera = Camera.whole(*self._bounds)
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        """The whole of the run's time, squeezed."""
+        first_ms, last_ms = measure(self._all, self.now_ms)
+        return self._gaps.squeeze(first_ms), self._gaps.squeeze(last_ms)
 
     def select(self, place: Place) -> bool:
         """Put the cursor on a span, and tell whether it is there. What is folded over it unfolds."""
@@ -180,7 +203,8 @@ class Timeline(ScrollView, can_focus=True):
 
     @property
     def scale(self) -> Scale:
-        return Scale(self.camera.start_ms, self.camera.end_ms, self._columns.bar)
+        start_ms, end_ms, width = self.camera.start_ms, self.camera.end_ms, self._columns.bar
+        return SqueezedScale(start_ms, end_ms, width, self._gaps) if self._gaps.gaps else Scale(start_ms, end_ms, width)
 
     def on_resize(self, event: events.Resize) -> None:
         self._columns = arrange(self._width, self._labels)
@@ -261,10 +285,9 @@ class Timeline(ScrollView, can_focus=True):
     def action_zoom(self, factor: float) -> None:
         """Zoom around what the cursor is on, as far as it is in sight; else around the middle."""
         row = self.row
-        at_ms = None
-        if row is not None and row.depth > 0 and self.camera.start_ms <= row.span.start_ms <= self.camera.end_ms:
-            at_ms = row.span.start_ms
-        self._look(self.camera.zoom(factor, at_ms))
+        at_ms = None if row is None or row.depth == 0 else self._gaps.squeeze(row.span.start_ms)
+        is_in_sight = at_ms is not None and self.camera.start_ms <= at_ms <= self.camera.end_ms
+        self._look(self.camera.zoom(factor, at_ms if is_in_sight else None))
 
     def action_pan(self, share: float) -> None:
         self._look(self.camera.pan(share))
@@ -276,7 +299,15 @@ class Timeline(ScrollView, can_focus=True):
         """Show the stretch of time that the span under the cursor takes."""
         if self.row is not None:
             end_ms = self.now_ms if self.row.span.end_ms is None else self.row.span.end_ms
-            self._look(self.camera.show(self.row.span.start_ms, end_ms))
+            self._look(self.camera.show(self._gaps.squeeze(self.row.span.start_ms), self._gaps.squeeze(end_ms)))
+
+    def action_squeeze(self) -> None:
+        """Show time in which no attempt ran at full length, or not."""
+        self.is_squeezing = not self.is_squeezing
+
+    def watch_is_squeezing(self) -> None:
+        self._find_gaps(self.now_ms)
+        self._look(Camera.whole(*self._bounds))
 
     def _look(self, camera: Camera) -> None:
         self.camera = camera
@@ -307,7 +338,9 @@ class Timeline(ScrollView, can_focus=True):
         event.stop()
         if event.ctrl:
             cell = min(max(event.x - self._bar_x, 0), self._columns.bar)
-            self._look(self.camera.zoom(factor, self.scale.at(cell)))
+            share = cell / self._columns.bar
+            at_ms = self.camera.start_ms + share * (self.camera.end_ms - self.camera.start_ms)
+            self._look(self.camera.zoom(factor, at_ms))
         else:
             self._look(self.camera.pan(share))
 
@@ -346,23 +379,39 @@ class Timeline(ScrollView, can_focus=True):
 
     def _draw_axis(self, width: int) -> Strip:
         style = self.get_component_rich_style("timeline--axis")
-        scale = self.scale
         cells = [" "] * max(width, 1)
         free = 0
-        for at_ms in list_ticks(scale.start_ms, scale.end_ms, max(1, scale.width // _CELLS_A_TICK)):
-            place = self._bar_x + min(int(scale.cell(at_ms)), scale.width - 1)
-            text = f"╷{show_tick(at_ms)}"
-            if place >= free and place + cell_width(text) <= width:
-                cells[place : place + len(text)] = text
-                free = place + len(text) + 1
+        for place, text in self._list_labels():
+            x = self._bar_x + place
+            if x >= free and x + cell_width(text) <= width:
+                cells[x : x + len(text)] = text
+                free = x + len(text) + 1
         strip = Strip([Segment("".join(cells)[:width], style)]).crop_extend(0, width, style)
         return self._mark(strip, "▼", is_over=True)
 
+    def _list_labels(self) -> list[tuple[int, str]]:
+        """Give the labels of the axis with their places: round instants, and how long the gaps are."""
+        scale = self.scale
+        labels: list[tuple[int, str]] = []
+        for start_ms, end_ms in self._gaps.list_busy(*measure(self._all, self.now_ms)):
+            start_ms, end_ms = max(start_ms, scale.at(0)), min(end_ms, scale.at(scale.width))
+            room = scale.cell(end_ms) - scale.cell(start_ms)
+            if room < 1:
+                continue
+            for at_ms in list_ticks(start_ms, end_ms, max(1, int(room // _CELLS_A_TICK))):
+                labels.append((min(int(scale.cell(at_ms)), scale.width - 1), f"╷{show_tick(at_ms)}"))
+        for gap in self._gaps.gaps:
+            place = int(scale.cell(gap.start_ms))
+            if 0 <= place < scale.width:
+                labels.append((place, f"┆{show_ms(gap.end_ms - gap.start_ms)} idle"))
+        return sorted(labels)
+
     def _mark(self, strip: Strip, sign: str, *, is_over: bool = False) -> Strip:
         """Draw the playhead into a line, where it has nothing else to show."""
-        if self.playhead_ms is None or not self.camera.start_ms <= self.playhead_ms <= self.camera.end_ms:
+        place = -1.0 if self.playhead_ms is None else self.scale.cell(self.playhead_ms)
+        if not 0 <= place <= self._columns.bar:
             return strip
-        x = self._bar_x + min(int(self.scale.cell(self.playhead_ms)), self._columns.bar - 1)
+        x = self._bar_x + min(int(place), self._columns.bar - 1)
         before, cell, after = strip.divide([x, x + 1, strip.cell_length])
         if not is_over and cell.text != " ":
             return strip
