@@ -137,14 +137,16 @@ def status_sign(pen: Pen, status: str) -> str:
 
 def _draw_axis(pen: Pen, columns: Columns, scale: Scale) -> str:
     """Draw where the bars begin, where their middle is and where they end."""
-    start = "0" if not scale.start_ms else f"-{show_ms(-scale.start_ms)}"
-    end = show_ms(scale.end_ms)
+    start, middle, end = (_show_place(ms) for ms in (scale.start_ms, scale.at(scale.width / 2), scale.end_ms))
     half = scale.width // 2
-    middle_ms = scale.at(scale.width / 2)
-    axis = f"{start:<{half}}{show_ms(middle_ms) if middle_ms >= 0 else f'-{show_ms(-middle_ms)}'}"
+    axis = f"{start:<{half}}{middle}"
     room = scale.width - len(axis) - len(end)
     axis = f"{axis}{' ' * room}{end}" if room > 0 else f"{start:<{scale.width - len(end)}}{end}"
     return pen.paint(f"  {' ' * columns.name}  {axis}", "dim")
+
+
+def _show_place(at_ms: float) -> str:
+    return "0" if not at_ms else show_ms(at_ms) if at_ms > 0 else f"-{show_ms(-at_ms)}"
 
 
 def _draw_bar(pen: Pen, span: Span, scale: Scale, now_ms: float) -> str:

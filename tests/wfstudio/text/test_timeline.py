@@ -9,7 +9,7 @@ import msgspec
 from wfstudio.core.traces import Segment, Span, Trace
 from wfstudio.text.looks import Look, Row, lay_out
 from wfstudio.text.pen import Pen
-from wfstudio.text.timeline import draw_timeline
+from wfstudio.text.timeline import Columns, Scale, draw_row, draw_timeline
 from wfstudio.text.widths import cell_width
 
 
@@ -122,3 +122,40 @@ def test_a_childs_spans_lie_under_its_call_at_their_time() -> None:
     lines = draw_timeline(Pen(width=80, has_colour=False), found, 1000)
     assert lines[3].startswith("✓   charge ")
     assert lines[3].index("█") > lines[2].index("─")
+
+
+def test_what_a_fork_inherited_lies_left_of_its_beginning() -> None:
+    fork = trace(
+        span("run", "shop:order", ("running", 0, 500), kind="run"),
+        span("1", "charge", ("running", -500, 0)),
+        span("2", "ship", ("running", 250, 500)),
+    )
+    lines = draw_timeline(Pen(width=60, has_colour=False), rows(fork), 500)
+    assert lines[:4] == [
+        "          -500 ms             0             500 ms",
+        "✓ order                       ████████████████████    500 ms",
+        "✓ charge  ████████████████████                        500 ms",
+        "✓ ship                                  ██████████    250 ms",
+    ]
+
+
+def draw_in(start_ms: float, end_ms: float, drawn: Span) -> str:
+    """Draw a span's bar of a stretch of time, ten cells wide."""
+    line = draw_row(Pen(width=40, has_colour=False), drawn, "x", Columns(1, 10), Scale(start_ms, end_ms, 10), 1000)
+    return line[5:15]
+
+
+def test_a_stretch_of_time_shows_what_lies_in_it() -> None:
+    charge = ORDER.spans[1]
+    assert draw_in(0, 1000, charge) == " ▓▓┄┄█    "
+    assert draw_in(200, 300, charge) == "▓▓▓▓▓▓▓▓▓▓"
+    assert draw_in(280, 320, charge) == "▓▓▓▓▓┄┄┄┄┄"
+    assert draw_in(700, 1000, charge) == "          "
+    assert draw_in(0, 90, charge) == "          "
+    assert draw_in(590, 690, charge) == "█         "
+
+
+def test_cells_and_instants_are_the_same_place() -> None:
+    scale = Scale(100, 300, 40)
+    assert (scale.cell(100), scale.cell(300), scale.cell(200)) == (0, 40, 20)
+    assert [scale.at(scale.cell(at_ms)) for at_ms in (50, 100, 299, 400)] == [50, 100, 299, 400]
