@@ -90,7 +90,7 @@ def draw_hook(pen: Pen, hook: HookView, now: datetime) -> list[str]:
     """Say what waits, since when, and what its run said of it."""
     kind = hook.kind if hook.name in (None, hook.kind) else f"{hook.kind} of {hook.name}"
     since = show_relative(datetime.fromisoformat(hook.created_at), now).removesuffix(" ago")
-    waits = "waits since just now" if since == "now" else f"waits for {since}"
+    waits = "waits for a moment" if since == "now" else f"waits for {since}"
     lines = [
         pen.paint(name_hook(hook), "bold"),
         f"{printable(kind)} · {waits} · {pen.paint(printable(hook.run_id), 'dim')}",

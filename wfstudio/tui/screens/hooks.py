@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
@@ -83,6 +84,7 @@ class HooksScreen(StudioScreen):
         self.all: list[HookView] = []
         self.rows = HookRows()
         self._shown: HookView | None = None
+        self._target: Key | bool | None = None
         self._forms: dict[Key, Form] = {}
         self._is_read = False
 
@@ -139,7 +141,7 @@ class HooksScreen(StudioScreen):
         self.grid.border_subtitle = count
         if shown is not None and shown not in {_key(hook) for hook in self.all}:
             self.detail.say_gone("This hook is gone: it was resumed, or its run has ended.")
-        elif shown not in keys and self._is_read:
+        elif shown not in keys:
             self._choose(self.grid.cursor)
 
     # -- showing
@@ -152,12 +154,14 @@ class HooksScreen(StudioScreen):
             self.pane.enter()
 
     def _choose(self, index: int) -> None:
+        """Show a hook of the list; where there is none, say why."""
         hook = self.rows.hooks[index] if 0 <= index < len(self.rows.hooks) else None
-        if hook is not None and self._shown is not None and _key(hook) == _key(self._shown) and not self.detail.is_gone:
+        target = bool(self.all) if hook is None else _key(hook)
+        if not self._is_read or (target == self._target and not self.detail.is_gone):
             return
         self._keep()
-        self._shown = hook
-        self.run_worker(self._show(hook), group="detail", exclusive=True)
+        self._shown, self._target = hook, target
+        self.run_worker(partial(self._show, hook), group="detail", exclusive=True)
 
     def _keep(self) -> None:
         """Keep what was typed, for when its hook is chosen again."""
@@ -222,7 +226,7 @@ class HooksScreen(StudioScreen):
         resumed = await self.studio.act(command, work, lambda hook: f"{name_hook(hook)} was resumed")
         if resumed is not None:
             self._forms.pop(_key(hook), None)
-            self._shown = None
+            self._shown = self._target = None
             self.grid.focus()
             await self.on_changed([])
 

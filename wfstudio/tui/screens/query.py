@@ -311,7 +311,7 @@ class QueryScreen(StudioScreen):
     def action_ask(self) -> None:
         sql = self.editor.text.strip()
         if sql:
-            self.run_worker(self._ask(sql), group="ask", exclusive=True)
+            self.run_worker(partial(self._ask, sql), group="ask", exclusive=True)
 
     def action_turn(self) -> None:
         self._turn("table" if self.answer.current == "chart" else "chart")

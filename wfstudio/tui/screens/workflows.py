@@ -6,6 +6,7 @@ What a server knows besides, what `wf check` and replays found, is asked of it w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
@@ -90,6 +91,7 @@ class WorkflowsScreen(StudioScreen):
         self._has_findings = False
         self._shown: WorkflowView | None = None
         self._forms: dict[str, Form] = {}
+        self._target: tuple[str, bytes] | bool | None = None
         self._is_read = False
         self._is_stale = False
 
@@ -127,7 +129,7 @@ class WorkflowsScreen(StudioScreen):
     def _count(self) -> None:
         if self._is_stale and self.is_current:
             self._is_stale = False
-            self.run_worker(self._read_stats(), group="stats", exclusive=True)
+            self.run_worker(self._read_stats, group="stats", exclusive=True)
 
     async def on_dev(self, event: LiveEvent) -> None:
         if event.kind in ("reload", "check", "findings", "nondeterminism"):
@@ -185,16 +187,21 @@ class WorkflowsScreen(StudioScreen):
             self.pane.enter()
 
     def _choose(self, index: int) -> None:
+        """Show a workflow of the list; where there is none, say why. What was typed for the one before is kept."""
         workflow = self.rows.workflows[index] if 0 <= index < len(self.rows.workflows) else None
         before, self._shown = self._shown, workflow
-        if workflow is not None and before is not None and workflow.id == before.id:
-            if workflow.schema == before.schema and self.pane is not None:
+        target = bool(self.all) if workflow is None else (workflow.id, msgspec.json.encode(workflow.schema))
+        if target == self._target:
+            if self.pane is not None:
                 self.pane.draw_facts()  # the figures
-                return
+            return
+        self._target = target
+        form = None if self.pane is None else self.pane.form
+        if before is not None and form is not None:
+            self._forms[before.id] = form
+        if workflow is not None and before is not None and workflow.id == before.id:
             self._forms.pop(workflow.id, None)  # its parameters changed
-        elif before is not None and self.pane is not None and self.pane.form is not None:
-            self._forms[before.id] = self.pane.form
-        self.run_worker(self._show(workflow), group="detail", exclusive=True)
+        self.run_worker(partial(self._show, workflow), group="detail", exclusive=True)
 
     async def _show(self, workflow: WorkflowView | None) -> None:
         if workflow is None:

@@ -1,0 +1,36 @@
+"""Pictures: what a screen looks like, as SVG, held against the one that is kept in `pictures/`.
+
+`UPDATE_PICTURES=1 python -m pytest tests/wfstudio/tui` draws them anew; look at them before they are committed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from textual.app import App
+
+FOLDER = Path(__file__).with_name("pictures")
+_LINE = re.compile(r"(\w\.py):\d+")
+
+
+def draw(app: App[None]) -> str:
+    """Give the screen as SVG, without what is another one in every run."""
+    svg = app.export_screenshot(title="wf tui")
+    svg = re.sub(r"terminal-\d+", "terminal", svg)
+    return _LINE.sub(r"\1:7", svg) + "\n"
+
+
+def check_picture(app: App[None], name: str) -> None:
+    """Fail where the screen does not look as it did."""
+    path = FOLDER / f"{name}.svg"
+    drawn = draw(app)
+    if os.environ.get("UPDATE_PICTURES"):
+        FOLDER.mkdir(exist_ok=True)
+        path.write_text(drawn)
+    now = path.with_suffix(".now.svg")
+    if not path.exists() or path.read_text() != drawn:
+        now.write_text(drawn)
+        raise AssertionError(f"{name} looks different: compare {path.name} and {now.name} in {FOLDER}")
+    now.unlink(missing_ok=True)
