@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -300,3 +301,50 @@ def test_an_order_of_the_webhook_app_waits_over_a_restart_and_is_paid(
         time.sleep(0.02)
     assert told == {"status": "completed", "result": "shipped, paid by pay-1"}
     assert [path.read_text("utf-8") for path in (folder / "shipped").iterdir()] == ["o1\n"]
+
+
+# -- the first five minutes -------------------------------------------------------------------------
+
+
+@pytest.mark.acceptance
+def test_a_newcomers_first_project_is_made_served_approved_edited_and_judged(
+    tmp_path: Path, start: Callable[..., Started]
+) -> None:
+    """What `wf new` proposes, by what it prints; the browser's part by the API that the browser asks."""
+    made = json.loads(run(tmp_path, "-m", "wfstudio", "new", "--json"))
+    folder = Path(made["folder"])
+    dev = start(folder, "-m", "wfstudio", "dev", "--json", "--no-open", "--port", "0")
+    dev.wait_for(r'"kind": "(reload)", "outcome": "loaded"')
+    served = json.loads((folder / ".wf" / "studio.json").read_text("utf-8"))
+
+    def ask(path: str, body: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {served['token']}", "Content-Type": "application/json", "X-WF": "1"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(served["url"] + path, data, headers)
+        with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            return json.loads(answer.read())
+
+    def wait(path: str, fits: Callable[[Any], bool]) -> Any:
+        deadline = time.monotonic() + SECONDS
+        while not fits(told := ask(path)):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.02)
+        return told
+
+    start_command = next(one["command"] for one in made["next"] if " start " in one["command"])
+    arguments = shlex.split(start_command.partition(" start ")[2])
+    first = run(folder, "-m", "wfstudio", "start", *arguments).strip()
+    [hook] = wait("/api/hooks", lambda told: told["items"])["items"]
+    assert hook["run_id"] == first
+    ask(f"/api/hooks/{hook['token']}/resume", {"payload": {"approved": True}})
+    wait(f"/api/runs/{first}", lambda told: told["status"] == "completed")
+    assert (folder / "published" / "my-first-post.md").is_file()
+
+    run(folder, "-m", "wfstudio", "start", *arguments)
+    wait("/api/hooks", lambda told: told["items"])
+    code = folder / "my_approval.py"
+    text = code.read_text("utf-8")
+    code.write_text(text.replace("everything that", "all that"), "utf-8")
+    dev.wait_for(r'"outcome": "loaded", "files": \["my_approval.py"\].*"(clean": 1, "diverging": \[\])')
+    code.write_text(text.replace("    post = await", "    await wf.sleep(1)\n    post = await"), "utf-8")
+    dev.wait_for(r'"outcome": "loaded", "files": \["my_approval.py"\].*"(clean": 0, "diverging": \[\{)')

@@ -93,8 +93,8 @@ def new(
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody can be asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Tell whether somebody can be asked, with arrow keys."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 class _Manner(msgspec.Struct, frozen=True):
