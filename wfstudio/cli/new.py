@@ -90,6 +90,8 @@ def new(
         return _make(words_given[0] if words_given else None, template, given, manner)
     except UsageError as error:
         raise Misuse.of(error) from None
+    except OSError as error:  # what is there cannot be looked at; what cannot be written says so itself
+        raise Misuse(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def is_terminal() -> bool:

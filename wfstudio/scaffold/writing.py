@@ -16,18 +16,24 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from wfstudio.core.errors import ConflictError
+from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.scaffold.plans import Plan, PlannedFile
 
 STAGE: Final = ".wf-new-"
 
 
 def write_plan(plan: Plan) -> None:
-    """Carry a plan out. Raises `ConflictError` where something has changed since, `OSError` as the disk does."""
-    if plan.folder.is_symlink() or plan.folder.exists():
-        _write_into(plan)
-    else:
-        _write_whole(plan)
+    """Carry a plan out. Raises `ConflictError` where something has changed since, `UsageError` where it cannot be."""
+    try:
+        if plan.folder.is_symlink() or plan.folder.exists():
+            _write_into(plan)
+        else:
+            _write_whole(plan)
+    except OSError as error:
+        told = error.strerror or error
+        raise UsageError(
+            f"{plan.folder} cannot be written: {told}; it is as it was", "mend that, or choose another place"
+        ) from None
 
 
 def _write_whole(plan: Plan) -> None:
@@ -57,6 +63,8 @@ def _write_into(plan: Plan) -> None:
         _fill(stage / "new", files)
         for file in files:
             target = plan.folder / file.path
+            if target.is_symlink():
+                target = target.resolve()  # the file is written, and the link stays one
             _check_unchanged(target, file)
             _make_parents(target.parent, plan.folder, made)
             fresh = stage / "new" / file.path
@@ -117,7 +125,7 @@ def _put_back(folder: Path, stage: Path, moved: list[PlannedFile], made: list[Pa
         if file.before is None:
             (folder / file.path).unlink(missing_ok=True)
         else:
-            os.replace(stage / "old" / file.path, folder / file.path)
+            os.replace(stage / "old" / file.path, (folder / file.path).resolve())
     for path in reversed(made):
         path.rmdir()
 

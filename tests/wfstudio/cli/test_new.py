@@ -216,6 +216,27 @@ def test_the_folder_that_we_are_in_needs_no_cd(wf_cli: Wf, here: Path, monkeypat
     assert told.out.count("(was there already)") == 5
 
 
+def test_a_place_that_cannot_be_written_or_looked_at_is_told(
+    wf_cli: Wf, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = wf_cli("new", f"{'x' * 300}/my-flows")
+    assert told.code == 2
+    assert told.err == f"{here}/{'x' * 300}/my-flows cannot be read: File name too long\n  more: wf new --help\n"
+
+    def fail(*path: object, **how: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.mkdtemp", fail)
+    told = wf_cli("new", "my-flows", "-t", "hello")
+    assert told == (
+        2,
+        "",
+        f"{here}/my-flows cannot be written: Read-only file system; it is as it was\n"
+        "  fix: mend that, or choose another place\n  more: wf new --help\n",
+    )
+    assert list(here.iterdir()) == []
+
+
 def test_names_cannot_steer_a_terminal(wf_cli: Wf, here: Path) -> None:
     (here / "my-flows").mkdir()
     (here / "my-flows" / "\x1b[2Jx").write_text("")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wfstudio.core.errors import ConflictError
+from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.scaffold import writing
 from wfstudio.scaffold.plans import Plan, PlannedFile, plan_file
 from wfstudio.scaffold.writing import write_plan
@@ -79,16 +79,33 @@ def test_when_one_file_cannot_be_put_in_place_all_is_as_before(
         true_check(target, file)
 
     monkeypatch.setattr(writing, "_check_unchanged", fail_later)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UsageError) as refused:
         write_plan(plan)
+    assert str(refused.value) == f"{tmp_path} cannot be written: No space left on device; it is as it was"
     assert look(tmp_path) == {"edited.py": "before"}
 
 
 def test_a_new_folder_that_cannot_be_filled_is_not_there(tmp_path: Path) -> None:
     plan = Plan(tmp_path / "new", [PlannedFile("a", b"1"), PlannedFile("a/b", b"2")])
-    with pytest.raises(OSError):
+    with pytest.raises(UsageError, match="cannot be written: "):
         write_plan(plan)
     assert look(tmp_path) == {}
+
+
+def test_a_link_stays_a_link_and_what_it_points_to_is_edited_or_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real.py").write_text("before")
+    (tmp_path / "flow.py").symlink_to("real.py")
+    write_plan(Plan(tmp_path, [PlannedFile("flow.py", b"after", "edit", b"before")]))
+    assert (tmp_path / "flow.py").is_symlink()
+    assert (tmp_path / "real.py").read_text() == "after"
+    (tmp_path / "taken").mkdir()
+    plan = [PlannedFile("flow.py", b"again", "edit", b"after"), PlannedFile("taken", b"1")]
+    with pytest.raises(UsageError, match="Is a directory"):
+        write_plan(Plan(tmp_path, plan))
+    assert (tmp_path / "flow.py").is_symlink()
+    assert look(tmp_path) == {"real.py": "after", "flow.py": "after", "taken": "/"}
 
 
 def test_what_changed_since_the_plan_is_not_overwritten(tmp_path: Path) -> None:
