@@ -1,0 +1,71 @@
+"""Commands: what the run screen does can be typed, and is read as it was meant."""
+
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+import pytest
+
+from tests.wfstudio.tui.spans import ORDER, span
+from wfstudio.core.forks import ForkRequest
+from wfstudio.tui.run_commands import (
+    cancel_command,
+    fork_command,
+    inspect_command,
+    name_call,
+    replay_step_command,
+    write_command,
+)
+
+RUN = "wrun_1"
+
+
+def test_a_call_is_named_by_its_name_where_no_other_has_it() -> None:
+    spans = [*ORDER.spans, span("9", "shop:ship", ("running", 0, 1))]
+    assert name_call(RUN, spans, ORDER.spans[1]) == "charge"
+    assert name_call(RUN, spans, ORDER.spans[3]) == "wrun_1:3"
+
+
+def test_a_sleep_is_named_by_its_number() -> None:
+    sleep = span("4", "sleep", ("waiting", 0, 1), kind="sleep")
+    assert name_call(RUN, [sleep], sleep) == "wrun_1:4"
+
+
+def test_what_is_shown_can_be_inspected() -> None:
+    assert inspect_command(RUN, ORDER.spans[0]) == "wf inspect wrun_1"
+    assert inspect_command(RUN, ORDER.spans[1]) == "wf inspect step wrun_1:1"
+    assert inspect_command(RUN, ORDER.spans[1], "events") == "wf inspect events wrun_1"
+
+
+def test_a_cancel_says_why_and_how() -> None:
+    assert cancel_command(RUN, None, is_forced=False) == "wf cancel wrun_1"
+    assert cancel_command(RUN, "it's wrong", is_forced=True) == "wf cancel wrun_1 --reason 'it'\"'\"'s wrong' --force"
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (ForkRequest(), []),
+        (ForkRequest(start=7), ["--from", "7"]),
+        (ForkRequest(start="charge", keeps_tokens=True), ["--from", "charge", "--keep-tokens"]),
+        (ForkRequest(outputs={"charge": {"paid": True}}), ["--set", 'charge={"paid":true}']),
+        (ForkRequest(payloads={"Approval": "yes; rm -rf"}), ["--payload", 'Approval="yes; rm -rf"']),
+        (ForkRequest(errors={"charge": "shop.Declined: no $HOME"}), ["--raise", "charge=shop.Declined: no $HOME"]),
+        (ForkRequest(input={"items": ["a'b", "ü"]}), ["--input", '{"items":["a\'b","ü"]}']),
+    ],
+    ids=lambda value: None if isinstance(value, list) else str(msgspec.to_builtins(value)),
+)
+def test_a_fork_is_read_by_a_shell_as_it_was_meant(request_: ForkRequest, words: list[str]) -> None:
+    assert shlex.split(fork_command(RUN, request_)) == ["wf", "fork", RUN, *words]
+
+
+def test_a_step_replay_names_only_what_was_edited() -> None:
+    assert replay_step_command(RUN, "charge", {}) == "wf replay wrun_1 --step charge"
+    assert replay_step_command(RUN, "charge", {"amount": 5}) == (
+        "wf replay wrun_1 --step charge --input '{\"amount\":5}'"
+    )
+
+
+def test_what_users_wrote_is_quoted() -> None:
+    assert shlex.split(write_command("wf", "inspect", "a b; $(c)")) == ["wf", "inspect", "a b; $(c)"]
