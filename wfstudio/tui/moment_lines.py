@@ -17,7 +17,7 @@ from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable
 from wfstudio.text.widths import cell_width, cut, wrap
 
-SIDE_BY_SIDE: Final = 70
+SIDE_BY_SIDE: Final = 72
 """From so many cells on the variables are beside the source."""
 _GAP: Final = "  "
 _HERE: Final = ("▶", ">")
