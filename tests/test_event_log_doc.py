@@ -139,7 +139,7 @@ def rotated(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_the_file_says_that_it_is_a_world(world: World) -> None:
     assert world.rows("PRAGMA application_id") == [(0x77666462,)]
-    assert world.rows("PRAGMA user_version") == [(3,)]
+    assert world.rows("PRAGMA user_version") == [(4,)]
 
 
 def test_the_document_names_every_table_and_column(world: World) -> None:

@@ -304,7 +304,7 @@ def _open_output(path: Path) -> Iterator[BinaryIO]:
 
 async def _watch(world: str | None, ask: Ask) -> int:
     """Show the result in place, and again whenever the world has changed; until interrupted."""
-    from wf.worlds.sqlite.feed import Feed
+    from wf.worlds.sqlite.feed import Feed, Mark
     from wfstudio.cli.screen import redraw
 
     terminal = results()
@@ -315,12 +315,12 @@ async def _watch(world: str | None, ask: Ask) -> int:
     async with open_asker(world) as asker:
         feed = Feed(path)
         try:
-            seen, lines = -1, [""]
+            seen, lines = Mark(-1, -1), [""]
 
             async def draw() -> tuple[list[str], bool]:
                 nonlocal seen, lines
-                if (position := feed.position()) != seen:
-                    seen, lines = position, await _draw(asker, ask, terminal)
+                if (mark := feed.mark()) != seen:
+                    seen, lines = mark, await _draw(asker, ask, terminal)
                 return lines, False
 
             await redraw(terminal, draw, _beat())

@@ -210,7 +210,7 @@ class LazyAsker:
             await asyncio.sleep(KEEP_UP_SECONDS)
             with contextlib.suppress(WorkflowError):  # whoever asks is told
                 with Feed(path) as feed:
-                    now = feed.position()
+                    now = feed.mark().position
                 if self.kept is None:
                     self.kept = now
                 elif now - self.kept > KEEP_UP_CHANGES:

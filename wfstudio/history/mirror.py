@@ -30,7 +30,7 @@ from typing import Final
 import duckdb
 import msgspec
 
-from wf.worlds.sqlite.feed import Feed
+from wf.worlds.sqlite.feed import Feed, Mark
 from wfstudio.history import staging
 from wfstudio.history.locks import Lock
 from wfstudio.history.news import read_news
@@ -50,7 +50,7 @@ def mirror_path(world_path: Path) -> Path:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What a mirror's file is a copy of, and how far: up to `position` of the world's changes.
+    """What a mirror's file is a copy of, and how far: up to the mark (`position`, `seq`) of the world's changes.
 
     `heads` are (run, run id, seq, link) of the runs that changed last. A link is like no other, so a world that
     was put back to an older state, and went on from there, does not have them.
@@ -62,14 +62,19 @@ class Place(msgspec.Struct, frozen=True):
     inode: int
     position: int
     heads: list[tuple[int, str, int, str]]
+    seq: int = -1  # that of no run: of a file from before there were marks
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.position, self.seq)
 
     def find_changed(self, feed: Feed) -> list[int] | None:
         """List the runs that changed since; None where the file cannot be continued from this world."""
         if (self.version, self.duckdb) != (VERSION, duckdb.__version__):
             return None
-        if (self.device, self.inode) != _identify(feed.path) or self.position > feed.position():
+        if (self.device, self.inode) != _identify(feed.path) or self.position > feed.mark().position:
             return None
-        changed = feed.changed_since(self.position)
+        changed = feed.changed_since(self.mark)
         if changed is None:
             return None
         runs = set(changed)
@@ -137,7 +142,7 @@ class History:
             has_tried = True
 
     def _is_far_behind(self, place: Place) -> bool:
-        return self.feed.count_changes(place.position) > FAR_BEHIND
+        return self.feed.count_changes(place.mark) > FAR_BEHIND
 
 
 # -- the file --------------------------------------------------------------------------------------
@@ -148,7 +153,7 @@ def bring_up_to_date(path: Path, feed: Feed) -> int:
 
     The caller holds the lock alone. A file that does not fit the world, or cannot be opened, is made anew.
     """
-    position = feed.position()  # before anything is read: what comes later will be named again
+    mark = feed.mark()  # before anything is read: what comes later will be named again
     with _writing(path, feed) as (connection, changed):
         count = 0
         for page in _all_pages(feed) if changed is None else staging.pages(changed):
@@ -156,7 +161,7 @@ def bring_up_to_date(path: Path, feed: Feed) -> int:
             _load(connection, feed, page)
             connection.execute("COMMIT")
             count += len(page)
-        _write_place(connection, feed, position)
+        _write_place(connection, feed, mark)
     return count
 
 
@@ -200,9 +205,9 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, is_writing: bo
         return None
 
 
-def _write_place(connection: duckdb.DuckDBPyConnection, feed: Feed, position: int) -> None:
+def _write_place(connection: duckdb.DuckDBPyConnection, feed: Feed, mark: Mark) -> None:
     heads = [(run, run_id, seq, link.hex()) for run, run_id, seq, link in feed.list_heads(HEADS)]
-    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), position, heads)
+    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), mark.position, heads, mark.seq)
     connection.execute("BEGIN; CREATE OR REPLACE TABLE mirror.place (place VARCHAR)")
     connection.execute("INSERT INTO mirror.place VALUES (?)", [msgspec.json.encode(place).decode()])
     connection.execute("COMMIT")

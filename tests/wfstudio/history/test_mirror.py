@@ -21,7 +21,7 @@ from wf import events as types
 from wf.errors import WorldBusy, WorldError
 from wf.worlds.sqlite import connection as sqlite_connection
 from wf.worlds.sqlite.connection import Connection
-from wf.worlds.sqlite.feed import Feed
+from wf.worlds.sqlite.feed import Feed, Mark
 from wfstudio.history import mirror, news, staging
 from wfstudio.history.locks import Lock
 from wfstudio.history.mirror import History, mirror_path
@@ -106,6 +106,26 @@ def test_a_run_that_goes_on_is_there_once_as_it_is_now(world: WorldFile) -> None
     log.add(types.RUN_COMPLETED, value=1)
     world.write(log.events)
     assert ask(world, query) == [("completed", "completed", 2)]
+
+
+@WAYS
+def test_appends_that_the_world_has_no_row_of_are_seen_too(
+    world: WorldFile, far: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that goes on alone is not named again: the file remembers where its log ended."""
+    log = Log("wrun_live")
+    log.add(types.RUN_STARTED)
+    log.add(types.STEP_CREATED, 1, name="shop:a", attempt=1)
+    world.write(log.events)
+    count(world)
+    monkeypatch.setattr(mirror, "FAR_BEHIND", far)
+    monkeypatch.setattr(news, "FEW", few)
+    for number in range(1, 6):
+        log.add(types.STEP_COMPLETED, number, attempt=1, value=1)
+        log.add(types.STEP_CREATED, number + 1, name="shop:a", attempt=1)
+        world.write(log.events)
+        assert ask(world, "SELECT steps FROM past.runs WHERE run_id = 'wrun_live'") == [(number + 1,)]
+        assert count(world)["events"] == 5 * 7 + len(log.events)
 
 
 @pytest.mark.usefixtures("eager")
@@ -347,13 +367,13 @@ def test_a_writer_that_is_killed_costs_a_rebuild_at_most(world: WorldFile, stop:
 def test_the_feed_names_runs_that_changed_and_those_that_are_gone(world: WorldFile) -> None:
     feed = Feed(world.path)
     try:
-        position = feed.position()
-        assert feed.changed_since(position) == []
+        mark = feed.mark()
+        assert feed.changed_since(mark) == []
         world.write(make_completed("wrun_new").events)
         world.delete("wrun_0")
-        assert feed.changed_since(position) == [1, 6]
-        assert feed.count_changes(position) == 2
-        assert feed.changed_since(0) == [1, 2, 3, 4, 5, 6]
+        assert feed.changed_since(mark) == [1, 6]
+        assert feed.count_changes(mark) == 2
+        assert feed.changed_since(Mark(0, 0)) == [1, 2, 3, 4, 5, 6]
         assert [row[1] for row in feed.read_runs([1, 2, 6])] == ["wrun_1", "wrun_new"]
     finally:
         feed.close()

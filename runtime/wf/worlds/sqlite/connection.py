@@ -28,6 +28,7 @@ MIGRATIONS: Final[tuple[tuple[int, str], ...]] = (
     (1, Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")),
     (2, Path(__file__).with_name("schema_2.sql").read_text(encoding="utf-8")),
     (3, Path(__file__).with_name("schema_3.sql").read_text(encoding="utf-8")),
+    (4, Path(__file__).with_name("schema_4.sql").read_text(encoding="utf-8")),
 )
 """(schema version, SQL that leads to it). Each runs in one transaction whose last act is the version."""
 

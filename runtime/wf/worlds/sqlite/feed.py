@@ -4,11 +4,11 @@ It may be opened by any process while another one owns the world: it takes no le
 and writes nothing. Runs are named by `runs.id`, which orders them by their creation. The id of a run that
 was deleted may be given to another one: who keeps a copy compares run ids.
 
-    position = feed.position()             before anything is read
+    mark = feed.mark()                     before anything is read
     ids = feed.changed_since(remembered)   None: the feed does not reach back so far, compare all runs
     with feed.snapshot(): ...              rows of these runs, of one moment
 
-What was committed before `position()` was asked is in what is read after it; what came since may be, too,
+What was committed before `mark()` was asked is in what is read after it; what came since may be, too,
 and will be named again by the next `changed_since`.
 """
 
@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -31,10 +31,14 @@ from wf.worlds.sqlite.transaction import Row
 BATCH: Final = 20_000
 """Rows that are held at once while events are read."""
 
-_POSITION: Final = "SELECT ifnull(max(position), 0) FROM changes"
+_MARK: Final = """
+SELECT c.position, ifnull(r.seq, 0) FROM changes AS c LEFT JOIN runs AS r ON r.id = c.run
+ORDER BY c.position DESC LIMIT 1
+"""
 _FIRST: Final = "SELECT ifnull(min(position), 0) FROM changes"
-_CHANGED: Final = "SELECT DISTINCT run FROM changes WHERE position > ? ORDER BY run"
-_COUNT: Final = "SELECT count(*) FROM changes WHERE position > ?"
+_WENT_ON: Final = "SELECT c.run FROM changes AS c JOIN runs AS r ON r.id = c.run WHERE c.position = ? AND r.seq <> ?"
+_CHANGED: Final = f"SELECT run FROM changes WHERE position > ? UNION {_WENT_ON} ORDER BY run"
+_COUNT: Final = f"SELECT count(*) + EXISTS ({_WENT_ON}) FROM changes WHERE position > ?"
 _LAST: Final = """
 SELECT r.id, r.run_id, r.seq, r.head
 FROM (SELECT DISTINCT run FROM (SELECT run FROM changes ORDER BY position DESC LIMIT ?)) AS c
@@ -81,6 +85,16 @@ _LOG: Final = """
 SELECT r.run_id, l.payload FROM runs AS r JOIN logs AS l USING (run_id)
 WHERE r.id = ? AND l.correlation_id = ? AND l.attempt = ? AND l."index" = ?
 """
+
+
+class Mark(NamedTuple):
+    """How far somebody has read: the last change, and where the log of the run that it names ended.
+
+    That run may go on without another change, so two marks are the same only where nothing came between them.
+    """
+
+    position: int
+    seq: int
 
 
 class Feed:
@@ -145,12 +159,14 @@ class Feed:
 
     # -- what changed
 
-    def position(self) -> int:
-        """Give the position of the last change."""
-        return int(self._fetch(_POSITION)[0][0])
+    def mark(self) -> Mark:
+        """Give the place of the last change."""
+        found = self._fetch(_MARK)
+        return Mark(*found[0]) if found else Mark(0, 0)
 
-    def count_changes(self, position: int) -> int:
-        return int(self._fetch(_COUNT, (position,))[0][0])
+    def count_changes(self, mark: Mark) -> int:
+        """Count the changes after a mark. A run that goes on alone makes one every 16 events."""
+        return int(self._fetch(_COUNT, (*mark, mark.position))[0][0])
 
     def list_heads(self, limit: int) -> list[tuple[int, str, int, bytes]]:
         """Give (run, run id, seq, link) of the last events of runs that changed lately: no other history has them."""
@@ -160,11 +176,12 @@ class Feed:
         found = self._fetch(_LINK, (run_id, seq))
         return found[0][0] if found else None
 
-    def changed_since(self, position: int) -> list[int] | None:
-        """List the runs that changed after a position, or None where the feed does not reach back so far."""
-        if position < self._fetch(_FIRST)[0][0] - 1:
+    def changed_since(self, mark: Mark) -> list[int] | None:
+        """List the runs that changed after a mark, or None where the feed does not reach back so far."""
+        # The row at the mark must be there still: of its run there may be no other.
+        if max(mark.position, 1) < self._fetch(_FIRST)[0][0]:
             return None
-        return [run for (run,) in self._fetch(_CHANGED, (position,))]
+        return [run for (run,) in self._fetch(_CHANGED, (mark.position, *mark))]
 
     def list_ids(self, after: int, limit: int) -> list[int]:
         return [run for (run,) in self._fetch(_IDS, (after, limit))]

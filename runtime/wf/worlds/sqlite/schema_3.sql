@@ -3,6 +3,7 @@
 -- Changes: which runs changed, in the order of the transactions. Who remembers a position asks what came
 -- after it. The oldest rows are dropped in time: who finds its place gone compares all runs instead.
 -- No AUTOINCREMENT: the newest row is never deleted, so a position is never used again.
+-- Since version 4 the run of the newest row may have gone on without another one.
 CREATE TABLE changes (
   position INTEGER PRIMARY KEY,
   run      INTEGER NOT NULL                       -- runs.id; also of a run that is gone
