@@ -115,7 +115,7 @@ def test_templates_are_listed_with_a_line_each(wf_cli: Wf) -> None:
     assert (told.code, told.err) == (0, "")
     lines = told.out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [template.name for template in list_templates()]
-    assert "A person decides: a run waits for days for a yes or no" in lines[2]
+    assert "A person says yes or no: a run waits for days, with a web form." in lines[2]
     assert lines[2].endswith("days=7")
     approval = wf_cli("new", "--list", "--json").json["items"][1]
     assert (approval["name"], approval["is_default"]) == ("approval", True)

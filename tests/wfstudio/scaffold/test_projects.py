@@ -107,6 +107,13 @@ def test_settings_of_a_project_are_read_by_those_they_are_for(tmp_path: Path) ->
         assert load_settings(folder).modules == ("my_flows",)
 
 
+def test_every_template_has_a_line_that_fits_where_it_is_chosen() -> None:
+    """80 columns, less the cursor, the longest name and the gaps."""
+    for template in list_templates():
+        assert len(template.summary) + len("❯ approval  ") <= 80
+        assert template.next
+
+
 def test_every_file_of_a_template_is_listed(tmp_path: Path) -> None:
     files = {file.path: file for file in list_files(find_template("pipeline"))}
     assert files["inbox/tides.txt"].is_rendered is False
