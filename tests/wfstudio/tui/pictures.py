@@ -10,13 +10,16 @@ import re
 from pathlib import Path
 
 from textual.app import App
+from textual.widgets import Input, TextArea
 
 FOLDER = Path(__file__).with_name("pictures")
 _LINE = re.compile(r"(\w\.py):\d+")
 
 
 def draw(app: App[None]) -> str:
-    """Give the screen as SVG, without what is another one in every run."""
+    """Give the screen as SVG, without what is another one in every run: a cursor that blinks, for instance."""
+    for widget in app.screen.query("Input, TextArea").results(Input | TextArea):
+        widget.cursor_blink = False
     svg = app.export_screenshot(title="wf tui")
     svg = re.sub(r"terminal-\d+", "terminal", svg)
     return _LINE.sub(r"\1:7", svg) + "\n"

@@ -28,7 +28,7 @@ async def open_app(
     if root is not None:
         settings = msgspec.structs.replace(settings, root=root)
     app = StudioApp(Attachment(client, settings))
-    async with app.run_test(size=size) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await app.switch(resource)
         await pilot.pause()
         yield pilot

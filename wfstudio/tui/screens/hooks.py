@@ -1,7 +1,7 @@
 """The hooks: what waits for somebody, and a form made from its schema to answer it.
 
 1. What was typed for a hook stays while others are looked at, and while the list changes.
-2. A hook that is gone is said to be gone; its form stays until another one is chosen.
+2. A hook that somebody else resumed is said to be gone; it stays with its form until another one is chosen.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wfstudio.tui.forms.fields import describe
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
 from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.detail import Detail
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
@@ -48,12 +49,15 @@ class HookRows:
 
     def __init__(self) -> None:
         self.hooks: list[HookView] = []
+        self.gone: HookView | None = None
 
     def __len__(self) -> int:
         return len(self.hooks)
 
     def cells(self, index: int) -> Sequence[Cell]:
         hook = self.hooks[index]
+        if hook is self.gone:
+            return [(name_hook(hook), "dim"), ("gone", "warning"), (hook.name or hook.kind, "dim")]
         since = show_relative(datetime.fromisoformat(hook.created_at), clock.now()).removesuffix(" ago")
         return [name_hook(hook), (since, "dim"), (hook.name or hook.kind, "dim")]
 
@@ -86,6 +90,7 @@ class HooksScreen(StudioScreen):
         self._shown: HookView | None = None
         self._target: Key | bool | None = None
         self._forms: dict[Key, Form] = {}
+        self._sent: set[Key] = set()
         self._is_read = False
 
     # -- made of
@@ -132,17 +137,27 @@ class HooksScreen(StudioScreen):
         return None
 
     def _list(self) -> None:
-        """List what is looked for, and keep the one that is shown under the cursor."""
-        self.rows.hooks = [hook for hook in self.all if is_wanted(_text(hook), self.filter_text)]
+        """List what is looked for, and keep the one that is shown under the cursor, also when it is gone."""
+        there = {_key(hook) for hook in self.all}
+        shown = self._shown
+        if shown is not None and _key(shown) not in there:
+            if _key(shown) in self._sent:  # we did it: on to the next one
+                self._sent.discard(_key(shown))
+                shown = self._shown = self._target = None
+            else:
+                self.rows.gone = shown
+        hooks = [*self.all, *([self.rows.gone] if self.rows.gone is not None else [])]
+        hooks.sort(key=lambda hook: hook.created_at)
+        self.rows.hooks = [hook for hook in hooks if is_wanted(_text(hook), self.filter_text)]
         keys = [_key(hook) for hook in self.rows.hooks]
-        shown = None if self._shown is None else _key(self._shown)
-        self.grid.refresh_rows(keys.index(shown) if shown in keys else None)
-        count = str(len(keys)) if len(keys) == len(self.all) else f"{len(keys)} of {len(self.all)}"
-        self.grid.border_subtitle = count
-        if shown is not None and shown not in {_key(hook) for hook in self.all}:
-            self.detail.say_gone("This hook is gone: it was resumed, or its run has ended.")
-        elif shown not in keys:
+        place = keys.index(_key(shown)) if shown is not None and _key(shown) in keys else None
+        self.grid.refresh_rows(place)
+        count = sum(hook is not self.rows.gone for hook in self.rows.hooks)
+        self.grid.border_subtitle = str(count) if count == len(self.all) else f"{count} of {len(self.all)}"
+        if place is None:
             self._choose(self.grid.cursor)
+        elif self.rows.gone is not None:
+            self.detail.say_gone("This hook is gone: it was resumed, or its run has ended.")
 
     # -- showing
 
@@ -157,16 +172,19 @@ class HooksScreen(StudioScreen):
         """Show a hook of the list; where there is none, say why."""
         hook = self.rows.hooks[index] if 0 <= index < len(self.rows.hooks) else None
         target = bool(self.all) if hook is None else _key(hook)
-        if not self._is_read or (target == self._target and not self.detail.is_gone):
+        if not self._is_read or target == self._target:
             return
         self._keep()
         self._shown, self._target = hook, target
-        self.run_worker(partial(self._show, hook), group="detail", exclusive=True)
+        if self.rows.gone is not None and hook is not self.rows.gone:
+            self.rows.gone = None
+            self._list()
+        begin_newest(self, "detail", partial(self._show, hook))
 
     def _keep(self) -> None:
         """Keep what was typed, for when its hook is chosen again."""
         form = None if self.pane is None else self.pane.form
-        if form is not None and self._shown is not None and not self.detail.is_gone:
+        if form is not None and self._shown is not None and self._shown is not self.rows.gone:
             self._forms[_key(self._shown)] = form
 
     async def _show(self, hook: HookView | None) -> None:
@@ -226,8 +244,10 @@ class HooksScreen(StudioScreen):
         resumed = await self.studio.act(command, work, lambda hook: f"{name_hook(hook)} was resumed")
         if resumed is not None:
             self._forms.pop(_key(hook), None)
-            self._shown = self._target = None
+            self._sent.add(_key(hook))  # it may take more than one payload: whether it goes is seen in the list
             self.grid.focus()
+            if self.pane is not None:
+                await self.pane.clear()
             await self.on_changed([])
 
 

@@ -36,6 +36,7 @@ from wfstudio.tui.charts import say_chart
 from wfstudio.tui.commands import command_of, query_command
 from wfstudio.tui.results import BYTES, ROWS, Result, Row, draw_record, make_result, say_count
 from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.chart import ChartView
 from wfstudio.tui.widgets.dialog import SheetDialog
 from wfstudio.tui.widgets.grid import Grid
@@ -311,7 +312,7 @@ class QueryScreen(StudioScreen):
     def action_ask(self) -> None:
         sql = self.editor.text.strip()
         if sql:
-            self.run_worker(partial(self._ask, sql), group="ask", exclusive=True)
+            begin_newest(self, "ask", partial(self._ask, sql))
 
     def action_turn(self) -> None:
         self._turn("table" if self.answer.current == "chart" else "chart")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -32,6 +33,7 @@ from wfstudio.tui.inspection import LARGEST_SHOWN, Found, draw_streams, inspect_
 from wfstudio.tui.run_commands import inspect_command, write_command
 from wfstudio.tui.run_rows import Place, Wanted
 from wfstudio.tui.screens.run_acting import RunActing, short_name
+from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.event_list import EventList
 from wfstudio.tui.widgets.sheet import Sheet
 from wfstudio.tui.widgets.tabline import TabLine
@@ -242,7 +244,7 @@ class RunScreen(RunActing):
 
     def _inspect(self, row: Row | None) -> None:
         if row is not None and self.run is not None:
-            self.run_worker(self._read_span(row), group="inspect", exclusive=True)
+            begin_newest(self, "inspect", partial(self._read_span, row))
 
     async def _read_span(self, row: Row) -> None:
         assert self._looker is not None

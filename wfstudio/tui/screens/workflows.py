@@ -25,6 +25,7 @@ from wfstudio.tui.forms.fields import Field, describe, rename_fallbacks
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
 from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.detail import Detail
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
@@ -129,7 +130,7 @@ class WorkflowsScreen(StudioScreen):
     def _count(self) -> None:
         if self._is_stale and self.is_current:
             self._is_stale = False
-            self.run_worker(self._read_stats, group="stats", exclusive=True)
+            begin_newest(self, "stats", self._read_stats)
 
     async def on_dev(self, event: LiveEvent) -> None:
         if event.kind in ("reload", "check", "findings", "nondeterminism"):
@@ -201,7 +202,7 @@ class WorkflowsScreen(StudioScreen):
             self._forms[before.id] = form
         if workflow is not None and before is not None and workflow.id == before.id:
             self._forms.pop(workflow.id, None)  # its parameters changed
-        self.run_worker(partial(self._show, workflow), group="detail", exclusive=True)
+        begin_newest(self, "detail", partial(self._show, workflow))
 
     async def _show(self, workflow: WorkflowView | None) -> None:
         if workflow is None:

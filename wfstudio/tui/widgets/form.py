@@ -139,7 +139,8 @@ class FormRow(Vertical):
             case NumberField(), Typed(text=text):
                 yield self._input(text)
             case ((TextField() | JsonField()), Typed(text=text)):
-                yield TextArea(text, compact=True, id="value", tab_behavior="focus", highlight_cursor_line=False)
+                hint = printable(row.type)
+                yield TextArea(text, compact=True, id="value", highlight_cursor_line=False, placeholder=hint)
             case BooleanField(), Flag(is_on=is_on):
                 yield Tick(is_on, words=("false", "true"), id="value")
             case ChoiceField(values=values), Chosen(index=index):

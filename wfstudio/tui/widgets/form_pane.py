@@ -191,9 +191,13 @@ class FormPane(VerticalScroll, can_focus=False):
         if form.mean_it():
             self.post_message(self.Sent(form.form.read().value, self.run_id))
 
-    async def action_clear(self) -> None:
+    async def clear(self) -> None:
+        """Take back what was filled in."""
         form = self.query_one(SchemaForm)
         await form.show(form.form.clear())
+
+    async def action_clear(self) -> None:
+        await self.clear()
         self.enter()
 
     def action_earlier(self) -> None:
