@@ -19,9 +19,10 @@ from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.validation import ValidationError, Validator
 
 from wf.errors import WorkflowError
+from wfstudio.cli.terminal import results
 from wfstudio.text.printable import printable
 
-_KEYS: Final = "↑ ↓ and Enter"
+_KEYS: Final = "arrow keys, Enter"
 
 
 def choose(question: str, options: Sequence[tuple[str, str]], default: str) -> str:
@@ -29,12 +30,13 @@ def choose(question: str, options: Sequence[tuple[str, str]], default: str) -> s
     names = [name for name, _ in options]
     widest = max(len(name) for name in names)
     at = names.index(default)
+    cursor = "❯" if results().is_unicode else ">"
 
     def draw() -> StyleAndTextTuples:
         lines: StyleAndTextTuples = [("bold", f"{question} "), ("ansibrightblack", f"({_KEYS})\n")]
         for index, (name, what) in enumerate(options):
             is_here = index == at
-            lines.append(("ansicyan bold" if is_here else "", f"{'❯' if is_here else ' '} {name.ljust(widest)}  "))
+            lines.append(("ansicyan bold" if is_here else "", f"{cursor if is_here else ' '} {name.ljust(widest)}  "))
             lines.append(("" if is_here else "ansibrightblack", f"{what}\n"))
         return lines
 
