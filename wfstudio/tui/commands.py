@@ -6,7 +6,6 @@ What a shell or a terminal would take for something else is quoted: control char
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -43,8 +42,15 @@ def curl_command(url: str, body: Any) -> str:
 
 def quote(word: str) -> str:
     """Quote a word for a POSIX shell, or for bash and zsh where it holds what cannot be shown."""
-    shown = printable(word)
-    if shown == word:
+    if printable(word) == word:
         return shlex.quote(word)
-    escaped = json.dumps(word)[1:-1].replace('\\"', '"').replace("'", "\\'").replace("\\b", "\\x08")
-    return f"$'{escaped}'"
+    return "$'" + "".join(_escape(character) for character in word) + "'"
+
+
+def _escape(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    code = ord(character)
+    if printable(character) == character:
+        return character
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"  # above, `\x` would be a byte and no character
