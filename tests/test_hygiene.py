@@ -43,6 +43,21 @@ def test_import_wf_loads_nothing_heavy() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
+def test_import_wf_loads_no_worker_world_or_cipher_and_a_warm_parent_all_of_them() -> None:
+    """Who only declares workflows needs none of them; what is forked to be a worker should find them loaded."""
+    wanted = {"wf.worker.worker", "wf.engine.replay", "wf.worlds.shared", "cryptography.hazmat.primitives.ciphers.aead"}
+    for module, found in (("wf", set[str]()), ("wfstudio.dev.zygote", wanted)):
+        program = f"import sys, {module}; print(*set(sys.modules) & {wanted})"
+        done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+        assert (done.returncode, set(done.stdout.split()), done.stderr) == (0, found, "")
+
+
+def test_the_function_keeps_its_name_when_the_package_of_that_name_is_loaded() -> None:
+    program = "import wf; import importlib; importlib.import_module('wf.worker.worker'); print(wf.worker.__name__)"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "worker", "")
+
+
 def test_wf_exports_what_is_documented_and_nothing_else() -> None:
     assert sorted(wf.__all__) == sorted(PUBLIC)
     assert [name for name in wf.__all__ if not hasattr(wf, name)] == []

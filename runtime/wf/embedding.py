@@ -9,18 +9,21 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import ModuleType, TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import msgspec
 
+import wf.worker  # noqa: F401  # the package, before `wf.worker` is the function: whoever imported it later would put it there
 from wf.clock import Clock
 from wf.durations import Duration, parse_duration
 from wf.registry import Workflow, register_directives
 from wf.session import Session, enter_session, leave_session, make_world
-from wf.settings import Settings, load_settings
+from wf.settings import DEFAULT_LIVE_RUNS, Settings, load_settings
 from wf.starting import start
-from wf.worker.worker import DEFAULT_LIVE_RUNS, Worker
 from wf.world import World
+
+if TYPE_CHECKING:
+    from wf.worker.worker import Worker
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,6 +101,10 @@ class EmbeddedWorker:
         opening = getattr(world, "open", None)
         if self._owns_world and opening is not None:
             await opening()
+        from wf.worker.worker import (
+            Worker,
+        )  # and with it the engine: who only declares or starts workflows needs neither
+
         self.session = Session(world, keyring, settings, clock=self._clock)
         self.session.deployment_id = await keep_deployment(self.session, modules)
         self.worker = Worker(

@@ -31,12 +31,12 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
-from typing import Final, TextIO
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING, Final, TextIO
 
 from wf.errors import DecryptionError, WorldError
+
+if TYPE_CHECKING:  # imported with the first key that is used: who only declares workflows uses none
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_SIZE: Final = 32
 _CLEAR: Final = 0
@@ -174,7 +174,11 @@ class RunKey:
         bound, cipher = known
         try:
             return cipher.decrypt(blob[_HEADER:17], blob[17:], bound + _place(place, field))
-        except (InvalidTag, ValueError):
+        except Exception as error:
+            from cryptography.exceptions import InvalidTag
+
+            if not isinstance(error, (InvalidTag, ValueError)):
+                raise
             reason = "truncated" if len(blob) < _OVERHEAD else "changed, or moved here from another place"
             raise self._refusal(place, field, reason) from None
 
@@ -213,6 +217,8 @@ class RunKey:
     def _derive(self, kid: bytes) -> tuple[bytes, AESGCM]:
         known = self._ciphers.get(kid)
         if known is None:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
             cipher = AESGCM(_expand(self._roots[kid], b"wf/seal", self._run))
             known = self._ciphers[kid] = (b"\1" + kid + self._bound, cipher)
         return known

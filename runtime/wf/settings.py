@@ -40,6 +40,7 @@ Durability = Literal["process", "power"]
 DEFAULT_WORLD: Final = "sqlite:///.wf/world.db"
 DEFAULT_PORT: Final = 4600
 DEFAULT_CONCURRENCY: Final = 100
+DEFAULT_LIVE_RUNS: Final = 2_000
 _DURABILITIES: Final = ("process", "power")
 _SCHEMES: Final = ("sqlite", "memory", "postgresql")
 _UNITS: Final = {

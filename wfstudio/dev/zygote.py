@@ -20,8 +20,11 @@ import sys
 import time
 from typing import Final
 
+# What `wf` loads only when it is needed, every child needs: loaded here it costs a reload nothing.
+import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
 import msgspec
 
+import wf.worlds.shared  # noqa: F401
 from wfstudio.core.bench.child import run_bench
 from wfstudio.core.parentage import die_with_parent
 from wfstudio.dev import child

@@ -37,6 +37,7 @@ from wf.ids import new_ulid
 from wf.records import End, decode_meta, find_last, read_end
 from wf.registry import Step
 from wf.session import Session
+from wf.settings import DEFAULT_LIVE_RUNS
 from wf.worker import collector, guard, logs
 from wf.worker.adoption import take_up
 from wf.worker.attempts import Attempt
@@ -58,7 +59,6 @@ from wf.worlds.process import process_token
 log = logging.getLogger("wf.worker")
 
 DEFAULT_CONCURRENCY = 128
-DEFAULT_LIVE_RUNS = 2_000
 MAX_THREADS = 64
 CLAIM_BATCH = 64
 RELEASE_BATCH = 64
