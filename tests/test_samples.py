@@ -44,8 +44,15 @@ def run(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_there_are_samples() -> None:
-    assert SAMPLES
+def test_the_samples_are_listed() -> None:
+    text = (do.ROOT / "sample_projects" / "README.md").read_text("utf-8")
+    assert re.findall(r"\]\((\w+)/README\.md\)", text) == [
+        "site_builder", "endless_chess", "media_pipeline", "support_desk", "order_fulfilment",
+    ]  # fmt: skip
+    assert {path.name for path in SAMPLES} == set(re.findall(r"\]\((\w+)/README\.md\)", text))
+    code = "\n".join(path.read_text("utf-8") for sample in SAMPLES for path in sample.glob("*.py"))
+    for name in re.findall(r"`([a-z_]+)`", text):
+        assert f"def {name}(" in code, name
 
 
 def test_a_samples_own_tests_pass(sample: Path) -> None:
