@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from tests.wfstudio import flows
 from wf.catalog import Catalog, make_catalog, seal_catalog, seal_source
+from wf.clock import Clock
 from wf.deployment import deployment_id
 from wf.embedding import EmbeddedWorker
 from wf.keys import Keyring
@@ -31,11 +32,13 @@ DEPLOYMENT = deployment_id({"flows.py": DIGEST})
 
 
 @asynccontextmanager
-async def open_studio(kind: str = "memory", folder: Path | None = None) -> AsyncIterator[Client]:
+async def open_studio(
+    kind: str = "memory", folder: Path | None = None, *, clock: Clock | None = None
+) -> AsyncIterator[Client]:
     if kind == "memory":
-        embedded = EmbeddedWorker(MemoryWorld(), keyring=Keyring([os.urandom(32)]), grace=0)
+        embedded = EmbeddedWorker(MemoryWorld(), keyring=Keyring([os.urandom(32)]), grace=0, clock=clock)
     else:
-        embedded = EmbeddedWorker(f"sqlite:///{folder}/world.db", grace=0)
+        embedded = EmbeddedWorker(f"sqlite:///{folder}/world.db", grace=0, clock=clock)
     async with embedded:
         await keep_code(embedded.session)
         yield Client(embedded.session)

@@ -27,7 +27,8 @@ _VALUE_WIDTH = 2_000
 
 def draw_run(pen: Pen, run: RunView, look: Look, limit: int | None = MOST_LINES) -> list[str]:
     """Draw a run: what it is, its timeline, and why it failed."""
-    now_ms = (time.time() - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
+    now = time.time() if pen.now is None else pen.now.timestamp()
+    now_ms = (now - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
     lines = [f"{pen.paint(run.id, 'bold')}  {pen.show_status(run.status)}  {printable(run.workflow)}"]
     lines += list_facts(
         pen,

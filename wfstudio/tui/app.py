@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -24,7 +23,7 @@ from wf.errors import WorkflowError
 from wfstudio.core.live import LiveEvent
 from wfstudio.tui import palette, themes
 from wfstudio.tui.attachment import Attachment
-from wfstudio.tui.preferences import Preferences, explain_unknown
+from wfstudio.tui.preferences import Preferences, explain_unknown, find_clashes
 from wfstudio.tui.resources import FIRST, RESOURCES, RUN, find_resource, load_screen, suggest_resource
 from wfstudio.tui.studio_screen import StudioScreen
 from wfstudio.tui.widgets.failure import FailureScreen
@@ -68,7 +67,6 @@ class StudioApp(App[None]):
         is_known = preferences.theme in self.available_themes
         self.theme = preferences.theme if is_known and preferences.theme else themes.DARK.name
         self.set_keymap(preferences.keys)
-        self._clashes: set[str] = set()
 
     def on_mount(self) -> None:
         self.run_worker(self.attachment.follow_world(self._hear_changed, self._hear_state), name="world")
@@ -168,21 +166,15 @@ class StudioApp(App[None]):
         theme = self.preferences.theme
         if theme is not None and theme not in self.available_themes:
             self.say(f"there is no theme {theme!r:.60}; the palette lists them", "warning")
-        unknown = self.preferences.keys.keys() - list_action_ids()
-        if unknown:
-            for place in (RUN, *(resource.place for resource in RESOURCES.values())):
-                load_screen(place)
-            known = list_action_ids()
-            for action in sorted(unknown - known):
-                self.say(explain_unknown(action, known), "warning")
-
-    def handle_bindings_clash(self, clashed_bindings: set[Binding], node: DOMNode) -> None:
-        """Say once which keys mean two things by now: the preferences made them so."""
-        for binding in clashed_bindings:
-            text = f"{binding.key} means something else already; {binding.id or binding.action} has no key now"
-            if text not in self._clashes:
-                self._clashes.add(text)
-                self.say(text, "warning")
+        if not self.preferences.keys:
+            return
+        for place in (RUN, *(resource.place for resource in RESOURCES.values())):
+            load_screen(place)
+        known = list_actions()
+        for action in sorted(self.preferences.keys.keys() - known.keys()):
+            self.say(explain_unknown(action, known), "warning")
+        for clash in find_clashes(self.preferences.keys, known):
+            self.say(clash, "warning")
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Offer what textual offers, in our words: the palette has the actions of the keys already."""
@@ -190,14 +182,14 @@ class StudioApp(App[None]):
         yield SystemCommand("Screenshot", "Keep what is shown as an SVG picture", self.deliver_screenshot)
 
 
-def list_action_ids() -> set[str]:
-    """List the ids of all actions of ours that are loaded."""
-    found: set[str] = set()
+def list_actions() -> dict[str, str]:
+    """List all actions of ours that are loaded, by id, with their keys."""
+    found: dict[str, str] = {}
     left: list[type[Any]] = [App, Widget]
     while left:
         cls = left.pop()
         left += cls.__subclasses__()
         if cls.__module__.startswith("wfstudio.tui"):
             bindings: Iterable[Any] = cls.__dict__.get("BINDINGS", ())
-            found |= {binding.id for binding in bindings if isinstance(binding, Binding) and binding.id}
+            found |= {binding.id: binding.key for binding in bindings if isinstance(binding, Binding) and binding.id}
     return found

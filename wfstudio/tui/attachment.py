@@ -30,6 +30,8 @@ State = Literal["alone", "live", "lost"]
 NEWS_SECONDS: Final = 0.1
 UNSURE_SECONDS: Final = 1.0
 """Where nobody can ring a bell, all that is known is that something may have happened: it is looked this often."""
+MOST_CHANGED: Final = 10_000
+"""Of more changes at a time it is only said that everything may have changed."""
 LOOK_SECONDS: Final = 0.5
 """How often a server is looked for."""
 
@@ -93,17 +95,18 @@ class Attachment:
     # -- following
 
     async def follow_world(self, on_changed: Changed, on_state: Callable[[], None]) -> None:
-        """Call `on_changed` with the runs that changed, [] where everything may have; for ever."""
+        """Call `on_changed` with the runs that changed, [] where everything may have, as at first; for ever."""
         while True:
+            news = _News()
             try:
-                async with aclosing(self.client.watch_changes(NEWS_SECONDS)) as changes:
-                    self._settle(None, on_state)
-                    async for run_ids in changes:
-                        is_unsure = "" in run_ids
-                        await on_changed([] if is_unsure else run_ids)
+                undo = await self.client.session.world.subscribe("runs", news.ring)
+                try:
+                    await on_changed([])  # what changed before it listened
+                    while True:
                         self._settle(None, on_state)
-                        if is_unsure:
-                            await asyncio.sleep(UNSURE_SECONDS)
+                        await on_changed(await news.take())
+                finally:
+                    undo()
             except WorkflowError as error:  # its owner hangs, its file went, its disk is full
                 self._settle(str(error), on_state)
                 await asyncio.sleep(UNSURE_SECONDS)
@@ -152,6 +155,32 @@ async def _is_dev(link: ServerLink) -> bool:
             raise
         return False
     return True
+
+
+class _News:
+    """Which runs changed since they were last taken; the doorbell rings for each, or without a name for all."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, None] = {}
+        self._is_there = asyncio.Event()
+        self._was_unsure = False
+
+    def ring(self, run_id: str) -> None:
+        if len(self._changed) < MOST_CHANGED:
+            self._changed[run_id] = None
+        else:
+            self._changed = {"": None}
+        self._is_there.set()
+
+    async def take(self) -> list[str]:
+        """Wait for news, and give the runs that changed; [] for all."""
+        await self._is_there.wait()
+        # Where nobody serves the world, it rings on and on without a name.
+        await asyncio.sleep(UNSURE_SECONDS if self._was_unsure and "" in self._changed else NEWS_SECONDS)
+        self._is_there.clear()
+        run_ids, self._changed = list(self._changed), {}
+        self._was_unsure = "" in run_ids
+        return [] if self._was_unsure else run_ids
 
 
 @asynccontextmanager

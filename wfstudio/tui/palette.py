@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
+from textual.app import App
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.fuzzy import FuzzySearch
 from textual.markup import escape
+from textual.screen import Screen
 
 from wf.world import RunFilter, RunRow
 from wfstudio.text.printable import printable
@@ -60,9 +62,11 @@ class Everything(Provider):
 
     def _list_actions(self) -> list[tuple[str, str, Callable[[], Awaitable[object]]]]:
         found: dict[str, tuple[str, str, Callable[[], Awaitable[object]]]] = {}
-        for active in self.screen.active_bindings.values():
+        bindings = self.screen.active_bindings.values()
+        for active in sorted(bindings, key=lambda active: (active.binding.id or "").startswith("studio.")):
             binding = active.binding
-            if binding.id and binding.description and active.enabled and binding.action != "command_palette":
+            is_ours = binding.id and isinstance(active.node, App | Screen)  # what moves about in a widget is left out
+            if is_ours and binding.description and active.enabled and binding.action != "command_palette":
                 run = partial(self.app.run_action, binding.action, active.node)
                 found.setdefault(binding.action, (binding.description, self.app.get_key_display(binding), run))
         return list(found.values())

@@ -25,6 +25,8 @@ import msgspec
 from wf.errors import shorten
 from wf.settings import SettingsError
 
+SHARED: Final = frozenset({"studio", "grid", "sheet"})
+"""Where actions are that can be met on every screen."""
 _KEY: Final = re.compile(r"\S(\S*\S)?")
 
 
@@ -75,6 +77,27 @@ def explain_unknown(action: str, known: Iterable[str]) -> str:
     close = get_close_matches(action, list(known), n=1, cutoff=0.5)
     meant = f"did you mean {close[0]!r}?" if close else "`?` shows their ids"
     return f"keys: there is no action {action!r:.60}; {meant}"
+
+
+def find_clashes(keys: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """Say which keys that were chosen mean something else, too, where both may be pressed.
+
+    `known` has the keys of all actions by id. What comes before the dot says where an action is: on one screen, or
+    wherever something is `SHARED`.
+    """
+    found = []
+    for action, chosen in keys.items():
+        for key in _split(chosen):
+            for other, default in known.items():
+                places = {action.partition(".")[0], other.partition(".")[0]}
+                is_near = len(places) == 1 or not places.isdisjoint(SHARED)
+                if other != action and is_near and key in _split(keys.get(other, default)):
+                    found.append(f"keys: {key!r} is {action}, and {other}, too")
+    return found
+
+
+def _split(keys: str) -> list[str]:
+    return [key.strip() for key in keys.split(",")]
 
 
 def _read(path: Path) -> Any:

@@ -169,7 +169,11 @@ class StudioScreen(Screen[None]):
             self.action_grow(-2)
         elif self.filter_text or self.is_errors_only:
             self.set_filter("", is_errors_only=False)
-        elif not self.go_back():
+        elif self.go_back():
+            return
+        elif isinstance(self.focused, Input | TextArea):
+            self.set_focus(None)  # single keys are keys again, and not what is typed
+        else:
             await self.studio.leave(self)
 
     def action_show_command(self) -> None:
