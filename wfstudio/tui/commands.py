@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wfstudio.text.printable import printable, to_json
@@ -18,9 +18,9 @@ def command_of(*words: str) -> str:
     return " ".join(["wf", *map(quote, words)])
 
 
-def start_command(workflow: str, kwargs: Mapping[str, Any], id: str | None = None) -> str:
-    """Write `wf start` with the arguments by name."""
-    given = [f"{name}={to_json(value)}" for name, value in kwargs.items()]
+def start_command(workflow: str, args: Sequence[Any], kwargs: Mapping[str, Any], id: str | None = None) -> str:
+    """Write `wf start` with arguments by place and by name."""
+    given = [*map(to_json, args), *(f"{name}={to_json(value)}" for name, value in kwargs.items())]
     return command_of("start", workflow, *given, *(["--id", id] if id else []))
 
 

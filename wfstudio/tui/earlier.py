@@ -13,6 +13,7 @@ from typing import Any, Final
 from wf import events as types
 from wf.errors import WorkflowError
 from wfstudio.core.client import Client
+from wfstudio.core.errors import UsageError
 from wfstudio.core.views import HookView, RunQuery, WorkflowView
 from wfstudio.text.printable import to_json
 
@@ -60,11 +61,24 @@ def show_earlier(value: Any) -> str:
 
 
 def split_arguments(workflow: WorkflowView, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Give what goes by place, which are `*args`, and what goes by name."""
+    """Give what goes by place and what goes by name. Where `*args` are given, all before them go by place.
+
+    Raises `UsageError` where one before them is left out: Python has no way to say that.
+    """
     rest = next((one.name for one in workflow.parameters if one.kind == "args"), None)
-    if rest is None or not isinstance(given.get(rest), list):
+    values = given.get(rest) if rest is not None else None
+    if rest is None or not isinstance(values, list):
         return [], given
-    return given[rest], {name: value for name, value in given.items() if name != rest}
+    named = {name: value for name, value in given.items() if name != rest}
+    if not values:
+        return [], named
+    by_place: list[Any] = []
+    for parameter in workflow.parameters:
+        if parameter.kind == "positional":
+            if parameter.name not in named:
+                raise UsageError(f"{parameter.name} is left out, and {rest} stands behind it", "give it, too")
+            by_place.append(named.pop(parameter.name))
+    return [*by_place, *values], named
 
 
 def _unfold(recorded: dict[str, Any]) -> dict[str, Any]:

@@ -56,10 +56,11 @@ def test_plain_words_stay_plain():
 
 
 def test_a_start_names_its_arguments():
-    assert start_command("order", {"card": "ada", "amount": 3}, "order-1") == (
+    assert start_command("order", [], {"card": "ada", "amount": 3}, "order-1") == (
         """wf start order 'card="ada"' amount=3 --id order-1"""
     )
-    assert start_command("demo", {}) == "wf start demo"
+    assert start_command("demo", [], {}) == "wf start demo"
+    assert start_command("sum", [1, "x=2"], {"loud": True}) == """wf start sum 1 '"x=2"' loud=true"""
 
 
 def test_a_payload_is_json_that_holds_no_control_character():

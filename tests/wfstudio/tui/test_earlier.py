@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.wfstudio.studio import open_studio, rest, run
 from wfstudio.core.client import Client
+from wfstudio.core.errors import UsageError
 from wfstudio.core.views import WorkflowView
 from wfstudio.tui.earlier import INPUTS, recall_inputs, recall_payloads, show_earlier, split_arguments
 
@@ -34,8 +37,11 @@ async def test_arguments_by_place_and_any_name_come_back_as_they_are_given():
         gather = await find_workflow(client, "studio.gather")
         [given] = await recall_inputs(client, gather)
         assert given == {"first": 1, "rest": [2, 3], "a": "x"}
-        assert split_arguments(gather, given) == ([2, 3], {"first": 1, "a": "x"})
+        assert split_arguments(gather, given) == ([1, 2, 3], {"a": "x"})
         assert split_arguments(gather, {"first": 1}) == ([], {"first": 1})
+        assert split_arguments(gather, {"first": 1, "rest": []}) == ([], {"first": 1})
+        with pytest.raises(UsageError, match="first is left out, and rest stands behind it"):
+            split_arguments(gather, {"rest": [2]})
 
 
 async def test_payloads_of_hooks_of_one_kind_are_listed():

@@ -14,8 +14,9 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wf.errors import WorkflowError
+from wfstudio.core.errors import UsageError
 from wfstudio.core.live import LiveEvent
-from wfstudio.core.views import RunQuery, WorkflowView
+from wfstudio.core.views import RunQuery, RunView, WorkflowView
 from wfstudio.text.pen import Pen
 from wfstudio.tui.columns import Column
 from wfstudio.tui.commands import command_of, start_command
@@ -229,8 +230,11 @@ class WorkflowsScreen(StudioScreen):
 
     def _write_command(self, workflow: WorkflowView, value: Any, id: str) -> str:
         is_alone = sum(view.name == workflow.name for view in self.all) <= 1
-        given = value if isinstance(value, dict) else {}
-        return start_command(workflow.name if is_alone else workflow.id, given, id or None)
+        try:
+            args, kwargs = split_arguments(workflow, value if isinstance(value, dict) else {})
+        except UsageError:
+            args, kwargs = [], {}  # what is wrong is said when it is sent
+        return start_command(workflow.name if is_alone else workflow.id, args, kwargs, id or None)
 
     # -- verbs
 
@@ -257,15 +261,17 @@ class WorkflowsScreen(StudioScreen):
         workflow, pane = self._shown, self.pane
         if workflow is None or pane is None:
             return
-        if not isinstance(event.value, dict):
-            self.studio.say("the arguments are an object: write them by name", "error")
-            return
-        args, kwargs = split_arguments(workflow, event.value)
         command = self._write_command(workflow, event.value, event.id)
-        work = self.client.start(workflow.id, args, kwargs, id=event.id or None)
+        work = self._start(workflow, event.value, event.id)
         run = await self.studio.act(command, work, lambda run: f"started {run.id}")
         if run is not None:
             self.studio.open_run(run.id)
+
+    async def _start(self, workflow: WorkflowView, given: Any, id: str) -> RunView:
+        if not isinstance(given, dict):
+            raise UsageError("the arguments are no object", 'write them by name: `{"name": value}`')
+        args, kwargs = split_arguments(workflow, given)
+        return await self.client.start(workflow.id, args, kwargs, id=id or None)
 
 
 def _make_field(workflow: WorkflowView) -> Field:
