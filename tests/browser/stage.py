@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,8 +24,16 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 WEB_UI: Final = ROOT / "web_ui"
 PATIENCE_SECONDS: Final = 30.0
-SCRIPT_SECONDS: Final = 150.0
+SCRIPT_SECONDS: Final = 240.0
 INSTALL_SECONDS: Final = 240.0
+
+ASIDE: Final = Path(__file__).with_name("aside.py")
+"""Workflows besides the sample's, which are put below it: what it has no reason to do."""
+
+_EDITOR: Final = """#!/bin/sh
+printf '%s\\n' "$1" >> "$(dirname "$0")/opened"
+"""
+"""An editor that notes what it was asked to open."""
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -94,18 +102,24 @@ class Dev:
 
 
 @contextmanager
-def developing(folder: Path) -> Iterator[Dev]:
-    """Run `wf dev` on a copy of the sample."""
+def developing(folder: Path, prepare: Callable[[Path], None] = lambda project: None) -> Iterator[Dev]:
+    """Run `wf dev` on a copy of the sample, which may be prepared first."""
     sample = ROOT / "sample_projects" / "site_builder"
     project = folder / "site_builder"
     ignore = shutil.ignore_patterns("public", ".wf", "__pycache__", "tests")
     shutil.copytree(sample, project, ignore=ignore)
+    flow = project / "flow.py"
+    flow.write_text(flow.read_text("utf-8") + "\n\n" + ASIDE.read_text("utf-8").partition("import wf\n")[2].lstrip())
+    editor = folder / "editor"
+    editor.write_text(_EDITOR)
+    editor.chmod(0o755)
+    prepare(project)
     ours, theirs = pty.openpty()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WF_", "DISPLAY"))}
     popen = subprocess.Popen(
         [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--no-open", "--port", "0"],
-        cwd=project, env={**environ, "COLUMNS": "200"}, start_new_session=True,
-        stdin=theirs, stdout=theirs, stderr=theirs,
+        cwd=project, env={**environ, "COLUMNS": "200", "WF_EDITOR": f"{editor} {{file}}:{{line}}"},
+        start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     try:
         dev = Dev(project, popen, ours)
@@ -129,6 +143,8 @@ def drive(dev: Dev, chromium: str, shots: Path) -> list[dict[str, Any]]:
         "project": str(dev.project),
         "pid": dev.popen.pid,
         "shots": str(shots),
+        "python": sys.executable,
+        "opened": str(dev.project.parent / "opened"),
     }
     done = subprocess.run(
         ["node", "e2e/studio.mjs", json.dumps(given)],

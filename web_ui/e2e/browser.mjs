@@ -50,16 +50,22 @@ export async function refused(page) {
   return page.evaluate(() => globalThis.__refused);
 }
 
-/** Have axe-core look at the page as it is; gives what it found, in words. The page's policy does not bind it. */
-export async function lookForBarriers(page) {
+/** Have axe-core look at the page as it is; gives what it found, in words. The page's policy does not bind it.
+ * `rules` are those that are tried; null: all of WCAG's. */
+export async function lookForBarriers(page, rules = null) {
   const session = await page.context().newCDPSession(page);
   const { readFile } = await import("node:fs/promises");
   const source = await readFile(AXE, "utf8");
-  const { result } = await session.send("Runtime.evaluate", { expression: `${source}; typeof axe` });
-  if (result.value !== "object") throw new Error("axe-core did not load");
-  const found = await page.evaluate(async () => {
+  const isThere = await page.evaluate(() => typeof globalThis.axe === "object");
+  if (!isThere) {
+    const { result } = await session.send("Runtime.evaluate", { expression: `${source}; typeof axe` });
+    if (result.value !== "object") throw new Error("axe-core did not load");
+  }
+  const found = await page.evaluate(async (tried) => {
+    const all = { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] };
     const results = await globalThis.axe.run(document, {
-      runOnly: { type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] },
+      runOnly: tried === null ? all : { type: "rule", values: tried },
+      resultTypes: ["violations"],
     });
     return results.violations.map((one) => ({
       id: one.id,
@@ -67,7 +73,7 @@ export async function lookForBarriers(page) {
       nodes: one.nodes.slice(0, 3).map((node) => `${node.target.join(" ")}: ${node.failureSummary}`),
       count: one.nodes.length,
     }));
-  });
+  }, rules);
   await session.detach();
   return found.map((one) => `${one.id} (${one.impact}, ${one.count}): ${one.nodes.join(" | ").slice(0, 300)}`);
 }

@@ -219,6 +219,14 @@ export class Chart {
     this.touch();
   }
 
+  /** The call that started a run, if it is shown. */
+  findChild(runId: string): SpanAt | null {
+    for (const track of this.scene.tracks()) {
+      for (const [span, id] of track.table.childRunIds) if (id === runId) return { track, span };
+    }
+    return null;
+  }
+
   trackOf(runId: string): Track | null {
     for (const track of this.scene.tracks()) if (track.table.runId === runId) return track;
     return null;

@@ -24,8 +24,12 @@ export function begin(runs: readonly RunView[], cursor: string | null): RunTable
 
 /** Add the next page. A run that is there already (it changed meanwhile) is not shown twice. */
 export function append(table: RunTable, runs: readonly RunView[], cursor: string | null): RunTable {
-  const known = new Set(table.runs.map((run) => run.id));
-  return { ...table, runs: [...table.runs, ...runs.filter((run) => !known.has(run.id))], cursor };
+  const newest = runs[0]?.created_at ?? "";
+  const known = new Set<string>();
+  // Of a hundred thousand rows only the last can be in the page: it is older than all others.
+  for (let at = table.runs.length - 1; at >= 0 && table.runs[at]!.created_at <= newest; at--)
+    known.add(table.runs[at]!.id);
+  return { ...table, runs: table.runs.concat(runs.filter((run) => !known.has(run.id))), cursor };
 }
 
 /** Take runs that changed. `fits` says whether a run belongs in the list. */

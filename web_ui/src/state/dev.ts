@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { call, Failure } from "../api";
 import type { Attention, NotLoaded, Reload, Verdict } from "../api_types";
+import { isEnded } from "../model/statuses";
 import { hear } from "./live";
 import { toast } from "./toasts";
 
@@ -26,12 +27,15 @@ export interface DevStatus {
   root: string;
 }
 
-/** The dev server looks at what it judged after it heard that a run has ended, as we do. */
-const SETTLED_MS = 1000;
-
 export const dev = signal<DevStatus | null>(null);
 /** Null until it is known. */
 export const isDev = signal<boolean | null>(null);
+/** Runs that were heard to have ended: the dev server looks after its verdicts now and then only. */
+const ended = signal<ReadonlySet<string>>(new Set());
+/** Runs in flight that do not fit the code. */
+export const diverging = computed(
+  () => dev.value?.diverging.filter((verdict) => !ended.value.has(verdict.run_id)) ?? [],
+);
 /** The error that somebody waved away; a new one is shown again. */
 export const dismissedError = signal<string | null>(null);
 
@@ -60,8 +64,8 @@ export function followDev(): void {
   hear("anew", () => void readDev());
   hear("worker", () => void readDev());
   hear("run", (run) => {
-    if (dev.peek()?.diverging.some((verdict) => verdict.run_id === run.id))
-      setTimeout(() => void readDev(), SETTLED_MS);
+    const isOver = isEnded(run.status) && diverging.peek().some((verdict) => verdict.run_id === run.id);
+    if (isOver) ended.value = new Set([...ended.peek(), run.id]);
   });
   hear("verdict", () => void readDev());
   hear("error", (data) => toast("bad", data.message ?? data.error?.message ?? "something failed"));

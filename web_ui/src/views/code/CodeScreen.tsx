@@ -7,7 +7,7 @@ import { commandOf } from "../../model/commands";
 import { showCount, showInstant } from "../../model/instants";
 import { diffLines } from "../../model/line_diff";
 import { placeOf, runPlace } from "../../model/places";
-import { dev, isDev, readDev, wordsOf } from "../../state/dev";
+import { dev, diverging, isDev, readDev, wordsOf } from "../../state/dev";
 import { hear } from "../../state/live";
 import { useResource } from "../../state/resource";
 import { place, setParams } from "../../state/router";
@@ -160,9 +160,9 @@ type Action = (typeof REMEDIES)[number][0];
 
 function Verdicts() {
   const [asked, setAsked] = useState<{ verdict: Verdict; action: Action } | null>(null);
-  const diverging = dev.value?.diverging ?? [];
+  const misfits = diverging.value;
   const [kept, setKept] = useState<ReadonlySet<string>>(new Set());
-  if (diverging.length === 0) {
+  if (misfits.length === 0) {
     return (
       <p class="verdict-clean">
         <Icon name="check" size={14} /> Every run in flight fits the code as it is.
@@ -172,7 +172,7 @@ function Verdicts() {
   return (
     <section class="verdicts" aria-label="verdicts">
       <h2>
-        {showCount(diverging.length)} {diverging.length === 1 ? "run diverges" : "runs diverge"}
+        {showCount(misfits.length)} {misfits.length === 1 ? "run diverges" : "runs diverge"}
       </h2>
       <p class="dim">They go on with the code that started them, until you choose otherwise.</p>
       <div class="scroll-x" tabIndex={0} role="group" aria-label="runs that diverge">
@@ -186,7 +186,7 @@ function Verdicts() {
             </tr>
           </thead>
           <tbody>
-            {diverging.map((verdict) => (
+            {misfits.map((verdict) => (
               <tr key={verdict.run_id} class={kept.has(verdict.run_id) ? "is-kept" : ""}>
                 <td>
                   <A href={runPlace(verdict.run_id)} class="mono">

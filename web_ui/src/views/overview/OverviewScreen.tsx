@@ -42,6 +42,13 @@ FROM runs WHERE created_at > since('${ago}') GROUP BY ALL ORDER BY moment`,
 FROM runs WHERE created_at > since('${ago}') GROUP BY workflow ORDER BY runs DESC LIMIT 20`,
   waits: () => `SELECT run_id, workflow, name, epoch_ms(now() - created_at::TIMESTAMPTZ) AS waited_ms
 FROM hooks WHERE ended_at IS NULL ORDER BY created_at LIMIT 10`,
+  storage: () => `SELECT 'runs' AS kind, count(*) AS rows, NULL AS bytes FROM runs
+UNION ALL SELECT 'events', count(*), sum(payload_bytes) FROM events
+UNION ALL SELECT 'steps', count(*), NULL FROM steps
+UNION ALL SELECT 'attempts', count(*), NULL FROM attempts
+UNION ALL SELECT 'hooks', count(*), NULL FROM hooks
+UNION ALL SELECT 'waits', count(*), NULL FROM waits
+UNION ALL SELECT 'chunks', count(*), sum(payload_bytes) FROM chunks`,
 };
 const BUCKETS: Record<string, string> = { "1h": "1 minute", "24h": "15 minutes", "7d": "2 hours", "30d": "8 hours" };
 const HOUR_MS = 3_600_000;
@@ -89,6 +96,9 @@ export function OverviewScreen() {
         </Card>
         <Card name="waits" ago={ago} turn={turn} title="Longest waits for somebody">
           {(result) => <Waits result={result} />}
+        </Card>
+        <Card name="storage" ago={ago} turn={turn} title="Storage">
+          {(result) => <Storage result={result} turn={turn} />}
         </Card>
       </div>
     </>
@@ -248,5 +258,88 @@ function Waits({ result }: { result: QueryResult }) {
         ))}
       </tbody>
     </table>
+  );
+}
+
+const FILES: Record<string, string> = {
+  world: "the world",
+  log: "its write-ahead log, which is emptied into it",
+  mirror: "SQL’s copy, which is disposable",
+  other: "beside it",
+};
+
+/** What the disk holds, and what is in it: of all time, not of the span that was chosen. */
+function Storage({ result, turn }: { result: QueryResult; turn: number }) {
+  const loader = useResource("storage", (signal) => call("GET /api/storage", { signal }));
+  useEffect(() => {
+    if (turn > 0) loader.reload();
+  }, [turn, loader]);
+  const { data, failure } = loader.state.value;
+  const kinds = ["world", "log", "mirror", "other"] as const;
+  const files = kinds.map((kind) => {
+    const bytes = data?.files.filter((file) => file.kind === kind).reduce((sum, file) => sum + file.bytes, 0);
+    return { kind, bytes: bytes ?? 0 };
+  });
+  const largest = Math.max(1, ...files.map(({ bytes }) => bytes));
+  return (
+    <div class="storage">
+      <div>
+        {failure && <FailureNote failure={failure} again={() => loader.reload()} />}
+        {data && (
+          <table class="plain-table">
+            <caption class="dim mono cut" title={data.world}>
+              {data.world}
+            </caption>
+            <thead>
+              <tr>
+                <th scope="col">Files</th>
+                <th scope="col" class="cell-right">
+                  Size
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {files
+                .filter(({ bytes }) => bytes > 0)
+                .map(({ kind, bytes }) => (
+                  <tr key={kind}>
+                    <td>{FILES[kind]}</td>
+                    <td class="num cell-right">
+                      <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                        <rect width={(bytes / largest) * 100} height={6} />
+                      </svg>
+                      {showBytes(bytes)}
+                    </td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+        )}
+        {data?.files.length === 0 && <p class="dim">This world is not on this disk.</p>}
+        {data?.free_bytes != null && <p class="dim num">{showBytes(data.free_bytes)} free on its disk</p>}
+      </div>
+      <table class="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">Kind</th>
+            <th scope="col" class="cell-right">
+              Rows
+            </th>
+            <th scope="col" class="cell-right">
+              Payloads, sealed
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {result.rows.map(([kind, rows, bytes]) => (
+            <tr key={String(kind)}>
+              <td>{String(kind)}</td>
+              <td class="num cell-right">{showCount(Number(rows))}</td>
+              <td class="num cell-right">{bytes === null ? "" : showBytes(Number(bytes))}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

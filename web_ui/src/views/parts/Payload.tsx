@@ -1,7 +1,7 @@
 // A payload, as tree, raw text or table. It is text everywhere: nothing of it becomes markup, style or a link.
 
 import { useMemo, useState } from "preact/hooks";
-import { listRows, type PayloadRow, showInline, tableColumns } from "../../model/payloads";
+import { kindOf, listRows, type PayloadRow, showInline, tableColumns } from "../../model/payloads";
 import { printable } from "../../model/printable";
 import { Icon } from "./Icon";
 import { Placed } from "./Placed";
@@ -10,7 +10,18 @@ import { Copy } from "./small";
 const RAW_MOST = 200_000;
 const TABLE_MOST = 200;
 
-export function Payload({ value, label, isLocked = false }: { value: unknown; label: string; isLocked?: boolean }) {
+/** `whole` is where the server gives all of a payload that was too large to be sent along. */
+export function Payload({
+  value,
+  label,
+  isLocked = false,
+  whole,
+}: {
+  value: unknown;
+  label: string;
+  isLocked?: boolean;
+  whole?: string;
+}) {
   const columns = useMemo(() => tableColumns(value), [value]);
   const [look, setLook] = useState<"tree" | "raw" | "table">("tree");
   if (isLocked) return <p class="dim payload-locked">locked: its key is not here, or was not asked for</p>;
@@ -26,7 +37,12 @@ export function Payload({ value, label, isLocked = false }: { value: unknown; la
             </button>
           ))}
         </div>
-        <Copy text={JSON.stringify(value, null, 2) ?? "null"} what={`copy ${label} as JSON`} />
+        <Copy text={() => JSON.stringify(value, null, 2) ?? "null"} what={`copy ${label} as JSON`} />
+        {whole !== undefined && kindOf(value) === "large" && (
+          <a class="button button-quiet" href={whole} download={`${label.replace(/\W+/g, "-")}.json`}>
+            Download it whole
+          </a>
+        )}
       </div>
       {shown === "tree" && <Tree value={value} label={label} />}
       {shown === "raw" && <Raw value={value} />}

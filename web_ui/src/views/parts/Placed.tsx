@@ -23,9 +23,15 @@ export function Place({ place }: { place: CodePlace }) {
         void openPlace(place);
       }}
     >
-      {place.text}
+      {shorten(place, projectRoot.value)}
     </button>
   );
+}
+
+/** A file of the project is named from its root, unless it stands in a traceback as Python writes it. */
+function shorten({ text, file }: CodePlace, root: string | null): string {
+  if (root === null || !text.startsWith(`${root}/`)) return text;
+  return text.slice(file.length - file.slice(root.length + 1).length);
 }
 
 export function placeAt(file: string, line: number, column = 1): CodePlace {

@@ -84,8 +84,8 @@ export function Button({
   );
 }
 
-/** Copies a text; says so for a moment. */
-export function Copy({ text, label, what = "copy" }: { text: string; label?: string; what?: string }) {
+/** Copies a text, which may be made only then; says so for a moment. */
+export function Copy({ text, label, what = "copy" }: { text: string | (() => string); label?: string; what?: string }) {
   const [isCopied, setCopied] = useState(false);
   useEffect(() => {
     if (!isCopied) return;
@@ -100,7 +100,7 @@ export function Copy({ text, label, what = "copy" }: { text: string; label?: str
       title={isCopied ? "copied" : what}
       onClick={(event) => {
         event.stopPropagation();
-        void copyText(text).then(setCopied);
+        void copyText(typeof text === "string" ? text : text()).then(setCopied);
       }}
     >
       <Icon name={isCopied ? "check" : "copy"} size={14} />

@@ -14,6 +14,8 @@ export interface VirtualOptions {
   count: number;
   rowHeight: number;
   scroller: RefObject<HTMLElement | null>;
+  /** Of rows whose heights are measured. Give the same function while the rows are the same: another one has all
+   * rows measured anew. */
   keyOf?: (index: number) => string | number;
 }
 

@@ -1,6 +1,6 @@
 // The raw log: every event, by its number; payloads open where they are.
 
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { EventView } from "../../api_types";
 import { showBytes, showClock, showCount, showInstant } from "../../model/instants";
 import { showInline } from "../../model/payloads";
@@ -39,7 +39,7 @@ export function EventsTab({
     count: shown.length,
     rowHeight: ROW,
     scroller,
-    keyOf: (index) => shown[index]!.seq,
+    keyOf: useCallback((index: number) => shown[index]!.seq, [shown]),
   });
 
   const toggle = async (event: EventView) => {

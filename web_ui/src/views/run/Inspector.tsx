@@ -1,7 +1,7 @@
 // The inspector: everything about one call of the body, beside whatever view it was chosen in.
 
 import { useEffect, useState } from "preact/hooks";
-import { call, Failure } from "../../api";
+import { call, Failure, urlOf } from "../../api";
 import type { EventView, HookView, RunView, Span, StepView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showClock, showDuration, showInstant } from "../../model/instants";
@@ -10,7 +10,7 @@ import { placeOf, runPlace } from "../../model/places";
 import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
 import { A, Button, Command, FailureNote, Loading, Status } from "../parts/small";
-import { type RunData, readEvent, readStep, useRunData } from "./data";
+import { type RunData, readEvent, readStep, useRunData, WHOLE_BYTES } from "./data";
 import { ForkDialog } from "./ForkDialog";
 import { useGrowing } from "./growing";
 import { ReplayStepDialog } from "./ReplayStepDialog";
@@ -179,6 +179,8 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
   }, [data, span.correlation_id, key]);
   if (failure) return <FailureNote failure={failure} />;
   if (!step) return <Loading what="the step" rows={4} />;
+  const page = { cursor: Math.max(0, step.correlation_id - 1), limit: 1, max_bytes: WHOLE_BYTES };
+  const whole = urlOf("/api/runs/{id}/steps", { id: run.id }, page);
   const lastError = step.error ?? step.attempts.findLast((one) => one.error)?.error ?? null;
   return (
     <>
@@ -200,12 +202,12 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
       )}
       <section aria-label="input">
         <h3>Input</h3>
-        <Payload value={step.input} label="input" isLocked={step.is_locked} />
+        <Payload value={step.input} label="input" isLocked={step.is_locked} whole={whole} />
       </section>
       {step.status === "completed" && (
         <section aria-label="output">
           <h3>Output</h3>
-          <Payload value={step.output} label="output" isLocked={step.is_locked} />
+          <Payload value={step.output} label="output" isLocked={step.is_locked} whole={whole} />
         </section>
       )}
       {(step.attempts.length > 1 || (!step.error && lastError)) && (

@@ -61,7 +61,7 @@ export function LogsTab({
           onInput={(event) => setText(event.currentTarget.value)}
         />
         <span class="dim num">{showCount(shown.length)} lines</span>
-        <Copy text={shown.map((line) => line.text).join("\n")} label="copy" what="copy the lines" />
+        <Copy text={() => shown.map((line) => line.text).join("\n")} label="copy" what="copy the lines" />
         {!isFollowing && (
           <Button kind="quiet" icon="down" onClick={() => setFollowing(true)}>
             Follow

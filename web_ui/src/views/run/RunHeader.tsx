@@ -1,7 +1,7 @@
 // A run's head: its status and why, where it comes from, what belongs to it, and what can be done to it.
 
 import { useEffect, useState } from "preact/hooks";
-import { call } from "../../api";
+import { call, urlOf } from "../../api";
 import type { RunView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { localize, showDuration, showInstant } from "../../model/instants";
@@ -17,7 +17,8 @@ import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
 import { Placed } from "../parts/Placed";
 import { A, Ago, Button, Chip, Command, Copy, RunDuration, RunStatus } from "../parts/small";
-import type { RunData } from "./data";
+import { type RunData, WHOLE_BYTES } from "./data";
+import { Family } from "./Family";
 import { ForkDialog } from "./ForkDialog";
 
 export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
@@ -117,6 +118,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         {run.origin && <Chip tone="warn">imported: {run.origin}</Chip>}
       </p>
       <Kin run={run} />
+      <Family run={run} />
       {run.attention && (
         <div class="note note-warn" role="alert">
           <p class="note-title">
@@ -147,12 +149,12 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         <div class="run-io">
           <section aria-label="input">
             <h3>Input</h3>
-            <Payload value={run.input} label="input" isLocked={run.is_locked} />
+            <Payload value={run.input} label="input" isLocked={run.is_locked} whole={wholeOf(run.id)} />
           </section>
           {run.status === "completed" && (
             <section aria-label="output">
               <h3>Output</h3>
-              <Payload value={run.output} label="output" isLocked={run.is_locked} />
+              <Payload value={run.output} label="output" isLocked={run.is_locked} whole={wholeOf(run.id)} />
             </section>
           )}
           {run.error && (
@@ -175,6 +177,10 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
       {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
     </header>
   );
+}
+
+function wholeOf(id: string): string {
+  return urlOf("/api/runs/{id}", { id }, { max_bytes: WHOLE_BYTES });
 }
 
 /** Runs that this one comes from or went on as. */

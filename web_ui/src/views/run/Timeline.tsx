@@ -75,7 +75,15 @@ export function Timeline(props: TimelineProps) {
           tip.value = at === null ? null : { at, xPx, yPx };
         },
         changed: setState,
-        toggled: (at) => void toggleChild(made, at, opened, latest.current.source ?? serverSource, setTrouble),
+        toggled: (at) =>
+          void toggleChild(
+            made,
+            at,
+            opened,
+            latest.current.source ?? serverSource,
+            setTrouble,
+            () => latest.current.selectedId,
+          ),
         viewed: (view) => latest.current.onView?.(view),
       },
       latest.current.nowUs,
@@ -100,6 +108,13 @@ export function Timeline(props: TimelineProps) {
   // In the same turn as the render: a later one would take back what was selected meanwhile.
   useLayoutEffect(() => {
     chart?.selectId(selectedId);
+  }, [chart, selectedId]);
+
+  // A call of a child run that is not open, from a link: open the child.
+  useEffect(() => {
+    const at = selectedId?.lastIndexOf("/") ?? -1;
+    const hidden = chart !== null && at > 0 ? chart.findChild(selectedId!.slice(0, at)) : null;
+    if (hidden !== null && !hidden.track.children.has(hidden.span)) chart!.toggle(hidden);
   }, [chart, selectedId]);
 
   useKeys(chart === null ? [] : bindingsOf(chart, search, state), [chart, state?.isPathShown, state?.isMeasuring]);
@@ -375,6 +390,7 @@ async function toggleChild(
   opened: Map<string, OpenedRun>,
   source: TimelineSource,
   tell: (trouble: string) => void,
+  wantedId: () => string | null,
 ): Promise<void> {
   if (at.track.children.has(at.span)) {
     chart.closeChild(at);
@@ -391,6 +407,7 @@ async function toggleChild(
     const run = await source.open(runId);
     opened.set(runId, run);
     chart.openChild(at, run.trace);
+    chart.selectId(wantedId());
     tell("");
   } catch (error) {
     tell(`the child run ${runId} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);

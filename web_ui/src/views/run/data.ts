@@ -14,6 +14,8 @@ import { openFeed, type RunFeed } from "./following";
 
 /** What a list shows of a payload; more is asked for when somebody opens it. */
 export const LISTED_BYTES = 4_000;
+/** Of a payload that is downloaded: as much as a payload may have. */
+export const WHOLE_BYTES = 2 ** 40;
 const PAGE = 1000;
 const GATHER_MS = 150;
 const SLOWEST_MS = 5_000;

@@ -20,6 +20,9 @@ import { Histogram } from "./Histogram";
 import { useRunList } from "./list";
 import { RunsTable } from "./RunsTable";
 
+/** Attributes of so many of the newest runs are offered in the filter. */
+const COMPLETED_FROM = 2000;
+
 export function RunsScreen() {
   const text = place.value?.params.get("q") ?? "";
   const { filter, problems } = useMemo(() => readFilter(text), [text]);
@@ -32,10 +35,14 @@ export function RunsScreen() {
     () => ({
       workflows: (workflows.state.value.data?.items ?? []).map((one) => one.id),
       attributes: [
-        ...new Set(runs.flatMap((run) => Object.entries(run.attributes).map(([key, value]) => `${key}=${value}`))),
+        ...new Set(
+          runs
+            .slice(0, COMPLETED_FROM)
+            .flatMap((run) => Object.entries(run.attributes).map(([key, value]) => `${key}=${value}`)),
+        ),
       ],
     }),
-    [workflows.state.value.data, runs],
+    [workflows.state.value.data, runs.length < COMPLETED_FROM ? runs : null],
   );
   const counts = useCounts(filter, list.table.value.runs, more === null);
 
@@ -161,10 +168,11 @@ const COUNT_MS = 4000;
 
 /** Count what is loaded at once; where that is not all, ask SQL, and again while runs change. */
 function useCounts(filter: RunFilter, runs: readonly RunView[], isWhole: boolean): Counts {
-  const loaded = useMemo(() => countLoaded(runs, isWhole), [runs, isWhole]);
   const [asked, setAsked] = useState<{ key: string; counts: Counts } | null>(null);
   const counted = useRef<readonly RunView[] | null>(null);
   const key = writeFilter(filter);
+  const isAsked = !isWhole && asked?.key === key;
+  const loaded = useMemo(() => (isAsked ? null : countLoaded(runs, isWhole)), [isAsked, runs, isWhole]);
   const ask = (signal: AbortSignal) => {
     counted.current = runs;
     countAll(filter, signal).then(
@@ -181,7 +189,7 @@ function useCounts(filter: RunFilter, runs: readonly RunView[], isWhole: boolean
   usePulse(isWhole ? null : COUNT_MS, () => {
     if (counted.current !== runs) ask(new AbortController().signal);
   });
-  return !isWhole && asked?.key === key ? asked.counts : loaded;
+  return loaded ?? asked!.counts;
 }
 
 function NoRuns({

@@ -37,7 +37,7 @@ export function RunsTable({
   onHold: (isHeld: boolean) => void;
 }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const virtual = useVirtual({ count: runs.length, rowHeight: ROW, scroller, keyOf: (index) => runs[index]!.id });
+  const virtual = useVirtual({ count: runs.length, rowHeight: ROW, scroller });
   const rows = virtual.getVirtualItems();
   const last = rows.at(-1)?.index ?? 0;
   const isOver = useRef(false);
@@ -50,13 +50,14 @@ export function RunsTable({
     if (cursor >= 0) virtual.scrollToIndex(cursor, { align: "auto" });
   }, [cursor, virtual]);
 
-  // A row that is as it was is given as it was: scrolling then costs the rows that come, not all that are there.
+  // A row that is as it was is given as it was: scrolling then costs the rows that come, not all that are there. (That rows
+  // which come take the elements of those that go was tried, and costs as much: it is the texts that cost.)
   const drawn = useRef(new Map<string, { run: RunView; look: string; row: VNode }>());
   const latest = useRef({ selected, onSelect, onCursor });
   latest.current = { selected, onSelect, onCursor };
-  const rowOf = (run: RunView, index: number, top: number): VNode => {
+  const rowOf = (run: RunView, index: number): VNode => {
     const flags = [misfits.has(run.id), index === cursor, selected.has(run.id)] as const;
-    const look = `${index} ${top} ${flags.join()}`;
+    const look = `${index} ${flags.join()}`;
     const kept = drawn.current.get(run.id);
     if (kept?.run === run && kept.look === look) return kept.row;
     const row = (
@@ -64,7 +65,6 @@ export function RunsTable({
         key={run.id}
         run={run}
         index={index}
-        top={top}
         isMisfit={flags[0]}
         isAtCursor={flags[1]}
         isSelected={flags[2]}
@@ -126,7 +126,9 @@ export function RunsTable({
         }}
       >
         <div class="grid-space" role="presentation" style={{ height: `${virtual.getTotalSize()}px` }}>
-          {rows.map((row) => rowOf(runs[row.index]!, row.index, row.start))}
+          <div role="presentation" style={{ transform: `translateY(${rows[0]?.start ?? 0}px)` }}>
+            {rows.map((row) => rowOf(runs[row.index]!, row.index))}
+          </div>
         </div>
       </div>
     </div>
@@ -136,7 +138,6 @@ export function RunsTable({
 function Row({
   run,
   index,
-  top,
   isMisfit,
   isAtCursor,
   isSelected,
@@ -145,7 +146,6 @@ function Row({
 }: {
   run: RunView;
   index: number;
-  top: number;
   isMisfit: boolean;
   isAtCursor: boolean;
   isSelected: boolean;
@@ -160,7 +160,6 @@ function Row({
       id={`run-${index}`}
       aria-rowindex={index + 2}
       aria-selected={isSelected}
-      style={{ transform: `translateY(${top}px)` }}
       onClick={onPick}
     >
       <span role="gridcell" class="cell-check">

@@ -11,7 +11,7 @@ import { hear } from "../../state/live";
 import { usePulse } from "../../state/pulse";
 
 const FIRST = 200;
-const MORE = 500;
+const MORE = 1000;
 const GATHER_MS = 150;
 const ANEW_MS = 1000;
 /** With words that few runs have, pages are read until so many fit, or so many were looked through. */
@@ -42,7 +42,8 @@ export function useRunList(filter: RunFilter): RunList {
     list.start();
     return () => list.stop();
   }, [list]);
-  const hasOpen = list.table.value.runs.some((run) => !isEnded(run.status));
+  const { runs } = list.table.value;
+  const hasOpen = useMemo(() => runs.slice(0, LOOKED_AT).some((run) => !isEnded(run.status)), [runs]);
   usePulse(hasOpen ? LOOK_MS : null, list.look);
   return list;
 }

@@ -1,7 +1,7 @@
 // The rail: the screens, and how the connection is.
 
 import { placeOf, type Screen } from "../../model/places";
-import { dev, isDev } from "../../state/dev";
+import { diverging, isDev } from "../../state/dev";
 import { type Connection, connection } from "../../state/live";
 import { place } from "../../state/router";
 import { nextTheme, theme } from "../../state/theme";
@@ -40,7 +40,7 @@ const PILLS: Record<Connection, { text: string; tone: string; title: string }> =
 
 export function Rail({ onPalette, onKeys }: { onPalette: () => void; onKeys: () => void }) {
   const shown = place.value?.screen === "run" ? "runs" : place.value?.screen;
-  const diverging = dev.value?.diverging.length ?? 0;
+  const misfits = diverging.value.length;
   const themeIcon: IconName = theme.value === "dark" ? "moon" : theme.value === "light" ? "sun" : "half";
   return (
     <nav class="rail" aria-label="screens">
@@ -66,9 +66,9 @@ export function Rail({ onPalette, onKeys }: { onPalette: () => void; onKeys: () 
             >
               <Icon name={icon} />
               <span>{TITLES[screen]}</span>
-              {screen === "code" && diverging > 0 && (
-                <span class="rail-count num" title={`${diverging} runs diverge`}>
-                  {diverging}
+              {screen === "code" && misfits > 0 && (
+                <span class="rail-count num" title={`${misfits} runs diverge`}>
+                  {misfits}
                 </span>
               )}
             </A>
