@@ -19,13 +19,13 @@ from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project
 
 
 class Process:
-    """A running `wf dev --json`, and the lines that it has printed."""
+    """A running `wf dev --json`, and the lines that it has printed. Without a target it serves what the project names."""
 
-    def __init__(self, project: Project, *options: str) -> None:
+    def __init__(self, project: Project, *options: str, target: str | None = "flow.py") -> None:
         self.project = project
         environ = {name: value for name, value in os.environ.items() if not name.startswith("WF_")}
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--json", "--no-open", *options],
+            [sys.executable, "-m", "wfstudio", "dev", *([target] if target else ()), "--json", "--no-open", *options],
             cwd=project.root,
             env=environ,
             stdout=subprocess.PIPE,
@@ -86,8 +86,8 @@ class Process:
 
 
 @contextmanager
-def serving(project: Project, *options: str) -> Iterator[Process]:
-    process = Process(project, "--port", "0", *options)
+def serving(project: Project, *options: str, target: str | None = "flow.py") -> Iterator[Process]:
+    process = Process(project, "--port", "0", *options, target=target)
     try:
         yield process
     finally:
