@@ -15,11 +15,11 @@ from wfstudio.tui.listed import Listed
 
 COLUMNS: Final = (
     Column("status", 11),
-    Column("workflow", 14, share=2),
-    Column("run", 12, share=1, from_width=84),
+    Column("workflow", 12, share=2),
+    Column("run", 11, from_width=84),
     Column("created", 9, align="right"),
     Column("took", 8, align="right"),
-    Column("about", 12, share=4),
+    Column("about", 12, share=6),
 )
 STYLES: Final = {
     "pending": "secondary",
@@ -38,11 +38,10 @@ def draw_cells(
 ) -> tuple[Cell, ...]:  # fmt: skip
     """Draw a run's cells. `reason` says why it rests, if that is known by now."""
     style = STYLES.get(run.status, "")
-    is_marked = run.run_id in marked
-    sign = MARK if is_marked else _PEN.sign(run.status)
+    sign = MARK if run.run_id in marked else _PEN.sign(run.status)
     created = from_instant(run.created_at)
     return (
-        (f"{sign} {run.status}", "reverse" if is_marked else style),
+        (f"{sign} {run.status}", style),
         short_name(run.workflow),
         (shorten_id(run.run_id, id_width), "secondary"),
         (show_relative(created, created + timedelta(microseconds=max(0, now_us - run.created_at))), "secondary"),

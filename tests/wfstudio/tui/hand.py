@@ -19,6 +19,7 @@ from wfstudio.tui.app import StudioApp
 from wfstudio.tui.attachment import Attachment
 from wfstudio.tui.preferences import Preferences
 
+PATIENCE_SECONDS: Final = 20.0
 _KEYS: Final = {" ": "space", ":": "colon", "/": "slash", "!": "exclamation_mark", "?": "question_mark"}
 
 
@@ -48,7 +49,7 @@ class Tui:
         await self.pilot.press(*[_KEYS.get(letter, letter) for letter in text])
 
     async def until(self, holds: Callable[[], object]) -> None:
-        await until(self.pilot, holds)
+        await until(self.pilot, holds, PATIENCE_SECONDS)
 
     async def until_shown(self, *parts: str) -> None:
         await self.until(lambda: all(part in self.text for part in parts))
