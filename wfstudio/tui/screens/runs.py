@@ -103,9 +103,9 @@ class RunGrid(Grid):
 class RunsScreen(StudioScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "mark", "Mark", id="runs.mark"),
-        Binding("c", "cancel", "Cancel", id="runs.cancel"),
-        Binding("w", "wake", "Wake", id="runs.wake"),
-        Binding("r", "retry", "Retry", id="runs.retry"),
+        Binding("c,C", "cancel", "Cancel", id="runs.cancel"),
+        Binding("w,W", "wake", "Wake", id="runs.wake"),
+        Binding("r,R", "retry", "Retry", id="runs.retry"),
     ]
     DEFAULT_CSS = """
     RunsScreen.-wide #body {
