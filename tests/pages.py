@@ -4,6 +4,7 @@ What a fence's first line says is what is done with its block (docs/README.md te
 
     ```sh              lines for one shell, in the page's scratch project; each must succeed
     ```sh fails        the same, but the last command must fail
+    ```sh again        commands that only look: they are repeated until they print what the block of output behind says
     ```sh terminal     a command for a terminal of its own, where it goes on; what it prints counts as output, too
     ```sh elsewhere    lines for another machine (ssh, systemctl, docker): read, not run
     ```python          a file where its first line is `# NAME.py`, else a script; run in the scratch project
@@ -41,13 +42,26 @@ from typing import Final, NamedTuple
 from wfstudio.cli.app import load_command
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+RUN: Final = [
+    "README.md",
+    "docs/coming-from/celery.md",
+    "docs/coming-from/dbos.md",
+    "docs/coming-from/temporal.md",
+    "docs/coming-from/vercel-workflow.md",
+    "docs/concepts.md",
+    "docs/deploying.md",
+    "docs/tutorial.md",
+    "templates/skill/SKILL.md",
+]
+"""Pages that are carried out from top to bottom; of all others each block is checked by itself."""
+
 BLOCK_SECONDS: Final = 60.0
 END_SECONDS: Final = 15.0
 OUTPUT_SECONDS: Final = 15.0
 """How long a terminal may take to print what its page says."""
 
 PAUSE_SECONDS: Final = 0.05
-_READY = re.compile(r"loaded in|^serving|^ready", re.MULTILINE)
+_READY = re.compile(r"\bloaded in\b|\bready: |\"event\":\"ready\"")
 
 _FENCE = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"# ([\w./-]+\.\w+)\n")
@@ -98,7 +112,6 @@ class Shell:
             "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
             "HOME": str(home),
             "NO_COLOR": "1",
-            "PYTHONWARNINGS": "error",
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
         }
@@ -181,6 +194,7 @@ class Page:
         self.shell = shell
         self.printed = ""
         """What was printed since the last block of output."""
+        self._asked: tuple[Block, str] | None = None  # what may be asked again, and what was printed before it
         self._terminals: list[tuple[Path, int]] = []  # what terminals print, and how much of it was read
 
     def carry_out(self, block: Block) -> None:
@@ -193,6 +207,7 @@ class Page:
                 self._leave_running(block)
             case ("sh", *_):
                 check_commands(block)
+                self._asked = (block, self.printed) if "again" in block.words else None
                 self.printed += self.shell.run(block)
             case ("python", "fragment", *_):
                 compile_block(block)
@@ -225,11 +240,15 @@ class Page:
                 raise PageError(block, f"was not ready in {BLOCK_SECONDS:g} s; it printed\n{log.read_text('utf-8')}")
             time.sleep(PAUSE_SECONDS)
 
-    def _hear_terminals(self) -> None:
+    def _hear_terminals(self) -> str:
+        """Give what terminals have printed since; it counts as printed."""
+        news = ""
         for place, (log, heard) in enumerate(self._terminals):
             text = log.read_text("utf-8", "replace")
-            self.printed += text[heard:]
+            news += text[heard:]
             self._terminals[place] = (log, len(text))
+        self.printed += news
+        return news
 
     def _run_python(self, block: Block) -> None:
         named = _NAMED.match(block.text)
@@ -246,24 +265,23 @@ class Page:
     def _edit(self, block: Block, name: str) -> None:
         """Apply a diff without line numbers: what is there is found by its lines, which must be there once."""
         path = self._here() / name
-        before, after = [], []
-        for line in block.text.splitlines(keepends=True):
-            sign, rest = line[:1], line[1:] if line[:1] in "+- " else line
-            if sign != "+":
-                before.append(rest)
-            if sign != "-":
-                after.append(rest)
-        text, old = path.read_text("utf-8"), "".join(before)
-        if text.count(old) != 1:
-            raise PageError(block, f"{name} has these lines {text.count(old)} times:\n{old}\nIt is\n{text}")
-        path.write_text(text.replace(old, "".join(after)), "utf-8")
+        text = path.read_text("utf-8")
+        for hunk in re.split(r"^@@.*\n", block.text, flags=re.MULTILINE):
+            lines = hunk.splitlines(keepends=True)
+            before = "".join(line[1:] if line[:1] in "- " else line for line in lines if line[:1] != "+")
+            after = "".join(line[1:] if line[:1] in "+ " else line for line in lines if line[:1] != "-")
+            if text.count(before) != 1:
+                raise PageError(block, f"{name} has these lines {text.count(before)} times:\n{before}\nIt is\n{text}")
+            text = text.replace(before, after)
+        path.write_text(text, "utf-8")
 
     def _compare(self, block: Block) -> None:
         """Look for lines of output, in any order; where one holds `…`, for its parts."""
         wanted = [line for line in block.text.splitlines() if line.strip() not in ("", "…")]
-        deadline = time.monotonic() + (OUTPUT_SECONDS if self._terminals else 0)
+        (asked, before), self._asked = self._asked or (None, ""), None
+        deadline = time.monotonic() + (OUTPUT_SECONDS if self._terminals or asked else 0)
         while True:
-            self._hear_terminals()
+            before += self._hear_terminals()
             missing = [line for line in wanted if not _is_printed(line, self.printed)]
             if not missing:
                 self.printed = ""
@@ -271,10 +289,12 @@ class Page:
             if time.monotonic() > deadline:
                 raise PageError(block, f"nothing printed the line\n  {missing[0]}\nIt was\n{self.printed}")
             time.sleep(PAUSE_SECONDS)
+            if asked is not None:
+                self.printed = before + self.shell.run(asked)
 
 
 def _is_printed(wanted: str, printed: str) -> bool:
-    pattern = r"\s*" + ".*".join(_loosely(part) for part in wanted.strip().split("…")) + r"\s*"
+    pattern = r"\s*" + ".*".join(_loosely(part) for part in re.split(r"\s*…\s*", wanted.strip())) + r"\s*"
     return any(re.fullmatch(pattern, line) for line in printed.splitlines())
 
 

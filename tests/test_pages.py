@@ -10,17 +10,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.pages import ROOT, Block, Page, PageError, carry_out, check_commands, compile_block, opened_page, read_blocks
+from tests.pages import (
+    ROOT,
+    RUN,
+    Block,
+    Page,
+    PageError,
+    carry_out,
+    check_commands,
+    compile_block,
+    opened_page,
+    read_blocks,
+)
 from tests.quick import serving
 
-RUN = [
-    "templates/skill/SKILL.md",
-]
-"""Pages that are carried out from top to bottom."""
+AT_ONCE = 2
 
 OWN = {
     "docs/bundle.md": "tests/wfstudio/history/test_bundle_doc.py",
@@ -44,9 +53,23 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield program.parent
 
 
+@pytest.fixture(scope="module")
+def carried_out(
+    request: pytest.FixtureRequest, quick: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[None]]]:
+    """Carry out the pages that are asked for, two at a time: they mostly wait for processes of their own."""
+    chosen = [item.callspec.params["name"] for item in request.session.items if isinstance(item, pytest.Function)
+              and item.originalname == "test_a_page_holds_from_top_to_bottom"]  # fmt: skip
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(carry_out, ROOT / name, tmp_path_factory.mktemp(Path(name).stem), quick)
+            for name in chosen
+        }
+
+
 @pytest.mark.parametrize("name", RUN)
-def test_a_page_holds_from_top_to_bottom(name: str, quick: Path, tmp_path: Path) -> None:
-    carry_out(ROOT / name, tmp_path, quick)
+def test_a_page_holds_from_top_to_bottom(name: str, carried_out: dict[str, Future[None]]) -> None:
+    carried_out[name].result()
 
 
 @pytest.mark.parametrize("name", READ)
