@@ -18,6 +18,7 @@ CLAIMS: Final = [
     "a click selects the call under it, and says so",
     "the tip names what the pointer is on",
     "the wheel with Ctrl zooms at the pointer",
+    "two fingers zoom where they are, and what lies between them stays; one finger pans",
     "a drag pans, and what was grabbed stays under the pointer",
     "keys go from call to call, zoom, pan and fit",
     "search counts, goes from match to match, and Esc leaves it",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type CodePlace, findPlaces, isOurs, linkTo, wholePath } from "./code_places";
+import { type CodePlace, findPlaces, groupFrames, isOurs, linkTo, wholePath } from "./code_places";
 
 function placesOf(text: string): string[] {
   return findPlaces(text)
@@ -56,5 +56,37 @@ describe("ways to an editor", () => {
     expect(isOurs("/usr/lib/python3/json.py", "/srv/shop/")).toBe(false);
     expect(wholePath("./a/flow.py", "/srv/shop/")).toBe("/srv/shop/a/flow.py");
     expect(wholePath("/srv/shop/flow.py", "/srv/shop")).toBe("/srv/shop/flow.py");
+  });
+});
+
+describe("frames of a traceback", () => {
+  const frame = (file: string, line: number): string => `  File "${file}", line ${line}, in f\n    code\n    ^^^^\n`;
+
+  it("are grouped by whose they are, and joined are the text", () => {
+    const text = [
+      "Traceback (most recent call last):\n",
+      frame("/srv/shop/flow.py", 1),
+      frame("/usr/lib/python3/json.py", 2),
+      frame("/usr/lib/python3/json.py", 3),
+      frame("/srv/shop/a.py", 4),
+      frame("/usr/lib/python3/x.py", 5),
+      "ValueError: no\nmore words\n",
+    ].join("");
+    const groups = groupFrames(text, "/srv/shop");
+    expect(groups.map((group) => group.text).join("")).toBe(text);
+    expect(groups.map(({ isOurs: ours, frames }) => [ours, frames])).toEqual([
+      [true, 0],
+      [true, 1],
+      [false, 2],
+      [true, 1],
+      [false, 1],
+      [true, 0],
+    ]);
+    expect(groups.at(-1)!.text).toBe("ValueError: no\nmore words\n");
+  });
+
+  it("are all somebody else's where nobody knows the project", () => {
+    expect(groupFrames(frame("/srv/shop/flow.py", 1), null)).toMatchObject([{ isOurs: false, frames: 1 }]);
+    expect(groupFrames("", null)).toEqual([{ text: "", isOurs: true, frames: 0 }]);
   });
 });

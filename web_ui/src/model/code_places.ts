@@ -63,3 +63,33 @@ export function isOurs(file: string, root: string | null): boolean {
 export function wholePath(file: string, root: string): string {
   return file.startsWith("/") ? file : `${root.replace(/\/$/, "")}/${file.replace(/^\.\//, "")}`;
 }
+
+export interface FrameGroup {
+  text: string;
+  isOurs: boolean;
+  frames: number;
+}
+
+/** Cut a traceback into stretches of frames that are the project's, and such that are not; joined they are the text. */
+export function groupFrames(text: string, root: string | null): FrameGroup[] {
+  const groups: FrameGroup[] = [];
+  let isInFrames = false;
+  for (const line of text.split(/(?<=\n)/)) {
+    const file = line.length > LONGEST ? undefined : /^\s*File "([^"\n]{1,1000})", line \d/.exec(line)?.[1];
+    const last = groups.at(-1);
+    if (file !== undefined) {
+      const ours = isOurs(file, root) && !file.startsWith("<");
+      if (last && isInFrames && last.isOurs === ours) {
+        last.text += line;
+        last.frames++;
+      } else groups.push({ text: line, isOurs: ours, frames: 1 });
+      isInFrames = true;
+    } else if (last && (!isInFrames || /^\s/.test(line) || last.isOurs)) last.text += line;
+    else {
+      // Words of an exception after the last frame are nobody's frame: they are always shown.
+      groups.push({ text: line, isOurs: true, frames: 0 });
+      isInFrames = false;
+    }
+  }
+  return groups;
+}

@@ -1,5 +1,6 @@
 // Payloads as rows of a tree: only what is open is there, so that a large one costs what is looked at.
 
+import { showBytes } from "./instants";
 import { printable } from "./printable";
 
 export interface PayloadRow {
@@ -74,7 +75,7 @@ function textOf(value: unknown, kind: PayloadRow["kind"]): string {
     const text = String((value as { $bytes: unknown }).$bytes);
     return `${Math.floor((text.replace(/=+$/, "").length * 3) / 4)} bytes`;
   }
-  if (kind === "large") return `${String((value as { $large: unknown }).$large)} bytes, not loaded`;
+  if (kind === "large") return `${showBytes(Number((value as { $large: unknown }).$large))}, not loaded`;
   if (kind !== "string") return String(value);
   const text = value as string;
   return printable(JSON.stringify(text.length > SHOWN_TEXT ? `${text.slice(0, SHOWN_TEXT)}…` : text));

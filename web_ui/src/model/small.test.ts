@@ -121,7 +121,7 @@ describe("payloads", () => {
 
   test("bytes, and what was too large to be sent, are told", () => {
     expect(showInline({ $bytes: "aGVsbG8=" })).toBe("5 bytes");
-    expect(showInline({ $large: 52_428_800 })).toBe("52428800 bytes, not loaded");
+    expect(showInline({ $large: 52_428_800 })).toBe("50.0 MiB, not loaded");
     expect(showInline(undefined)).toBe("");
     expect(showInline("x".repeat(200))).toHaveLength(121);
   });

@@ -2,7 +2,8 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { Failure } from "../api";
+import { Failure, GONE } from "../api";
+import { connection } from "./live";
 
 export interface Resource<T> {
   /** The newest answer; it stays while a newer one is on its way. */
@@ -23,7 +24,14 @@ export function useResource<T>(key: string | null, load: (signal: AbortSignal) =
   const loader = useMemo(() => makeLoader(load), [key]);
   useEffect(() => {
     if (key !== null) loader.reload();
-    return () => loader.stop();
+    // What could not be read while the server was gone is read when it is back.
+    const stop = connection.subscribe((now) => {
+      if (now === "live" && loader.state.peek().failure?.slug === GONE) loader.reload();
+    });
+    return () => {
+      stop();
+      loader.stop();
+    };
   }, [loader, key]);
   return loader;
 }

@@ -160,7 +160,7 @@ function Hook({ hook, onResumed }: { hook: HookView; onResumed: () => void }) {
         <Chip>{hook.kind}</Chip>
         {hook.name && <span>{hook.name}</span>}
         <span>
-          waits since <Ago at={hook.created_at} />
+          registered <Ago at={hook.created_at} />
         </span>
         <A href={runPlace(hook.run_id, { span: String(hook.correlation_id) })} class="mono">
           {hook.run_id}

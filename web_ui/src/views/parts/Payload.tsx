@@ -4,7 +4,7 @@ import { useMemo, useState } from "preact/hooks";
 import { kindOf, listRows, type PayloadRow, showInline, tableColumns } from "../../model/payloads";
 import { printable } from "../../model/printable";
 import { Icon } from "./Icon";
-import { Placed } from "./Placed";
+import { Traceback } from "./Placed";
 import { Copy } from "./small";
 
 const RAW_MOST = 200_000;
@@ -167,16 +167,12 @@ export function ErrorBlock({
         {error.code && <code class="slug">{error.code}</code>}
       </p>
       {error.message && <p class="error-message">{printable(error.message)}</p>}
-      {error.traceback && (
-        <pre class="raw" tabIndex={0}>
-          <Placed text={printable(error.traceback)} />
-        </pre>
-      )}
+      {error.traceback && <Traceback text={printable(error.traceback)} />}
       {cause && (
-        <>
-          <p class="dim">caused by</p>
+        <details>
+          <summary class="dim">caused by {cause.type ?? "an error"}</summary>
           <ErrorBlock error={cause} />
-        </>
+        </details>
       )}
     </div>
   );

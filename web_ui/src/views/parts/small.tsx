@@ -156,25 +156,38 @@ export function Key({ children }: { children: string }) {
 
 export const isMac = /Mac|iP/.test(navigator.platform);
 
+/** Words of ours, in which code stands between backticks. */
+export function Prose({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</>;
+}
+
 /** What went wrong, with the fields that every face shows. */
 export function FailureNote({ failure, again }: { failure: Failure; again?: () => void }) {
-  const isGone = failure.slug === GONE;
+  // The banner above says it already, and what to do; it is asked for again as soon as the server is back.
+  if (failure.slug === GONE) {
+    return (
+      <p class="note-gone" role="status">
+        <Icon name="clock" size={14} /> It is read as soon as the server is back.
+      </p>
+    );
+  }
   return (
     <div class="note note-bad" role="alert">
       <p class="note-title">
         <Icon name="bang" size={14} />
-        <strong>{isGone ? "The server is gone" : failure.message}</strong>
+        <strong>{failure.message}</strong>
         <code class="slug">{failure.slug}</code>
       </p>
-      {isGone && (
-        <p>What is shown was true when it was last heard of. It is read anew as soon as the server is back.</p>
-      )}
       {failure.where && (
         <p class="mono">
           at <Placed text={failure.where} />
         </p>
       )}
-      {failure.hint && <p class="dim">{failure.hint}</p>}
+      {failure.hint && (
+        <p class="dim">
+          <Prose text={failure.hint} />
+        </p>
+      )}
       {again && (
         <Button icon="again" onClick={again}>
           Try again

@@ -164,15 +164,13 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
             </section>
           )}
         </div>
-      </details>
-      {isOpen && (
         <p class="run-commands">
           <Command text={commandOf("inspect", "run", run.id)} />
           <Command text={commandOf("replay", run.id)} />
           <Command text={commandOf("test", "gen", run.id)} />
           <Command text={commandOf("export", run.id)} />
         </p>
-      )}
+      </details>
       {asked === "cancel" && <CancelDialog run={run} onClose={() => setAsked(null)} act={act} />}
       {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
     </header>

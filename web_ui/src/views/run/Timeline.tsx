@@ -407,7 +407,8 @@ async function toggleChild(
     const run = await source.open(runId);
     opened.set(runId, run);
     chart.openChild(at, run.trace);
-    chart.selectId(wantedId());
+    const wanted = wantedId();
+    if (wanted?.includes("/")) chart.selectId(wanted);
     tell("");
   } catch (error) {
     tell(`the child run ${runId} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);

@@ -178,8 +178,8 @@ function Row({
       <span role="gridcell" class="cut" title={run.workflow}>
         {run.workflow}
       </span>
-      <span role="gridcell" class="cut">
-        <A href={runPlace(run.id)} class="mono" tabIndex={-1}>
+      <span role="gridcell" class="cell-id">
+        <A href={runPlace(run.id)} class="mono cut" tabIndex={-1}>
           {run.id}
         </A>
         {marked.value.includes(run.id) && <Chip title="marked for comparing">marked</Chip>}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { NotLoaded } from "../../api_types";
 import { dismissedError, errorKey } from "../../state/dev";
 import { Icon } from "../parts/Icon";
-import { Placed } from "../parts/Placed";
+import { Placed, Traceback } from "../parts/Placed";
 import { Copy } from "../parts/small";
 
 export function ErrorOverlay({ error }: { error: NotLoaded }) {
@@ -39,15 +39,16 @@ export function ErrorOverlay({ error }: { error: NotLoaded }) {
       )}
       {error.hint && <p class="dim">{error.hint}</p>}
       {error.traceback && (
-        <button type="button" class="button button-quiet" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <button
+          type="button"
+          class="button button-quiet overlay-more"
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
           <Icon name={isOpen ? "down" : "right"} size={12} /> traceback
         </button>
       )}
-      {isOpen && (
-        <pre class="raw" tabIndex={0}>
-          <Placed text={error.traceback ?? ""} />
-        </pre>
-      )}
+      {isOpen && <Traceback text={error.traceback ?? ""} />}
       <p class="dim">What was loaded before goes on serving. This goes away with the next save that loads.</p>
     </section>
   );

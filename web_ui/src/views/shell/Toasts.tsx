@@ -1,6 +1,6 @@
 import { dismiss, toasts } from "../../state/toasts";
 import { Icon } from "../parts/Icon";
-import { A } from "../parts/small";
+import { A, Prose } from "../parts/small";
 
 export function Toasts() {
   return (
@@ -10,7 +10,11 @@ export function Toasts() {
           <Icon name={one.tone === "good" ? "check" : one.tone === "info" ? "dots" : "bang"} size={14} />
           <div>
             <p>{one.text}</p>
-            {one.more && <p class="dim">{one.more}</p>}
+            {one.more && (
+              <p class="dim">
+                <Prose text={one.more} />
+              </p>
+            )}
             {one.link && <A href={one.link.href}>{one.link.label}</A>}
           </div>
           <button type="button" class="button button-quiet" aria-label="dismiss" onClick={() => dismiss(one.id)}>
