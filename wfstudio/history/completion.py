@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 import msgspec
@@ -42,9 +43,10 @@ async def list_functions(asker: Asker) -> list[str]:
     """List the names of DuckDB's functions; none where it cannot be asked."""
     found: list[str] = []
     try:
-        async for answer in asker.ask(make_question(_FUNCTIONS, is_locked=True)):
-            if isinstance(answer, Rows):
-                found += [name for (name,) in _rows.decode(answer.data)]
+        async with aclosing(asker.ask(make_question(_FUNCTIONS, is_locked=True))) as answers:
+            async for answer in answers:
+                if isinstance(answer, Rows):
+                    found += [name for (name,) in _rows.decode(answer.data)]
     except WorkflowError:
         pass
     return found

@@ -46,16 +46,20 @@ class Result(msgspec.Struct, frozen=True):
         return [_NULL if cell is None else show_cell(cell, column) for cell, column in pairs]
 
     def grid_columns(self) -> list[GridColumn]:
-        """Give columns as wide as the first of their values."""
-        widths = [cell_width(printable(column.name)) for column in self.columns]
-        for row in islice(self.rows, _MEASURED):
-            for index, (cell, column) in enumerate(zip(row, self.columns, strict=True)):
-                text = "NULL" if cell is None else printable(show_cell(cell, column)[: WIDEST + 1])
-                widths[index] = max(widths[index], cell_width(text))
+        """Give columns as wide as the first of their values; those of numbers are never cut."""
         return [
-            GridColumn(column.name, min(width, WIDEST), align="right" if is_number(column) else "left")
-            for column, width in zip(self.columns, widths, strict=True)
+            GridColumn(column.name, self._measure(index, column), align="right" if is_number(column) else "left")
+            for index, column in enumerate(self.columns)
         ]
+
+    def _measure(self, index: int, column: Column) -> int:
+        title = cell_width(printable(column.name))
+        if is_number(column):
+            cells = (row[index] for row in self.rows)
+            return max([title, *(4 if cell is None else len(show_cell(cell, column)) for cell in cells)])
+        texts = (row[index] for row in islice(self.rows, _MEASURED))
+        widths = (4 if text is None else cell_width(printable(text[: WIDEST + 1])) for text in texts)
+        return min(max([title, *widths]), WIDEST)
 
     def record(self, index: int) -> list[tuple[str, str | None]]:
         """Give a row's values whole, by the names of their columns."""

@@ -39,7 +39,7 @@ def read_screen(app: App[None]) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in app.screen._compositor.render_strips())
 
 
-async def until(pilot: Pilot[None], look: Callable[[], object], seconds: float = 15) -> None:
+async def until(pilot: Pilot[None], look: Callable[[], object], seconds: float = 20) -> None:
     """Wait until something holds; else show what there is."""
     try:
         async with asyncio.timeout(seconds):

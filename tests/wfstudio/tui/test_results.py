@@ -26,6 +26,12 @@ def test_columns_are_as_wide_as_what_is_in_them_and_numbers_stand_right():
     ]
 
 
+def test_a_number_is_never_cut():
+    rows = [["1"]] * 2_000 + [["9" * 60]]
+    [column] = Result([COLUMNS[1]], rows).grid_columns()
+    assert column.width == 60
+
+
 def test_what_would_steer_a_terminal_is_measured_as_it_is_shown():
     [column] = Result([Column("x", "VARCHAR")], [["\x1b[2J"]]).grid_columns()
     assert column.width == len(r"\x1b[2J")

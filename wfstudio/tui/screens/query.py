@@ -76,11 +76,11 @@ class QueryScreen(StudioScreen):
     }
     QueryScreen SqlEditor {
         width: 1fr;
-        height: 100%;
+        height: 1fr;
     }
     QueryScreen Shelf {
         width: 44;
-        height: 100%;
+        height: 1fr;
     }
     QueryScreen.-narrow Shelf {
         display: none;
@@ -109,6 +109,7 @@ class QueryScreen(StudioScreen):
         self.result: Result | None = None
         self.sql = ""
         self._asker: Asker | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._functions: list[str] = list(completion.OURS)
         self._has_learnt = False
         self._began = 0.0
@@ -137,20 +138,22 @@ class QueryScreen(StudioScreen):
     def on_mount(self) -> None:
         self._fill_shelf()
         self.set_interval(TICK_SECONDS, self._tick)
-        self.run_worker(self._get_ready(), name="ready")
+        self._get_ready()
 
     async def on_unmount(self) -> None:
+        if self._warming is not None:
+            await asyncio.gather(self._warming, return_exceptions=True)
         if self._asker is not None:
             await self._asker.close()
 
-    async def _get_ready(self) -> None:
-        """Have a process ready for the first question."""
+    def _get_ready(self) -> None:
+        """Have a process ready for the first question; one that is being started is not left alone."""
         try:
             self._asker = Asker(self.studio.attachment.settings, keeps_warm=True)
         except WorkflowError as error:
             self._show_error(error)
             return
-        await self._asker.warm_up()
+        self._warming = asyncio.create_task(self._asker.warm_up())
 
     @property
     def library(self) -> Library:
@@ -163,6 +166,11 @@ class QueryScreen(StudioScreen):
     @property
     def answer(self) -> ContentSwitcher:
         return self.query_one("#answer", ContentSwitcher)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a question would be asked: there is who asks."""
+        return self._asker is not None
 
     @property
     def is_asking(self) -> bool:

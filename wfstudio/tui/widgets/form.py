@@ -62,7 +62,7 @@ class FormRow(Vertical):
         height: 1;
         color: $text-muted;
     }
-    FormRow Input, FormRow Input:focus {
+    FormRow Input.-textual-compact, FormRow Input.-textual-compact:focus {
         width: 1fr;
         height: 1;
         border: none;
@@ -72,11 +72,11 @@ class FormRow(Vertical):
     FormRow Input:focus {
         background: $boost;
     }
-    FormRow .key, FormRow .key:focus {
+    FormRow Input.key, FormRow Input.key:focus {
         width: 15;
         margin-right: 1;
     }
-    FormRow TextArea, FormRow TextArea:focus {
+    FormRow TextArea.-textual-compact, FormRow TextArea.-textual-compact:focus {
         width: 1fr;
         height: auto;
         min-height: 3;

@@ -92,9 +92,9 @@ class Shelf(Vertical):
         found: list[tuple[str, Content]] = []
         for origin, title in (("project", "the project's"), ("wf", "from wf")):
             its = [query for query in self._saved if query.origin == origin]
-            found.append(("", Content.styled(title, "$text-muted")))
+            found.append(("", Content.styled(title, "$secondary")))
             if not its:
-                found.append(("", Content.styled("none yet: ctrl+s keeps one in queries/", "$text-muted")))
+                found.append(("", Content.styled("none yet: ctrl+s keeps one in queries/", "$secondary")))
             found += [(query.sql, _entry(query.name, query.doc)) for query in its]
         return found
 
@@ -104,10 +104,10 @@ class Shelf(Vertical):
             found.append((f"table {table.name}", _entry(table.name, table.doc)))
             if table.name in self._open:
                 found += [
-                    (column.name, Content.assemble(f"  {column.name} ", (_shorten(column.type), "$text-muted")))
+                    (column.name, Content.assemble(f"  {column.name} ", (_shorten(column.type), "$secondary")))
                     for column in table.columns
                 ]
-        found.append(("", Content.styled("functions", "$text-muted")))
+        found.append(("", Content.styled("functions", "$secondary")))
         found += [
             (f"{function.name}(", _entry(function.signature, function.doc)) for function in self._schema.functions
         ]
@@ -115,7 +115,7 @@ class Shelf(Vertical):
 
     def _list_asked(self) -> list[tuple[str, Content]]:
         if not self._asked:
-            return [("", Content.styled("Nothing was asked here yet.", "$text-muted"))]
+            return [("", Content.styled("Nothing was asked here yet.", "$secondary"))]
         return [(sql, Content(printable(" ".join(sql.split()))[:_LONGEST])) for sql in self._asked]
 
     # -- verbs
@@ -157,7 +157,7 @@ class Shelf(Vertical):
 
 
 def _entry(name: str, doc: str) -> Content:
-    return Content.assemble((printable(name), "bold"), "\n", (f"  {printable(doc)}", "$text-muted"))
+    return Content.assemble((printable(name), "bold"), "\n", (f"  {printable(doc)}", "$secondary"))
 
 
 def _shorten(type: str) -> str:

@@ -207,4 +207,4 @@ def _show(text: str) -> str:
 def _show_offer(offer: Offer) -> Content:
     about = printable(offer.about)
     about = about if len(about) <= 30 else f"{about[:29]}…"
-    return Content.assemble(printable(offer.text), (f"  {about}", "$text-muted"))
+    return Content.assemble(printable(offer.text), (f"  {about}", "$secondary"))
