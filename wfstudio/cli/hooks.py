@@ -11,11 +11,11 @@ from wf.errors import HookNotFoundError, ValidationError
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_run
 from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_serves
-from wfstudio.cli.listings import LISTINGS, Page, Question, draw_page
+from wfstudio.cli.listings import LISTINGS, Page, Question, draw_page, name_schema
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.start import read_json_file
 from wfstudio.cli.terminal import results, words
-from wfstudio.text.printable import printable, to_json
+from wfstudio.text.printable import printable
 
 
 def hooks(
@@ -83,7 +83,10 @@ def resume(
                 raise
             except ValidationError as error:
                 schema = next((hook.schema for hook in await client.list_hooks() if hook.token == token), None)
-                raise Misuse(str(error), hint=None if schema is None else f"it must be {to_json(schema)}") from None
+                wanted = (
+                    None if schema is None else f"it must be {name_schema(schema)}; a star marks what must be there"
+                )
+                raise Misuse(str(error), hint=wanted) from None
             tell_who_serves(client)
         if is_json:
             results().print_json(hook)

@@ -178,7 +178,7 @@ def _show_event(terminal: Terminal, event: EventView) -> Sequence[str]:
 
 
 def _show_hook(terminal: Terminal, hook: HookView) -> Sequence[str]:
-    wanted = hook.path or ("" if hook.schema is None else _name_schema(hook.schema))
+    wanted = hook.path or ("" if hook.schema is None else name_schema(hook.schema))
     return (
         "(locked)" if hook.token is None else printable(hook.token),
         hook.kind,
@@ -189,7 +189,7 @@ def _show_hook(terminal: Terminal, hook: HookView) -> Sequence[str]:
     )
 
 
-def _name_schema(schema: dict[str, Any]) -> str:
+def name_schema(schema: dict[str, Any]) -> str:
     """Write what a payload must be, in a line: the fields of an object, with a star where they must be."""
     schema = _follow(schema)
     properties = schema.get("properties")

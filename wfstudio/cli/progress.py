@@ -91,7 +91,7 @@ class Progress:
         """Tell in lines what ended or came to rest since the last look."""
         for trace in (*reversed(look.children.values()), look.trace):  # a child's steps before the child
             for span in trace.spans:
-                if span.kind not in _SHOWN:
+                if span.kind not in _SHOWN or _was_before(span):
                     continue
                 key, state = (trace.run_id, span.id), (span.status, span.attempts)
                 if self._told.get(key) == state:
@@ -104,6 +104,11 @@ class Progress:
             self._reason = reason
             if reason is not None:
                 self._terminal.print(printable(reason))
+
+
+def _was_before(span: Span) -> bool:
+    """Tell whether a call ended in the run that this one was forked from: nobody waits to hear of it."""
+    return span.is_inherited and span.end_ms is not None and span.end_ms <= 0
 
 
 def _tell(span: Span) -> str | None:

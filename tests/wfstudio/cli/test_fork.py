@@ -81,6 +81,7 @@ def test_a_fork_goes_on_from_what_is_raised(wf_cli: Wf, serving: Serving, order:
 def test_a_fork_is_waited_for(wf_cli: Wf, serving: Serving, order: str) -> None:
     told = wf_cli("fork", order, "--payload", 'order:tea+milk={"approved": false}', "--wait", "--world", serving.url)
     assert (told.code, told.out) == (0, '"paid 7: False"\n')
+    assert " completed in " not in told.err, "what was before the fork is none of its progress"
     failed = wf_cli("fork", order, "--raise", "charge=FatalError: no", "--wait", "--world", serving.url)
     assert failed.code == 1
     assert "wf.errors.FatalError: no" in failed.err

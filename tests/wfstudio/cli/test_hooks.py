@@ -53,7 +53,9 @@ def test_a_payload_that_does_not_fit_is_told_the_schema_and_changes_nothing(wf_c
         told.err.splitlines()[0]
         == "the payload does not fit the hook's schema: approved: 'yes' is not of type 'boolean'"
     )
-    assert told.err.splitlines()[1].startswith("  fix: it must be {")
+    assert told.err.splitlines()[1] == (
+        "  fix: it must be {approved*: boolean, note: string}; a star marks what must be there"
+    )
     assert len(wf_cli("hooks", "--jsonl", "--world", waiting.url).jsonl) == 1
 
 
