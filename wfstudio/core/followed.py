@@ -55,9 +55,8 @@ class FollowedRun:
         row = await self._reader.session.world.get_run(self.run_id) if is_run_id(self.run_id) else None
         if row is None:
             raise RunNotFoundError(self.run_id)
-        is_same = self.row is not None and row.seq == len(self.log)
         self.row = row
-        if is_same and self._trace is not None:
+        if self._trace is not None and row.seq == len(self.log) == self._trace.seq:
             return False
         await self._read_on()
         await self._make_trace(row)

@@ -16,7 +16,8 @@ from wfstudio.text.timeline import Scale
 
 _LEFT: Final = 0.15
 """What is left of a gap, as a part of the time in which something ran."""
-_SHORTEST_LEFT_MS: Final = 0.1
+_SHORTEST_MS: Final = 1000.0
+"""Shorter gaps are shown as they are: nobody waits for them."""
 _WORTH: Final = 0.5
 """Squeezing that leaves more than this part of the time is not worth a break in the axis."""
 
@@ -121,10 +122,10 @@ def _list_gaps(stretches: list[tuple[float, float]]) -> list[Gap]:
 def _choose(gaps: Sequence[Gap], first_ms: float, last_ms: float, *, is_live: bool) -> Gaps:
     """Choose the gaps that are squeezed: those that are much longer than what would be left of them."""
     whole_ms = last_ms - first_ms
-    idle_ms = sum(gap.end_ms - gap.start_ms for gap in gaps)
-    left_ms = max((whole_ms - idle_ms) * _LEFT, _SHORTEST_LEFT_MS)
-    chosen = [gap for gap in gaps if gap.end_ms - gap.start_ms > 2 * left_ms]
+    long = [gap for gap in gaps if gap.end_ms - gap.start_ms >= _SHORTEST_MS]
+    left_ms = (whole_ms - sum(gap.end_ms - gap.start_ms for gap in long)) * _LEFT
+    chosen = [gap for gap in long if gap.end_ms - gap.start_ms > 2 * left_ms] if left_ms else []
     saved_ms = sum(gap.end_ms - gap.start_ms - left_ms for gap in chosen)
-    if whole_ms - saved_ms > whole_ms * _WORTH:
+    if not chosen or whole_ms - saved_ms > whole_ms * _WORTH:
         return Gaps()
     return Gaps(chosen, left_ms, is_open=is_live and chosen[-1].end_ms >= last_ms)

@@ -14,7 +14,7 @@ import msgspec
 
 from wfstudio.core.reasons import short_name
 from wfstudio.core.traces import Span, Trace
-from wfstudio.core.views import ChunkView, EventView, LogView, RunView, StepView, StreamView
+from wfstudio.core.views import ChunkView, ErrorView, EventView, LogView, RunView, StepView, StreamView
 from wfstudio.text.details import draw_trouble, list_facts, list_faults, list_run_facts
 from wfstudio.text.moments import show_instant, show_ms
 from wfstudio.text.payloads import draw_payload
@@ -27,6 +27,7 @@ from wfstudio.text.widths import wrap
 LARGEST_SHOWN: Final = 1_000_000
 """Bytes of a payload that are opened to be shown."""
 _MOST_LOGS: Final = 500
+_MOST_SAID: Final = 3
 _MARGIN: Final = "  "
 
 
@@ -55,6 +56,7 @@ def inspect_span(pen: Pen, found: Found) -> list[str]:
 
 def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
     lines = [f"{pen.show_status(run.status)}  {pen.paint(printable(run.workflow), 'bold')}"]
+    lines += _say_error(pen, run.error)
     lines += list_facts(pen, [("id", run.id), *list_run_facts(pen, run)])
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += list_facts(pen, [("because", run.output)])
@@ -68,7 +70,7 @@ def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
 
 
 def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView]) -> list[str]:
-    lines = [_head(pen, span, step.name)]
+    lines = [_head(pen, span, step.name), *_say_error(pen, step.error)]
     lines += list_facts(
         pen,
         [
@@ -172,6 +174,15 @@ def _wrap(pen: Pen, place: str, painted: str, text: str) -> list[str]:
     """Wrap a text behind something painted, whose width hardly matters."""
     first, *rest = wrap(text, max(20, pen.width - len(place) - 16))
     return [f"{_MARGIN}{place}{painted}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
+
+
+def _say_error(pen: Pen, error: ErrorView | None) -> list[str]:
+    """Say what was raised, in a few lines: the traceback is further down."""
+    if error is None:
+        return []
+    said = printable(f"{error.type or error.code or 'error'}: {error.message or ''}".rstrip(": "))
+    parts = wrap(said, max(20, pen.width - len(_MARGIN)))
+    return [_MARGIN + pen.paint(part, "red") for part in parts[:_MOST_SAID]]
 
 
 def _draw_error(pen: Pen, lines: Sequence[str]) -> list[str]:

@@ -43,6 +43,21 @@ def test_a_run_that_worked_is_left_as_it_is() -> None:
     assert find_gaps(busy, 1000).squeeze(777) == 777
 
 
+def test_short_gaps_stay_as_they_are() -> None:
+    short = rows(
+        span("run", "order", ("running", 0, 1000), kind="run"),
+        span("1", "charge", ("running", 0, 1)),
+        span("2", "sleep", ("waiting", 1, 999), kind="sleep"),
+        span("3", "ship", ("running", 999, 1000)),
+    )
+    assert find_gaps(short, 1000).gaps == []
+
+
+def test_a_run_that_did_nothing_at_all_is_left_as_it_is() -> None:
+    idle = rows(span("run", "order", ("queued", 0, None), kind="run", status="pending"))
+    assert find_gaps(idle, HOUR).gaps == []
+
+
 def test_what_goes_on_waiting_is_a_gap_that_grows() -> None:
     waiting = rows(
         span("run", "order", ("running", 0, None), kind="run", status="running"),

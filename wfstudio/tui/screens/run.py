@@ -165,7 +165,7 @@ class RunScreen(RunActing):
         self.timeline.tick(self._now_ms())
         self._show_title()
         if not self._is_looking and time.monotonic() >= self._next_look and self.is_current:
-            self.run_worker(self.look(), group="look", exit_on_error=True)
+            begin_newest(self, "look", self.look)
 
     async def look(self) -> None:
         """Read what is new, and show it."""
@@ -286,8 +286,8 @@ class RunScreen(RunActing):
     def _show_more(self) -> None:
         """Read what the tab shows beyond spans and events, which are there already."""
         if self.run is not None and self.tab in ("logs", "streams"):
-            reading = self._read_logs() if self.tab == "logs" else self._read_streams()
-            self.run_worker(reading, group="more", exclusive=True)
+            reading = self._read_logs if self.tab == "logs" else self._read_streams
+            begin_newest(self, "more", reading)
 
     async def _read_logs(self) -> None:
         sheet, is_first = self.query_one("#logs", Sheet), not self._logs

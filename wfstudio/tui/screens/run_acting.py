@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -19,6 +20,7 @@ from wfstudio.text.verdicts import draw_verdict
 from wfstudio.tui.inspection import LARGEST_SHOWN
 from wfstudio.tui.run_commands import cancel_command, fork_command, name_call, replay_step_command, write_command
 from wfstudio.tui.screens.run_stepping import RunStepping
+from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.dialog import Question, SheetDialog
 from wfstudio.tui.widgets.run_dialogs import Cancel, CancelDialog, Forkable, ForkDialog, StepTrial, StepTrialDialog
 
@@ -111,7 +113,7 @@ class RunActing(RunStepping):
 
     def action_verdict(self) -> None:
         self.studio.say("the run is replayed against today's code …")
-        self.run_worker(self._judge(), group="judge", exclusive=True)
+        begin_newest(self, "judge", self._judge)
 
     async def _judge(self) -> None:
         replays = Replays(self.client.session)
@@ -137,7 +139,7 @@ class RunActing(RunStepping):
 
         async def begin(wish: StepTrial) -> None:
             self.studio.say(f"{label_span(row.span)} is carried out once more …")
-            self.run_worker(self._try_step(row.run_id, wish), group="judge", exclusive=True)
+            begin_newest(self, "judge", partial(self._try_step, row.run_id, wish))
 
         self._ask(StepTrialDialog(row.run_id, call, label_span(row.span), recorded), begin)
 

@@ -159,7 +159,8 @@ class EventList(ScrollView, can_focus=True):
         return [f"    {line}" for line in draw_event(Pen(width=max(20, self._width - 6)), self._open_event(event))]
 
     def on_click(self, event: events.Click) -> None:
-        found = self._lines.at(round(self.scroll_y) + event.y)
+        place = event.get_content_offset(self)
+        found = None if place is None else self._lines.at(round(self.scroll_y) + place.y)
         if found is None:
             return
         if found[0].seq == self.seq and event.chain >= 2:

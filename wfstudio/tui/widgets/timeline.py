@@ -130,7 +130,7 @@ class Timeline(ScrollView, can_focus=True):
         self._all = rows
         self._find_gaps(now_ms)
         self.camera = Camera.whole(*self._bounds) if is_first else self.camera.grow(*self._bounds)
-        self._choose()
+        self._choose(is_following=True)
 
     def tick(self, now_ms: float) -> None:
         """Let time go on: what has not ended grows."""
@@ -164,10 +164,10 @@ class Timeline(ScrollView, can_focus=True):
         self.cursor = find_row(self.rows, place)
         return True
 
-    def _choose(self) -> None:
+    def _choose(self, *, is_following: bool = False) -> None:
         """Choose what is shown of all spans; the cursor stays on its span, or at the end of a run that grows."""
         before = self.row
-        is_at_end = 0 < self.cursor == len(self.rows) - 1
+        is_at_end = is_following and 0 < self.cursor == len(self.rows) - 1
         self.rows = choose_rows(self._all, self._folded, self.wanted)
         self._labels = [self._label(index) for index in range(len(self.rows))]
         self._columns = arrange(self._width, self._labels)
@@ -316,8 +316,11 @@ class Timeline(ScrollView, can_focus=True):
     # -- the mouse
 
     def on_click(self, event: events.Click) -> None:
-        index = round(self.scroll_y) + event.y - 1
-        if event.y < 1 or not 0 <= index < len(self.rows) or (self._has_legend and event.y == self.size.height - 1):
+        place = event.get_content_offset(self)
+        if place is None or place.y < 1 or (self._has_legend and place.y == self.scrollable_content_region.height - 1):
+            return
+        index = round(self.scroll_y) + place.y - 1
+        if not 0 <= index < len(self.rows):
             return
         is_again = index == self.cursor and event.chain >= 2
         self.cursor = index
@@ -337,7 +340,8 @@ class Timeline(ScrollView, can_focus=True):
         event.prevent_default()
         event.stop()
         if event.ctrl:
-            cell = min(max(event.x - self._bar_x, 0), self._columns.bar)
+            x = event.get_content_offset_capture(self).x
+            cell = min(max(x - self._bar_x, 0), self._columns.bar)
             share = cell / self._columns.bar
             at_ms = self.camera.start_ms + share * (self.camera.end_ms - self.camera.start_ms)
             self._look(self.camera.zoom(factor, at_ms))
@@ -393,6 +397,8 @@ class Timeline(ScrollView, can_focus=True):
         """Give the labels of the axis with their places: round instants, and how long the gaps are."""
         scale = self.scale
         labels: list[tuple[int, str]] = []
+        if not self._all:
+            return labels
         for start_ms, end_ms in self._gaps.list_busy(*measure(self._all, self.now_ms)):
             start_ms, end_ms = max(start_ms, scale.at(0)), min(end_ms, scale.at(scale.width))
             room = scale.cell(end_ms) - scale.cell(start_ms)
