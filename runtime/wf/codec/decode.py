@@ -16,6 +16,7 @@ from wf.codec.opaque import tree_depth
 from wf.codec.walk import MAX_LIFT_DEPTH, Malformed, lift, load
 from wf.errors import SerializationError, WorkflowError
 
+_DOLLAR: Final = ord("$")
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -26,8 +27,8 @@ def decode(data: bytes) -> Any:
     """
     try:
         value = load(data)
-        # Without a tag in it the JSON is the value.
-        if b"$" in data and b'"$' in data:
+        # Without a tag in it the JSON is the value. Asked for with bytes, `in` first fails to read them as a number.
+        if _DOLLAR in data and data.find(b'"$') >= 0:
             return lift(value)
         if len(data) > 2 * MAX_LIFT_DEPTH and _is_too_deep(data, value):
             raise SerializationError("", f"malformed: it is nested deeper than {MAX_LIFT_DEPTH}")

@@ -240,6 +240,30 @@ def test_a_network_file_system_is_refused() -> None:
     assert caught.value.hint is not None
 
 
+# -- what the process's `sqlite3` is told
+
+
+def test_bytes_and_nothing_are_stored_as_they_are_by_everybody_in_the_process() -> None:
+    connection = sqlite3.connect(":memory:")
+    values = (b"", b"\0\xff", bytearray(b"x"), None, "", 0)
+    kinds = connection.execute(f"SELECT {', '.join('typeof(?)' for _ in values)}", values).fetchone()
+    assert kinds == ("blob", "blob", "blob", "null", "text", "integer")
+    assert connection.execute("SELECT ?, ?, ?, ?, ?, ?", values).fetchone() == values
+    connection.close()
+
+
+def test_who_adapts_bytes_in_a_way_of_their_own_goes_on_doing_so() -> None:
+    program = """
+import sqlite3
+mine = lambda value: value.hex()
+sqlite3.register_adapter(bytes, mine)
+import wf.worlds.sqlite
+print(sqlite3.connect(":memory:").execute("SELECT ?, ?", (b"wf", None)).fetchone())
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("('7766', None)\n", "")
+
+
 # -- migration
 
 
