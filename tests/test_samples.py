@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import do
+from tests.pages import check_commands, read_blocks
 from tests.test_hygiene import imports_of
 from wfstudio.history.library import STARTERS
 
@@ -86,6 +87,15 @@ def test_a_sample_imports_the_standard_library_and_what_it_declares(sample: Path
     own = {path.stem for path in sample.glob("*.py")}
     imported = set(imports_of(sample)) - set(sys.stdlib_module_names) - own - {"pytest"}
     assert imported == declared
+
+
+@pytest.mark.parametrize("page", [do.ROOT / "sample_projects", *SAMPLES], ids=lambda path: path.name)
+def test_the_commands_of_a_readme_are_such(page: Path) -> None:
+    blocks = read_blocks(page / "README.md")
+    assert blocks
+    for block in blocks:
+        assert block.words == ("sh",), block.place
+        check_commands(block)
 
 
 def test_a_sample_brings_what_its_readme_speaks_of(sample: Path) -> None:
