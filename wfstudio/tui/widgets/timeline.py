@@ -114,6 +114,8 @@ class Timeline(ScrollView, can_focus=True):
         self._folded: set[Place] = set()
         self._columns = Columns(12, 10)
         self._gaps = Gaps()
+        self._reach = 0.0, 1.0
+        """The instants at which the run begins and, so far, ends."""
         self._base_inks: Inks | None = None
         self._cursor_inks: Inks | None = None
 
@@ -138,11 +140,12 @@ class Timeline(ScrollView, can_focus=True):
             self._find_gaps(now_ms)
         else:
             self.now_ms, self._gaps = now_ms, self._gaps.end_at(now_ms)
+            self._reach = self._reach[0], max(self._reach[1], now_ms)
         self.camera = self.camera.grow(*self._bounds)
         self.refresh()
 
     def _find_gaps(self, now_ms: float) -> None:
-        self.now_ms = now_ms
+        self.now_ms, self._reach = now_ms, measure(self._all, now_ms)
         had = bool(self._gaps.gaps)
         self._gaps = find_gaps(self._all, now_ms) if self.is_squeezing else Gaps()
         if bool(self._gaps.gaps) != had:  # what the camera stood on is another time now
@@ -151,7 +154,7 @@ class Timeline(ScrollView, can_focus=True):
     @property
     def _bounds(self) -> tuple[float, float]:
         """The whole of the run's time, squeezed."""
-        first_ms, last_ms = measure(self._all, self.now_ms)
+        first_ms, last_ms = self._reach
         return self._gaps.squeeze(first_ms), self._gaps.squeeze(last_ms)
 
     def select(self, place: Place) -> bool:
@@ -399,7 +402,7 @@ class Timeline(ScrollView, can_focus=True):
         labels: list[tuple[int, str]] = []
         if not self._all:
             return labels
-        for start_ms, end_ms in self._gaps.list_busy(*measure(self._all, self.now_ms)):
+        for start_ms, end_ms in self._gaps.list_busy(*self._reach):
             start_ms, end_ms = max(start_ms, scale.at(0)), min(end_ms, scale.at(scale.width))
             room = scale.cell(end_ms) - scale.cell(start_ms)
             if room < 1:
