@@ -50,11 +50,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     `place` is its path as problems name it. An optional property that is left out has no draft. `kinds` are the
     variants of a union, `kind` the chosen one; a union of simple variants shares its row with the chosen one.
-    `key` is the key of a map's entry.
+    `key` is the key of a map's entry. The row that ends a list or a map `is_adder`: it adds to what is at its path,
+    and has no place.
     """
 
     path: Path
-    place: str
+    place: str | None
     label: str
     depth: int
     field: Field
@@ -67,6 +68,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     kind: int = 0
     key: str | None = None
     is_removable: bool = False
+    is_adder: bool = False
 
     @property
     def type(self) -> str:
@@ -249,11 +251,13 @@ def _lay_out(spot: _Spot, field: Field, draft: Draft | None) -> Iterator[Row]:
                 place = f"{spot.place}[{index}]"
                 item = _Spot((*spot.path, index), place, str(index), spot.depth + 1, is_removable=True)
                 yield from _lay_out(item, field.item, one)
+            yield _make_adder(spot, field)
         case MapField(), Entries():
             for index, (key, one) in enumerate(draft.entries):
                 place = join(spot.place, key)
                 entry = _Spot((*spot.path, index), place, key, spot.depth + 1, key=key, is_removable=True)
                 yield from _lay_out(entry, field.item, one)
+            yield _make_adder(spot, field)
 
 
 def _lay_out_object(field: ObjectField, draft: Given, path: Path, place: str, depth: int) -> Iterator[Row]:
@@ -270,6 +274,11 @@ def _lay_out_object(field: ObjectField, draft: Given, path: Path, place: str, de
             yield from _lay_out(spot, one.field, draft.given[one.name])
         else:
             yield _make_row(spot, one.field, None)
+
+
+def _make_adder(spot: _Spot, field: ListField | MapField) -> Row:
+    label = "+ add an item" if isinstance(field, ListField) else "+ add a key"
+    return Row(path=spot.path, place=None, label=label, depth=spot.depth + 1, field=field, is_adder=True)
 
 
 def _make_row(spot: _Spot, field: Field, draft: Draft | None) -> Row:

@@ -14,7 +14,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.css.query import NoMatches
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static, TextArea
@@ -22,7 +21,7 @@ from textual.widgets import Button, Input, Static, TextArea
 from wfstudio.text.printable import printable, to_json
 from wfstudio.text.widths import fit
 from wfstudio.tui.forms.drafts import Chosen, Flag, Typed
-from wfstudio.tui.forms.fields import BooleanField, ChoiceField, JsonField, ListField, MapField, NumberField, TextField
+from wfstudio.tui.forms.fields import BooleanField, ChoiceField, JsonField, NumberField, TextField
 from wfstudio.tui.forms.form import Form, Row, place_problems
 from wfstudio.tui.widgets.choice import Choice, Tick
 
@@ -104,6 +103,12 @@ class FormRow(Vertical):
         self.row = row
 
     def compose(self) -> ComposeResult:
+        if self.row.is_adder:
+            with Horizontal():
+                yield Static(" " * _INDENT * self.row.depth, classes="name", markup=False)
+                yield Button(self.row.label, compact=True, id="add")
+            yield Static("", classes="problem", markup=False)
+            return
         with Horizontal():
             yield from self._compose_name()
             yield from self._compose_control()
@@ -149,11 +154,6 @@ class FormRow(Vertical):
                     yield Static(Text(printable(words[0])), classes="said")
                 else:
                     yield Choice(words, index, id="value")
-            case ((ListField() | MapField()), _):
-                yield Static(Text(printable(row.type)), classes="said")
-                yield Button(
-                    "+ add a key" if isinstance(row.field, MapField) else "+ add an item", compact=True, id="add"
-                )
             case _:
                 yield Static(Text("" if row.kinds else printable(row.type)), classes="said")
 
@@ -293,7 +293,7 @@ class SchemaForm(Vertical):
             await self._remake(self.form.remove(row.whole), event.button)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if isinstance(event.widget.parent, Horizontal):
+        if isinstance(event.widget.parent, Horizontal) and not _row_of(event.widget).is_adder:
             self.post_message(self.Reached(say_row(_row_of(event.widget))))
 
     # -- made anew
@@ -307,7 +307,6 @@ class SchemaForm(Vertical):
 
     async def _remake(self, form: Form, control: Widget | None = None) -> None:
         """Make the rows anew, and give the keys back to the control that they were taken from, or to what it made."""
-        before = len(self.form.rows())
         place = None if control is None else self._rows().index(_form_row(control))
         role = None if control is None else control.id
         self.form = form
@@ -315,23 +314,23 @@ class SchemaForm(Vertical):
         self._tell()
         self.post_message(self.Changed(self))
         if place is not None and role is not None:
-            self._refocus(place, role, is_longer=len(form.rows()) > before)
+            self._refocus(place, role)
 
-    def _refocus(self, place: int, role: str, *, is_longer: bool) -> None:
+    def _refocus(self, place: int, role: str) -> None:
         rows = self._rows()
-        if not rows:
-            return
-        row = rows[min(place, len(rows) - 1)]
-        wanted = {"remove": ["#remove", "#add"], "add": ["#add"], "kind": ["#kind"]}.get(role, ["#value", f"#{role}"])
-        if role == "give" and not is_longer and row.row.draft is None:
-            wanted = ["#give"]
-        for one in wanted:
-            try:
-                row.query_one(one, Widget).focus()
-            except NoMatches:
-                continue
-            return
-        next((widget for widget in row.query("*").results(Widget) if widget.focusable), self.screen).focus()
+        if role == "add":  # what was added stands where the row was that added it
+            wanted = [("#key, #kind, #value", row) for row in rows[place:]]
+        elif role == "remove":
+            wanted = [("#remove", row) for row in rows[place : place + 1]] + [("#add", row) for row in rows[place:]]
+        elif role == "give":
+            wanted = [("#value" if rows[place].row.draft is not None else "#give", rows[place]), ("#give", rows[place])]
+        else:
+            wanted = [(f"#{role}", rows[place])]
+        for selector, row in wanted:
+            found = row.query(selector)
+            if found:
+                found.first(Widget).focus()
+                return
 
     def _tell(self) -> dict[int, str]:
         told: dict[int, str] = {}

@@ -156,7 +156,8 @@ class FormPane(VerticalScroll, can_focus=False):
         inks = Inks(self.app.theme_variables, self.rich_style)
         text = inks.to_text("\n".join(self._draw(Pen(width=width))))
         text.no_wrap = False
-        self.query_one(".facts", Static).update(text)
+        for facts in self.query(".facts").results(Static):  # none, while it is taken down
+            facts.update(text)
 
     async def offer_earlier(self, earlier: Sequence[Any]) -> None:
         """Offer what was given before, the last first."""

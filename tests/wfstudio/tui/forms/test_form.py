@@ -16,7 +16,11 @@ def make(schema: object) -> Form:
 
 
 def show(form: Form) -> list[str]:
-    return [f"{'  ' * row.depth}{row.label}: {row.type}{'' if row.draft else ' (left out)'}" for row in form.rows()]
+    shown = []
+    for row in form.rows():
+        text = row.label if row.is_adder else f"{row.label}: {row.type}{'' if row.draft else ' (left out)'}"
+        shown.append("  " * row.depth + text)
+    return shown
 
 
 def test_a_form_is_laid_out_from_top_to_bottom():
@@ -29,6 +33,7 @@ def test_a_form_is_laid_out_from_top_to_bottom():
         "    price: number",
         "  1: object",
         "    price: number",
+        "  + add an item",
         "note: string or null (left out)",
         "kind: one of (left out)",
     ]
@@ -75,9 +80,9 @@ def test_a_union_within_a_union_has_a_row_below():
 
 def test_the_entries_of_a_map_are_added_named_and_removed():
     form = make({"type": "object", "additionalProperties": {"type": "integer"}})
-    assert show(form) == ["value: keys and values"]
+    assert show(form) == ["value: keys and values", "  + add a key"]
     form = form.add(()).rename((0,), "a").put((0,), Typed("1")).add(()).rename((1,), "b c").put((1,), Typed("2"))
-    assert [(row.key, row.place, row.is_removable) for row in form.rows()[1:]] == [
+    assert [(row.key, row.place, row.is_removable) for row in form.rows()[1:3]] == [
         ("a", "a", True),
         ("b c", "b c", True),
     ]
