@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from wf.settings import Settings
@@ -16,15 +17,18 @@ def tui(world: parameters.World = None) -> int:
     check_world(settings)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Misuse("wf tui needs a terminal", hint="`wf inspect --json` is for programs")
-    carry_out(_run(settings, world))
-    return 0
+    return carry_out(_run(settings, world))
 
 
-async def _run(settings: Settings, world: str | None) -> None:
+async def _run(settings: Settings, world: str | None) -> int:
     from wfstudio.tui.app import StudioApp  # nothing else of the command line needs textual
     from wfstudio.tui.attachment import attach
     from wfstudio.tui.preferences import load_preferences
 
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)  # textual would believe them more than the terminal, which can be resized
     preferences = load_preferences(settings.root)
     async with attach(settings, named_world=world) as attachment:
-        await StudioApp(attachment, preferences).run_async()
+        app = StudioApp(attachment, preferences)
+        await app.run_async()
+    return app.return_code or 0

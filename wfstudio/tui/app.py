@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import shlex
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 
+from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -21,6 +23,7 @@ from textual.widget import Widget
 
 from wf.errors import WorkflowError
 from wfstudio.core.live import LiveEvent
+from wfstudio.text.printable import printable_lines
 from wfstudio.tui import palette, themes
 from wfstudio.tui.attachment import Attachment
 from wfstudio.tui.preferences import Preferences, explain_unknown, find_clashes
@@ -32,6 +35,7 @@ T = TypeVar("T")
 Severity = Literal["information", "warning", "error"]
 
 
+BUG: Final = "this is a bug in wf; what was done before is in the world, and nothing of it is lost"
 MOST_NEWS: Final = 500
 """What the dev server said last, that is kept for its screen."""
 _NOTHING: Final = Preferences()
@@ -49,6 +53,18 @@ class StudioApp(App[None]):
         name: partial(_make_screen, resource.place) for name, resource in RESOURCES.items()
     }
     DEFAULT_MODE = FIRST
+    NOTIFICATION_TIMEOUT = 4
+    CSS = """
+    ToastRack {
+        margin-bottom: 1;
+    }
+    Toast {
+        width: auto;
+        max-width: 64;
+        padding: 0 1;
+        margin-top: 0;
+    }
+    """
     COMMANDS: ClassVar[set[Any]] = {palette.Everything, *App.COMMANDS}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+p", "command_palette", "Palette", id="studio.palette", priority=True),
@@ -128,6 +144,13 @@ class StudioApp(App[None]):
     def show_error(self, error: WorkflowError) -> None:
         """Show an error with slug, message, where, fix and page."""
         self.push_screen(FailureScreen(error.explain()))
+
+    def _fatal_error(self) -> None:
+        """End with the traceback of a bug of ours. Textual's own shows local variables, which hold users' payloads."""
+        self.bell()
+        lines = printable_lines(traceback.format_exc().rstrip())
+        self._exit_renderables.append(Text(f"{lines}\n{BUG}"))
+        self._close_messages_no_wait()
 
     # -- news
 

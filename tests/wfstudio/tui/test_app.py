@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from textual.widgets import Input
+from textual.worker import WorkerFailed
 
 from tests.wfstudio.studio import open_studio, rest, run
 from tests.wfstudio.tui.hand import open_tui
@@ -198,6 +199,23 @@ async def test_news_that_cannot_be_read_are_said_and_a_screen_that_was_left_does
         async with open_tui(client) as tui:
             await tui.app.push_screen(Failing())
             await tui.until(lambda: "the world is gone" in tui.said)
+
+
+async def test_a_bug_ends_the_studio_with_its_traceback_and_without_anybodys_values(capsys) -> None:
+    class Broken(StudioScreen):
+        async def on_changed(self, run_ids: list[str]) -> None:
+            secret = "s3cr3t".upper()
+            raise RuntimeError(f"broken\x1b[2J by {len(secret)}")
+
+    async with open_studio() as client:
+        with pytest.raises(WorkerFailed):
+            async with open_tui(client) as tui:
+                await tui.app.push_screen(Broken())
+                await tui.until(lambda: tui.app.return_code == 1)
+    said = capsys.readouterr().err
+    assert r"RuntimeError: broken\x1b[2J by 6" in said
+    assert "this is a bug in wf" in said
+    assert "S3CR3T" not in said
 
 
 # -- keys, themes, colours ----------------------------------------------------------------------
