@@ -87,7 +87,7 @@ def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView])
             error = attempt.error
             said = "" if error is None else f"  {error.type or ''}: {error.message or ''}".rstrip(": ")
             took = show_ms(attempt.duration_ms)
-            lines += _wrap(pen, f"{attempt.number}  ", pen.show_status(attempt.status), f"  {took}{printable(said)}")
+            lines += _draw_attempt(pen, attempt.number, attempt.status, f"  {took}{printable(said)}")
     if step.error is not None:
         lines += ["", *_draw_error(pen, describe_error(step.error))]
     lines += _draw_values(pen, step.input, step.output, step.is_locked, has_output=step.status == "completed")
@@ -170,10 +170,10 @@ def _draw_values(pen: Pen, given: Any, result: Any, is_locked: bool, *, has_outp
     return lines
 
 
-def _wrap(pen: Pen, place: str, painted: str, text: str) -> list[str]:
-    """Wrap a text behind something painted, whose width hardly matters."""
-    first, *rest = wrap(text, max(20, pen.width - len(place) - 16))
-    return [f"{_MARGIN}{place}{painted}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
+def _draw_attempt(pen: Pen, number: int, status: str, text: str) -> list[str]:
+    width = len(f"{_MARGIN}{number}  ") + len(status) + 2  # its sign, and a space
+    first, *rest = wrap(text, max(20, pen.width - width))
+    return [f"{_MARGIN}{number}  {pen.show_status(status)}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
 
 
 def _say_error(pen: Pen, error: ErrorView | None) -> list[str]:

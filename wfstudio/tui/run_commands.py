@@ -18,10 +18,22 @@ def write_command(*words: str) -> str:
 
 
 def name_call(run_id: str, spans: Sequence[Span], span: Span) -> str:
-    """Name a call as `--from` and `--step` take it: by its name where no other call has it, else by its number."""
+    """Name a call as `--from`, `--set` and `--step` take it (`wfstudio.core.calls`).
+
+    That is its name, `name#2` where it is the second step of this name, else its number.
+    """
     name = short_name(span.name)
-    is_alone = sum(short_name(other.name) == name for other in spans) == 1
-    return name if is_alone and span.kind in ("step", "child") else f"{run_id}:{span.id}"
+    alike = [other for other in spans if name in _names(other)]
+    if span.kind not in ("step", "child") or any(other.kind != span.kind for other in alike):
+        return f"{run_id}:{span.id}"
+    return name if len(alike) == 1 else f"{name}#{alike.index(span) + 1}"
+
+
+def _names(span: Span) -> tuple[str, ...]:
+    """List what a call may be called; the run itself is none."""
+    if span.kind == "run":
+        return ()
+    return span.name, short_name(span.name), span.name.rpartition(".")[2].rpartition(":")[2]
 
 
 def inspect_command(run_id: str, span: Span | None, kind: str | None = None) -> str:

@@ -7,7 +7,11 @@ import shlex
 import msgspec
 import pytest
 
+from tests.wfstudio.studio import open_studio, run
 from tests.wfstudio.tui.spans import ORDER, span
+from wf.events import STEP_CREATED
+from wfstudio.core.calls import find_call
+from wfstudio.core.followed import FollowedRun
 from wfstudio.core.forks import ForkRequest
 from wfstudio.tui.run_commands import (
     cancel_command,
@@ -21,15 +25,33 @@ from wfstudio.tui.run_commands import (
 RUN = "wrun_1"
 
 
-def test_a_call_is_named_by_its_name_where_no_other_has_it() -> None:
-    spans = [*ORDER.spans, span("9", "shop:ship", ("running", 0, 1))]
+def test_a_call_is_named_by_its_name_and_which_of_that_name_it_is() -> None:
+    again = span("9", "shop:ship", ("running", 0, 1))
+    spans = [*ORDER.spans, again]
     assert name_call(RUN, spans, ORDER.spans[1]) == "charge"
-    assert name_call(RUN, spans, ORDER.spans[3]) == "wrun_1:3"
+    assert name_call(RUN, spans, ORDER.spans[2]) == "pack"
+    assert name_call(RUN, spans, ORDER.spans[3]) == "ship#1"
+    assert name_call(RUN, spans, again) == "ship#2"
 
 
-def test_a_sleep_is_named_by_its_number() -> None:
+def test_a_call_that_no_name_is_certain_for_is_named_by_its_number() -> None:
     sleep = span("4", "sleep", ("waiting", 0, 1), kind="sleep")
-    assert name_call(RUN, [sleep], sleep) == "wrun_1:4"
+    hook = span("5", "ship", ("waiting", 0, 1), kind="hook")
+    spans = [*ORDER.spans, sleep, hook]
+    assert name_call(RUN, spans, sleep) == "wrun_1:4"
+    assert name_call(RUN, spans, ORDER.spans[3]) == "wrun_1:3", "a hook has its name, too"
+
+
+async def test_names_are_understood_as_they_are_meant() -> None:
+    async with open_studio() as client:
+        ended = await run(client, "greet", "ada", times=3)
+        followed = FollowedRun(client, ended.id)
+        await followed.look()
+        log = [(event, None) for event in followed.log]
+        for one in followed.trace.spans:
+            if one.kind == "step":
+                name = name_call(ended.id, followed.trace.spans, one)
+                assert find_call(ended.id, log, name, [STEP_CREATED]).number == one.correlation_id
 
 
 def test_what_is_shown_can_be_inspected() -> None:

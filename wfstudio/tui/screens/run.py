@@ -192,9 +192,14 @@ class RunScreen(RunActing):
             self._show_more()
         if before is None:
             self._begin()
-        elif _timeless(before) != _timeless(self.run):
+        elif _timeless(before) != _timeless(self.run) or self._is_open():
             self._inspect(self.timeline.row)
         self._show_title()
+
+    def _is_open(self) -> bool:
+        """Tell whether the span under the cursor goes on, so that what is said of it grows old."""
+        row = self.timeline.row
+        return row is not None and row.span.end_ms is None and self.tab == "span"
 
     def _tell_trouble(self, error: WorkflowError) -> None:
         if isinstance(error, RunNotFoundError) or self.run is None:

@@ -67,7 +67,9 @@ class Dialog(ModalScreen["T | None"], Generic[T]):
         color: $text-muted;
     }
     Dialog TextArea {
-        height: 7;
+        height: auto;
+        min-height: 5;
+        max-height: 40vh;
         border: none;
         padding: 0;
         background: $panel;
