@@ -83,6 +83,15 @@ MEASUREMENTS: Final = (
         "looking:measure_moments", (Figure("moment", "s", _any(1)), Figure("moment-next", "ms", _any(50))), ("process",)
     ),
     Measurement("looking:measure_verdicts", (Figure("verdicts", "s", _any(1)),), ("process",)),
+    Measurement(
+        "terminal:measure_terminal",
+        (
+            Figure("tui-first-paint", "ms", _any(1_000)),
+            Figure("tui-scroll-p95", "ms", _any(50)),
+            Figure("tui-input-under-updates", "ms", _any(100)),
+        ),
+        ("process",),
+    ),
     Measurement("reloads:measure_help", (Figure("wf-help", "ms", _any(150)),), ("process",)),
 )
 
