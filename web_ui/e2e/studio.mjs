@@ -138,6 +138,8 @@ await claim("every tab of the run shows what it did", async () => {
   await page.getByRole("button", { name: "run_created" }).click();
   await page.locator(".events-open").getByText("user_id").last().waitFor();
   await shoot("run-events");
+  for (const key of ["j", "j", "j", "Enter"]) await page.keyboard.press(key);
+  await page.locator(".events-open").nth(1).waitFor();
   await page.getByRole("tab", { name: "Steps" }).click();
   await page.getByRole("button", { name: "render_page" }).nth(1).click();
   await page.getByRole("heading", { name: "Attempts" }).waitFor();
@@ -167,6 +169,13 @@ await claim("a step is replayed beside its run, with its own input and with anot
   await dialog.getByText("it differs from what was recorded").waitFor();
   await dialog.getByRole("cell", { name: '"Grace"', exact: true }).waitFor();
   await shoot("replay-step");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "As pytest …" }).click();
+  await page.locator(".test-text").getByText("def test_").first().waitFor();
+  await page.getByRole("button", { name: "copy the test" }).click();
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  expect(copied.includes("def test_") && copied.includes("import"), `what was copied is ${copied.slice(0, 200)}`);
+  await shoot("test");
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Fork from here …" }).click();
   await page.getByRole("button", { name: "another output" }).click();

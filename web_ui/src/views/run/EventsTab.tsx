@@ -4,6 +4,7 @@ import { useCallback, useMemo, useRef, useState } from "preact/hooks";
 import type { EventView } from "../../api_types";
 import { showBytes, showClock, showCount, showInstant } from "../../model/instants";
 import { showInline } from "../../model/payloads";
+import { useKeys } from "../../state/keyboard";
 import { toastFailure } from "../../state/toasts";
 import { Payload } from "../parts/Payload";
 import { Empty } from "../parts/small";
@@ -41,6 +42,30 @@ export function EventsTab({
     scroller,
     keyOf: useCallback((index: number) => shown[index]!.seq, [shown]),
   });
+
+  const [cursor, setCursor] = useState(-1);
+  const move = (by: number) => {
+    const next = Math.max(0, Math.min(shown.length - 1, cursor + by));
+    setCursor(next);
+    scroller.current?.focus({ preventScroll: true }); // or Enter would be for the button that was clicked last
+    virtual.scrollToIndex(next, { align: "auto" });
+  };
+  useKeys(
+    [
+      { keys: "j", label: "next event", group: "events", run: () => move(1) },
+      { keys: "k", label: "event before", group: "events", run: () => move(-1) },
+      {
+        keys: "Enter",
+        label: "open the event, or close it",
+        group: "events",
+        run: () => {
+          const event = shown[cursor];
+          if (event) void toggle(event);
+        },
+      },
+    ],
+    [shown, cursor, open],
+  );
 
   const toggle = async (event: EventView) => {
     const next = new Map(open);
@@ -105,7 +130,12 @@ export function EventsTab({
                   role="presentation"
                   style={{ transform: `translateY(${row.start}px)` }}
                 >
-                  <div class="events-row" role="row" aria-rowindex={row.index + 2} onClick={() => void toggle(event)}>
+                  <div
+                    class={row.index === cursor ? "events-row at-cursor" : "events-row"}
+                    role="row"
+                    aria-rowindex={row.index + 2}
+                    onClick={() => void toggle(event)}
+                  >
                     <span role="cell" class="num dim">
                       {event.seq}
                     </span>

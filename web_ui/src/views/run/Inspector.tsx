@@ -14,6 +14,7 @@ import { type RunData, readEvent, readStep, useRunData, WHOLE_BYTES } from "./da
 import { ForkDialog } from "./ForkDialog";
 import { useGrowing } from "./growing";
 import { ReplayStepDialog } from "./ReplayStepDialog";
+import { TestDialog } from "./TestDialog";
 
 interface InspectorProps {
   data: RunData;
@@ -168,7 +169,7 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
 function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span }) {
   const [step, setStep] = useState<StepView | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
-  const [asked, setAsked] = useState<"replay" | "fork" | null>(null);
+  const [asked, setAsked] = useState<"replay" | "fork" | "test" | null>(null);
   const key = `${span.status} ${span.end_seq} ${span.attempts}`;
   useEffect(() => {
     const abort = new AbortController();
@@ -193,6 +194,15 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
         <Button icon="fork" onClick={() => setAsked("fork")}>
           Fork from here …
         </Button>
+        {step.attempts.length > 0 && (
+          <Button
+            icon="check"
+            title="a test that replays the run, and tries this step"
+            onClick={() => setAsked("test")}
+          >
+            As pytest …
+          </Button>
+        )}
       </div>
       {step.error && (
         <section aria-label="error">
@@ -235,6 +245,7 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
         <Command text={commandOf("replay", run.id, "--step", String(step.correlation_id))} />
       </section>
       {asked === "replay" && <ReplayStepDialog step={step} onClose={() => setAsked(null)} />}
+      {asked === "test" && <TestDialog runId={run.id} step={step} onClose={() => setAsked(null)} />}
       {asked === "fork" && <ForkDialog run={run} step={step} onClose={() => setAsked(null)} />}
     </>
   );

@@ -20,9 +20,10 @@ import { A, Ago, Button, Chip, Command, Copy, RunDuration, RunStatus } from "../
 import { type RunData, WHOLE_BYTES } from "./data";
 import { Family } from "./Family";
 import { ForkDialog } from "./ForkDialog";
+import { TestDialog } from "./TestDialog";
 
 export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
-  const [asked, setAsked] = useState<"cancel" | "fork" | null>(null);
+  const [asked, setAsked] = useState<"cancel" | "fork" | "test" | null>(null);
   const [isOpen, setOpen] = useState(run.status === "failed");
   useEffect(() => {
     if (run.status === "failed") setOpen(true);
@@ -76,6 +77,9 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
           )}
           <Button icon="fork" onClick={() => setAsked("fork")}>
             Fork …
+          </Button>
+          <Button icon="check" title="a test that replays this run, as pytest" onClick={() => setAsked("test")}>
+            Test …
           </Button>
           <Button
             icon="compare"
@@ -172,6 +176,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         </p>
       </details>
       {asked === "cancel" && <CancelDialog run={run} onClose={() => setAsked(null)} act={act} />}
+      {asked === "test" && <TestDialog runId={run.id} onClose={() => setAsked(null)} />}
       {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
     </header>
   );

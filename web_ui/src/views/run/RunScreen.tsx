@@ -53,6 +53,12 @@ export function RunScreen() {
         group: "run",
         run: () => show(one),
       })),
+      {
+        keys: "/",
+        label: "find in what is shown",
+        group: "run",
+        run: () => document.querySelector<HTMLInputElement>(".tab-bar input[type=search]")?.focus(),
+      },
       { keys: "x", label: "mark the run for comparing", group: "run", run: () => toggleMark(id) },
       {
         keys: "u",

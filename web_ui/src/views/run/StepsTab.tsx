@@ -4,6 +4,7 @@ import { useMemo, useRef, useState } from "preact/hooks";
 import type { StepView } from "../../api_types";
 import { showCount, showDuration } from "../../model/instants";
 import { showInline } from "../../model/payloads";
+import { useKeys } from "../../state/keyboard";
 import { Empty, Status } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
 
@@ -28,6 +29,20 @@ export function StepsTab({
     return order === "called" ? found : [...found].sort((a, b) => (b.duration_ms ?? 0) - (a.duration_ms ?? 0));
   }, [steps, text, order]);
   const virtual = useVirtual({ count: shown.length, rowHeight: ROW, scroller });
+  const at = shown.findIndex((step) => String(step.correlation_id) === selected);
+  const move = (by: number) => {
+    const next = shown[Math.max(0, Math.min(shown.length - 1, at < 0 ? 0 : at + by))];
+    if (!next) return;
+    onSelect(String(next.correlation_id));
+    virtual.scrollToIndex(shown.indexOf(next), { align: "auto" });
+  };
+  useKeys(
+    [
+      { keys: "j", label: "next step", group: "steps", run: () => move(1) },
+      { keys: "k", label: "step before", group: "steps", run: () => move(-1) },
+    ],
+    [shown, at],
+  );
   if (steps.length === 0) return <Empty title="It has called no step yet" />;
   return (
     <div class="tab-table">
