@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final
 
+import msgspec
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -20,7 +21,7 @@ from textual.widgets import Button, Input, Static, TextArea
 
 from wfstudio.text.printable import printable, to_json
 from wfstudio.text.widths import fit
-from wfstudio.tui.forms.drafts import Chosen, Flag, Typed
+from wfstudio.tui.forms.drafts import Chosen, Draft, Flag, Typed
 from wfstudio.tui.forms.fields import BooleanField, ChoiceField, JsonField, NumberField, TextField
 from wfstudio.tui.forms.form import Form, Row, place_problems
 from wfstudio.tui.widgets.choice import Choice, Tick
@@ -306,11 +307,25 @@ class SchemaForm(Vertical):
         self.post_message(self.Changed(self))
 
     async def _remake(self, form: Form, control: Widget | None = None) -> None:
-        """Make the rows anew, and give the keys back to the control that they were taken from, or to what it made."""
-        place = None if control is None else self._rows().index(_form_row(control))
+        """Make those rows anew that are others now, and give the keys to what the control made, else leave them.
+
+        Rows that stay keep their widgets: making all anew takes so long that what is typed meanwhile goes astray.
+        """
+        before, after = self.form.rows(), form.rows()
+        rows = self._rows()
+        place = None if control is None else rows.index(_form_row(control))
         role = None if control is None else control.id
+        kept, kept_below = _count_alike(before, after)
         self.form = form
-        await self.recompose()
+        made = [FormRow(row) for row in after[kept : len(after) - kept_below]]
+        stay = [*rows[:kept], *made, *rows[len(rows) - kept_below :]]
+        for widget, row in zip(stay, after, strict=True):
+            widget.row = row
+        with self.app.batch_update():
+            if made:
+                await self.mount(*made, after=rows[kept - 1] if kept else None, before=None if kept else 0)
+            for widget in rows[kept : len(rows) - kept_below]:
+                await widget.remove()
         self._tell()
         self.post_message(self.Changed(self))
         if place is not None and role is not None:
@@ -344,6 +359,26 @@ class SchemaForm(Vertical):
 
     def _rows(self) -> list[FormRow]:
         return list(self.query(FormRow))
+
+
+def _count_alike(before: Sequence[Row], after: Sequence[Row]) -> tuple[int, int]:
+    """Count the rows that look alike from the top, and those from the bottom."""
+    most = min(len(before), len(after))
+    top = next((index for index in range(most) if not _is_alike(before[index], after[index])), most)
+    left = most - top
+    bottom = next((index for index in range(left) if not _is_alike(before[-1 - index], after[-1 - index])), left)
+    return top, bottom
+
+
+def _is_alike(one: Row, other: Row) -> bool:
+    """Tell whether two rows are drawn the same; where they are is no matter, nor what is in the rows below a head."""
+    return msgspec.structs.replace(one, path=(), place=None, union=None, draft=_own_draft(one)) == (
+        msgspec.structs.replace(other, path=(), place=None, union=None, draft=_own_draft(other))
+    )
+
+
+def _own_draft(row: Row) -> Draft | None:
+    return Flag() if row.is_head and row.draft is not None else row.draft
 
 
 def _form_row(widget: Widget) -> FormRow:
