@@ -8,6 +8,7 @@ the code as it ran, logs and streams.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -22,6 +23,7 @@ from textual.widgets import ContentSwitcher
 
 from wf.errors import RunNotFoundError, WorkflowError
 from wf.events import ENDED, Event
+from wfstudio.core.bells import Bell
 from wfstudio.core.views import ChunkView, EventView, LogView, RunView
 from wfstudio.text.looks import Looker, Row, lay_out
 from wfstudio.text.moments import show_ms
@@ -42,7 +44,9 @@ from wfstudio.tui.widgets.timeline import Timeline
 TABS: Final = ("span", "events", "code", "logs", "streams")
 TICK_SECONDS: Final = 0.25
 LOOK_SECONDS: Final = 0.5
-"""How often a run that goes on is looked at: worlds ring for what a run comes to, not for each event."""
+"""How often a run that goes on is looked at when no bell rings."""
+SHORTEST_SECONDS: Final = 0.1
+"""From one look to the next, however often it rings: nobody reads faster."""
 _COLOURS: Final = {"completed": "$success", "failed": "$error", "cancelled": "$warning", "running": "$primary"}
 _LOAD: Final = 4
 """Reading takes at most one part in so many of the time."""
@@ -97,6 +101,7 @@ class RunScreen(RunActing):
         self._looker: Looker | None = None
         self._is_looking = False
         self._next_look = 0.0
+        self._trouble: str | None = None
         self._logs: list[LogView] = []
         self._found: Found | None = None
 
@@ -118,6 +123,7 @@ class RunScreen(RunActing):
         self._looker = Looker(self.client, self.run_id)
         self.timeline.focus()
         self.set_interval(TICK_SECONDS, self._tick)
+        begin_newest(self, "follow", self._follow)
 
     @property
     def tab(self) -> str:
@@ -159,13 +165,22 @@ class RunScreen(RunActing):
             await self.look()
 
     def _tick(self) -> None:
-        """Let time go on for a run that does, and look at it now and then."""
-        if self.run is None or self.run.status in ENDED or self.run.origin is not None:
-            return
-        self.timeline.tick(self._now_ms())
-        self._show_title()
-        if not self._is_looking and time.monotonic() >= self._next_look and self.is_current:
-            begin_newest(self, "look", self.look)
+        """Let time go on for a run that does."""
+        if self.run is not None and not _is_over(self.run):
+            self.timeline.tick(self._now_ms())
+            self._show_title()
+
+    async def _follow(self) -> None:
+        """Look whenever the run has more, and now and then in any case: its children ring bells of their own."""
+        while self.run is None or not _is_over(self.run):
+            try:
+                async with Bell(self.client.session.world, f"run:{self.run_id}", is_pacing=True) as bell:
+                    while self.run is None or not _is_over(self.run):
+                        await bell.wait(LOOK_SECONDS)
+                        await asyncio.sleep(max(0.0, self._next_look - time.monotonic()))
+                        await self.look()
+            except WorkflowError:  # the world's owner went; the headline says so
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Read what is new, and show it."""
@@ -183,7 +198,8 @@ class RunScreen(RunActing):
         finally:
             self._is_looking = False
             spent = time.monotonic() - began
-            self._next_look = time.monotonic() + max(LOOK_SECONDS, _LOAD * spent)
+            self._next_look = time.monotonic() + max(SHORTEST_SECONDS, _LOAD * spent)
+        self._trouble = None
         if not self.is_mounted:
             return
         if self._looker.is_new or before is None:
@@ -205,8 +221,9 @@ class RunScreen(RunActing):
         if isinstance(error, RunNotFoundError) or self.run is None:
             lines = printable_lines(error.explain()).split("\n")
             self.query_one("#span", Sheet).present(lambda pen: lines)
-        else:
-            self.studio.say(str(error), "error")
+        elif self._trouble != str(error):
+            self._trouble = str(error)
+            self.studio.say(self._trouble, "error")
 
     def _begin(self) -> None:
         """Go to the span that was asked for, when there is something to go to."""
@@ -325,6 +342,11 @@ class RunScreen(RunActing):
 
     def restore_focus(self) -> None:
         self.timeline.focus()
+
+
+def _is_over(run: RunView) -> bool:
+    """Tell whether nothing comes any more."""
+    return run.status in ENDED or run.origin is not None
 
 
 def _timeless(run: RunView) -> tuple[Any, ...]:
