@@ -243,9 +243,10 @@ class SchemaForm(Vertical):
         told = self._tell()
         if told:
             first = self._rows()[min(told)]
-            control = next((widget for widget in first.query("*").results(Widget) if widget.focusable), None)
-            if control is not None:
-                control.focus()
+            for control in [*first.query("#value"), *first.query("*")]:
+                if control.focusable:
+                    control.focus()
+                    break
         return not told
 
     # -- what controls say
