@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, Final
 
-from wfstudio.core.bench.views import ChangeView, OutcomeView, StepReplayView
+from wfstudio.core.bench.views import ChangeView, EffectView, OutcomeView, StepReplayView
 from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, to_json
@@ -17,6 +18,7 @@ _SAID: Final = {
     "timed_out": ("red", "failed", "took too long, and was stopped"),
     "unrecorded": ("dim", "pending", "nothing is recorded to compare it with"),
 }
+MOST_ALIKE: Final = 3
 _KEY: Final = 9
 _WIDEST_PIPED: Final = 2_000
 
@@ -45,7 +47,18 @@ def draw_step_replay(pen: Pen, view: StepReplayView) -> list[str]:
         ]
     if view.effects:
         lines += ["", pen.paint("not done", "bold")]
-        lines += [f"  {printable(effect.text)}{_show(pen, effect.data)}" for effect in view.effects]
+        lines += _list_effects(pen, view.effects)
+    return lines
+
+
+def _list_effects(pen: Pen, effects: list[EffectView]) -> list[str]:
+    """Say what was not done; of much of one kind in a row, as a stream's chunks are, the beginning."""
+    lines = []
+    for text, row in groupby(effects, lambda effect: effect.text):
+        alike = list(row)
+        lines += [f"  {printable(text)}{_show(pen, effect.data)}" for effect in alike[:MOST_ALIKE]]
+        if len(alike) > MOST_ALIKE:
+            lines.append(f"  … and {len(alike) - MOST_ALIKE} more of these")
     return lines
 
 
