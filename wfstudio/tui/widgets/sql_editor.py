@@ -55,6 +55,16 @@ class Offers(OptionList, can_focus=False):
     }
     """
 
+    def __init__(self, editor: SqlEditor) -> None:
+        super().__init__(markup=False)
+        self._editor = editor
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """One was clicked on. It lies on the screen, so that nothing cuts it off: the editor would not hear of it."""
+        event.stop()
+        self._editor.take_offer(event.option_index)
+        self._editor.focus()
+
 
 class SqlEditor(TextArea):
     HELP = """
@@ -84,7 +94,7 @@ class SqlEditor(TextArea):
         self._complete = complete
         self._offered: list[Offer] = []
         self._spans: tuple[str, list[list[Span]]] = ("", [])
-        self._offers = Offers()
+        self._offers = Offers(self)
 
     def on_mount(self) -> None:
         self.screen.mount(self._offers)
@@ -192,11 +202,6 @@ class SqlEditor(TextArea):
 
     def on_blur(self) -> None:
         self.close_offers()
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self.take_offer(event.option_index)
-        self.focus()
 
 
 def _show(text: str) -> str:
