@@ -311,8 +311,6 @@ class QueryScreen(StudioScreen):
             self.workers.cancel_group(self, "ask")
         elif self.has_class("-shelf"):
             self.action_shelf()
-        elif self.editor.has_focus and self.result is not None:
-            self._focus_answer()
         else:
             return False
         return True
@@ -341,12 +339,14 @@ class QueryScreen(StudioScreen):
             shelf.enter()
 
     def _focus_answer(self) -> None:
+        """Give the keys to the answer; to the screen alone where there is none, so that `:` and `q` mean something."""
+        chart = self.query_one(ChartView)
         if self.answer.current == "table":
             self.query_one(Grid).focus()
         elif self.answer.current == "chart":
-            first = next((widget for widget in self.query(ChartView).first().query("*") if widget.focusable), None)
-            if first is not None:
-                first.focus()
+            self.set_focus(next((widget for widget in chart.query("*") if widget.focusable), None))
+        else:
+            self.set_focus(None)
 
     async def action_open_run(self) -> None:
         grid, result = self.query_one(Grid), self.result
@@ -388,6 +388,10 @@ class QueryScreen(StudioScreen):
         self.app.push_screen(ExportDialog(sql), write)
 
     # -- what is heard
+
+    def on_sql_editor_left(self, event: SqlEditor.Left) -> None:
+        if not self.is_asking or not self.go_back():
+            self._focus_answer()
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:
         if self.result is not None:

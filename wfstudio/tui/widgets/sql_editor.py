@@ -11,6 +11,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Offset
+from textual.message import Message
 from textual.widgets import OptionList, TextArea
 from textual.widgets.option_list import Option
 
@@ -73,6 +74,7 @@ class SqlEditor(TextArea):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+@,ctrl+space", "offer", "Complete", show=False, id="sql.complete"),
+        Binding("escape", "leave", "Leave", id="sql.leave"),
     ]
     DEFAULT_CSS = """
     SqlEditor, SqlEditor:focus {
@@ -80,6 +82,9 @@ class SqlEditor(TextArea):
         padding: 0 1;
     }
     """
+
+    class Left(Message):
+        """The keys are to go elsewhere."""
 
     def __init__(self, text: str, complete: Complete, *, id: str | None = None) -> None:
         super().__init__(
@@ -157,6 +162,9 @@ class SqlEditor(TextArea):
         """Write a word at the cursor, with a space in front where one is needed."""
         needs_space = self.before[-1:].isalnum() or self.before[-1:] == "_"
         self.insert(f" {word}" if needs_space else word)
+
+    def action_leave(self) -> None:
+        self.post_message(self.Left())
 
     # -- what is heard
 

@@ -119,6 +119,10 @@ async def test_a_mistake_is_told_with_its_place_and_cure(world, tmp_path):
         await ask(pilot, "SELECT x\nFROM nowhere")
         await until_shown(pilot, "nowhere does not exist", "fix: the shelf (f2) lists the tables")
         assert screen_of(pilot).result is None
+        await pilot.press("escape", "slash", "x", "escape", "colon")
+        await type_text(pilot, "hooks\n")  # outside of the editor, keys are the screen's
+        await until_shown(pilot, "Nothing waits for you")
+        assert pilot.app.get_screen_stack("query")[0].query_one(SqlEditor).text.startswith("xSELECT x")
 
 
 async def test_a_query_that_never_ends_is_ended(world, tmp_path):
