@@ -62,6 +62,8 @@ class RunScreen(RunActing):
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"tab('{name}')", name.capitalize(), id=f"run.{name}", show=False)
           for number, name in enumerate(TABS, 1)),
+        Binding("p", "open_origin", "Where it comes from", id="run.origin", show=False),
+        Binding("o", "open_next", "What it goes on as", id="run.next", show=False),
     ]  # fmt: skip
     DEFAULT_CSS = """
     RunScreen #split {
@@ -263,6 +265,22 @@ class RunScreen(RunActing):
         else:
             self.action_tab("span")
             self.query_one("#span", Sheet).focus()
+
+    def action_open_origin(self) -> None:
+        """Open the run that this one was forked from, goes on from, or is a child of."""
+        run = self.run
+        self._open(
+            None if run is None else run.forked_from or run.continued_from or run.parent_run_id, "comes from none"
+        )
+
+    def action_open_next(self) -> None:
+        self._open(None if self.run is None else self.run.continued_as, "goes on as no other")
+
+    def _open(self, run_id: str | None, otherwise: str) -> None:
+        if run_id is None:
+            self.studio.say(f"this run {otherwise}")
+        else:
+            self.studio.open_run(run_id)
 
     def _inspect(self, row: Row | None) -> None:
         if row is not None and self.run is not None:

@@ -28,6 +28,10 @@ from wfstudio.tui.inspection import draw_event
 
 
 class EventList(ScrollView, can_focus=True):
+    HELP = """
+    The run's log, an event a line. Enter shows what the event holds. While the code is stepped through, the cursor is
+    where it stands.
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="events.up"),
         Binding("down,j", "move(1)", "Down", show=False, id="events.down"),

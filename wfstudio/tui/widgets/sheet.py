@@ -27,6 +27,7 @@ _MARK = re.compile(r"\x1b\[[\d;]*m")
 
 
 class Sheet(ScrollView, can_focus=True):
+    HELP = "What is known, to be read. Text that is marked with the mouse is copied by ctrl+c."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False, id="sheet.up"),
         Binding("down,j", "scroll_down", "Down", show=False, id="sheet.down"),

@@ -40,6 +40,10 @@ _MARGIN: Final = 4
 
 
 class Timeline(ScrollView, can_focus=True):
+    HELP = """
+    The run's calls over time, a child's under the call that started it. w and s zoom, a and d move, f shows all of
+    it; i squeezes time in which no attempt ran. The mouse wheel zooms with ctrl and moves with shift.
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False, id="timeline.up"),
         Binding("down,j", "move(1)", "Down", show=False, id="timeline.down"),

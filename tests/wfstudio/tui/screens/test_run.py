@@ -187,6 +187,30 @@ async def test_the_next_failure_is_found() -> None:
             await tui.until_shown("shop.Declined: no such street")
 
 
+async def test_a_run_leads_to_the_one_that_it_comes_from() -> None:
+    async with open_studio() as client:
+        failed = await run(client, "fail", "no money")
+        again = await client.retry(failed.id)
+        await client.wait_for_end(again.id, 10)
+        async with open_run(client, again.id) as tui:
+            await tui.press("p")
+            await tui.until(lambda: screen_of(tui).run_id == failed.id and screen_of(tui).run is not None)
+            await tui.press("p", "o")
+            await tui.until(lambda: "this run goes on as no other" in tui.said)
+            assert "this run comes from none" in tui.said
+
+
+async def test_text_can_be_marked_and_copied() -> None:
+    async with open_studio() as client:
+        ended = await run(client, "greet", "ada")
+        async with open_run(client, ended.id) as tui:
+            await tui.until_shown("✓ completed  studio.greet")
+            await tui.pilot.mouse_down("#span", offset=(1, 1))
+            await tui.pilot.hover("#span", offset=(60, 1))
+            await tui.pilot.mouse_up("#span", offset=(60, 1))
+            assert ended.id in (tui.app.screen.get_selected_text() or "")
+
+
 async def test_a_run_that_is_not_there_is_said() -> None:
     async with open_studio() as client:
         async with open_tui(client) as tui:
