@@ -1,6 +1,6 @@
 """Progress: what a run does, shown while it runs.
 
-On a terminal it is a tree that is drawn again and again, in place; piped it is a line for whatever
+On a terminal it is a tree with bars that is drawn again and again, in place; piped it is a line for whatever
 ended or came to rest. Both are made of the run's trace, which is read again now and then: the longer
 reading it takes, the less often.
 """
@@ -18,11 +18,11 @@ from wfstudio.cli.terminal import Terminal
 from wfstudio.core.client import Client
 from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
-from wfstudio.text.looks import Look, Looker, Row, lay_out
+from wfstudio.text.looks import Look, Looker, lay_out
 from wfstudio.text.moments import show_ms
 from wfstudio.text.printable import printable
-from wfstudio.text.timeline import label_span, status_sign
-from wfstudio.text.widths import cut
+from wfstudio.text.timeline import Scale, arrange, draw_row, label_row, label_span, measure, status_sign
+from wfstudio.text.widths import cell_width, cut
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -31,7 +31,7 @@ LOOK_SECONDS: Final = 0.1
 _LOAD: Final = 5
 """Reading takes at most one part in so many of the time."""
 _SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
-_LONGEST_NAME: Final = 32
+_LONGEST_ERROR: Final = 24
 _SHOWN: Final = ("step", "sleep", "hook", "lock", "child")
 _ENDED: Final = ("completed", "failed", "cancelled", "abandoned", "disposed", "conflict", "released")
 
@@ -165,26 +165,26 @@ class LiveProgress(Progress):
 
 
 def draw_tree(terminal: Terminal, look: Look, reason: str | None, now: float, height: int) -> list[str]:
-    """Draw a run, its calls and its children's as indented lines; at most `height` of them, and why it rests."""
-    now_ms = (now - datetime.fromisoformat(look.trace.at).timestamp()) * 1000
+    """Draw a run, its calls and its children's as lines with bars; at most `height` of them, and why it rests."""
+    now_ms = max((now - datetime.fromisoformat(look.trace.at).timestamp()) * 1000, 0.001)
     rows = [row for row in lay_out(look) if row.span.kind in ("run", *_SHOWN)]
-    lines = [_draw_row(terminal, row, now, now_ms) for row in rows]
-    if len(lines) > height > 2:  # the first says what runs, the last ones what it does
-        hidden = len(lines) - height + 1
-        lines = [lines[0], terminal.paint(f"  {terminal.ellipsis} {hidden} more", "dim"), *lines[hidden + 1 :]]
+    hidden = len(rows) - height + 1 if len(rows) > height > 2 else 0
+    shown = [rows[0], *rows[hidden + 1 :]]  # the first says what runs, the last ones what it does
+    errors = [cut(printable(row.span.error_type or ""), _LONGEST_ERROR, terminal.ellipsis) for row in shown]
+    longest = max(map(cell_width, errors))
+    labels = [label_row(row) for row in shown]
+    columns = arrange(terminal.width - (longest + 2 if longest else 0), labels)
+    scale = Scale(*measure(rows, now_ms), columns.bar)
+    lines = []
+    for row, label, error in zip(shown, labels, errors, strict=True):
+        sign = _sign(terminal, row.span, now)
+        line = draw_row(terminal, row.span, label, columns, scale, now_ms, sign=sign)
+        lines.append(f"{line}  {terminal.paint(error, 'red')}" if error else line)
+    if hidden:
+        lines.insert(1, terminal.paint(f"  {terminal.ellipsis} {hidden} more", "dim"))
     if reason is not None:
         lines.append(terminal.paint(f"  {printable(reason)}", "yellow"))
     return lines
-
-
-def _draw_row(terminal: Terminal, row: Row, now: float, now_ms: float) -> str:
-    span = row.span
-    spent = show_ms((max(now_ms, span.start_ms) if span.end_ms is None else span.end_ms) - span.start_ms)
-    name = cut(label_span(span), _LONGEST_NAME, terminal.ellipsis)
-    tail = terminal.paint(spent, "dim")
-    if span.error_type:
-        tail += f"  {terminal.paint(printable(span.error_type), 'red')}"
-    return f"{'  ' * row.depth}{_sign(terminal, span, now)} {name}  {tail}"
 
 
 def _sign(terminal: Terminal, span: Span, now: float) -> str:

@@ -106,12 +106,14 @@ def arrange(width: int, labels: Sequence[str]) -> Columns:
     return Columns(name, max(_SHORTEST_BAR, width - name - _DURATION_WIDTH - 6))
 
 
-def draw_row(pen: Pen, span: Span, label: str, columns: Columns, scale: Scale, now_ms: float) -> str:
-    """Draw a span's line: how it is, its name, its bar, how long it took."""
-    sign = status_sign(pen, span.status)
+def draw_row(
+    pen: Pen, span: Span, label: str, columns: Columns, scale: Scale, now_ms: float, *, sign: str | None = None
+) -> str:
+    """Draw a span's line: how it is (or another `sign`, of one cell), its name, its bar, how long it took."""
+    sign = sign or status_sign(pen, span.status)
     name = fit(label, columns.name, pen.ellipsis)
     bar = _draw_bar(pen, span, scale, now_ms)
-    spent = (now_ms if span.end_ms is None else span.end_ms) - span.start_ms
+    spent = (max(now_ms, span.start_ms) if span.end_ms is None else span.end_ms) - span.start_ms
     return f"{sign} {name}  {bar}  {show_ms(spent):>{_DURATION_WIDTH}}"
 
 

@@ -11,13 +11,19 @@ from tests.wfstudio.studio import run
 from wfstudio.cli.progress import Progress, draw_tree
 from wfstudio.core.traces import Segment, Span, Trace
 from wfstudio.text.looks import Look, lay_out, look_at
+from wfstudio.text.widths import cell_width
 
 NOW = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC).timestamp()
 AT = "2026-01-01T00:00:00.000000Z"
 
 
 def span(id: str, kind: str, name: str, status: str, start: float, end: float | None, **more: object) -> Span:
-    return Span(id=id, kind=kind, name=name, status=status, seq=1, at=AT, start_ms=start, end_ms=end, **more)
+    known = {
+        "segments": [Segment(kind="running" if kind in ("run", "step") else "waiting", start_ms=start, end_ms=end)]
+    }
+    return Span(
+        id=id, kind=kind, name=name, status=status, seq=1, at=AT, start_ms=start, end_ms=end, **{**known, **more}
+    )  # fmt: skip
 
 
 def trace(run_id: str, *spans: Span) -> Trace:
@@ -46,10 +52,10 @@ def test_a_tree_has_a_line_for_every_call_and_its_childrens(make_terminal) -> No
     terminal = make_terminal(NO_COLOR="1")
     spinner = draw_tree(terminal, LOOK, REASON, NOW, 20)[0][0]
     assert draw_tree(terminal, LOOK, REASON, NOW, 20) == [
-        f"{spinner} order  2 s",
-        "  ✗ charge x2  50 ms  shop.Declined",
-        f"  {spinner} child pay  1.94 s",
-        f"    {spinner} sleep  2 s",
+        f"{spinner} order      ██████████████████████████████████████████       2 s",
+        "✗ charge x2  ██                                             50 ms  shop.Declined",
+        f"{spinner} child pay   ─────────────────────────────────────────    1.94 s",
+        f"{spinner}   sleep    ──────────────────────────────────────────       2 s",
         "  sleeping until 2026-01-02T00:00:00.000000Z",
     ]
 
@@ -58,15 +64,22 @@ def test_a_terminal_without_unicode_has_a_plain_tree(make_terminal) -> None:
     assert "\n".join(draw_tree(make_terminal(encoding="ascii", NO_COLOR="1"), LOOK, REASON, NOW, 20)).isascii()
 
 
+def test_a_tree_is_never_wider_than_the_terminal(make_terminal) -> None:
+    for width in (60, 80, 200):
+        lines = draw_tree(make_terminal(width, NO_COLOR="1"), LOOK, None, NOW, 20)
+        assert max(cell_width(line) for line in lines) <= width
+
+
 def test_a_tree_is_never_higher_than_the_terminal(make_terminal) -> None:
     many = trace(
         "wrun_1", PARENT.spans[0], *(span(str(n), "step", f"s{n}", "completed", n, n + 1) for n in range(1, 99))
     )
     lines = draw_tree(make_terminal(NO_COLOR="1"), Look(many), None, NOW, 10)
     assert len(lines) == 10
-    assert lines[0].endswith("order  2 s")
+    assert lines[0].endswith("█       2 s")
     assert lines[1] == "  … 90 more"
-    assert lines[-1] == "  ✓ s98  1.0 ms"
+    assert lines[-1].startswith("✓ s98 ")
+    assert lines[-1].endswith("  1.0 ms")
 
 
 def test_lines_tell_once_what_ended_and_what_it_waits_for(make_terminal) -> None:
