@@ -45,13 +45,25 @@ async def recall_payloads(client: Client, hook: HookView) -> list[Any]:
     found: list[Any] = []
     for other in (await client.list_runs(RunQuery(workflow=run.workflow, limit=_RUNS))).items if run else ():
         try:
-            log = await client.list_events(other.id, limit=_EVENTS, max_bytes=_LARGEST)
+            found += await _read_payloads(client, other.id, hook.name)
         except WorkflowError:
             continue
-        alike = {event.correlation_id for event in log if event.type == types.HOOK_CREATED and event.name == hook.name}
-        received = [event for event in log if event.type == types.HOOK_RECEIVED and event.correlation_id in alike]
-        found += [event.payload for event in reversed(received) if not event.is_locked and not _is_large(event.payload)]
+        if len(found) >= PAYLOADS * 2:  # some are alike
+            break
     return _distinct(found, PAYLOADS)
+
+
+async def _read_payloads(client: Client, run_id: str, name: str | None) -> list[Any]:
+    """Read what the hooks of one name were sent, the newest first. Nothing else of the log is opened."""
+    log = await client.list_events(run_id, limit=_EVENTS, is_locked=True)
+    alike = {event.correlation_id for event in log if event.type == types.HOOK_CREATED and event.name == name}
+    places = [event.seq for event in log if event.type == types.HOOK_RECEIVED and event.correlation_id in alike]
+    found: list[Any] = []
+    for seq in reversed(places[-PAYLOADS:]):
+        [event] = await client.list_events(run_id, seq - 1, 1, max_bytes=_LARGEST)
+        if not event.is_locked and not _is_large(event.payload):
+            found.append(event.payload)
+    return found
 
 
 def show_earlier(value: Any) -> str:

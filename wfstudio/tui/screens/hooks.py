@@ -186,8 +186,7 @@ class HooksScreen(StudioScreen):
         self._choose(event.index)
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:
-        if self.pane is not None:
-            self.pane.enter()
+        self.detail.enter()
 
     def _choose(self, index: int) -> None:
         """Show a hook of the list; where there is none, say why."""
@@ -200,6 +199,7 @@ class HooksScreen(StudioScreen):
         if self.rows.gone is not None and hook is not self.rows.gone:
             self.rows.gone = None
             self._list()
+        self.detail.expect()
         begin_newest(self, "detail", partial(self._show, hook))
 
     def _keep(self) -> None:
@@ -209,6 +209,7 @@ class HooksScreen(StudioScreen):
             self._forms[_key(self._shown)] = form
 
     async def _show(self, hook: HookView | None) -> None:
+        await self.detail.settle()
         if hook is None:
             await self.detail.show_nothing(_draw_empty if not self.all else lambda pen: ["None is like that."])
             return

@@ -185,8 +185,7 @@ class WorkflowsScreen(StudioScreen):
         self._choose(event.index)
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:
-        if self.pane is not None:
-            self.pane.enter()
+        self.detail.enter()
 
     def _choose(self, index: int) -> None:
         """Show a workflow of the list; where there is none, say why. What was typed for the one before is kept."""
@@ -203,9 +202,11 @@ class WorkflowsScreen(StudioScreen):
             self._forms[before.id] = form
         if workflow is not None and before is not None and workflow.id == before.id:
             self._forms.pop(workflow.id, None)  # its parameters changed
+        self.detail.expect()
         begin_newest(self, "detail", partial(self._show, workflow))
 
     async def _show(self, workflow: WorkflowView | None) -> None:
+        await self.detail.settle()
         if workflow is None:
             await self.detail.show_nothing(_draw_empty if not self.all else lambda pen: ["None is called that."])
             return

@@ -126,6 +126,7 @@ class FormPane(VerticalScroll, can_focus=False):
 
     def on_mount(self) -> None:
         self.draw_facts()
+        self.call_after_refresh(self.draw_facts)  # its width is known by then, at the latest
         self._tell_commands()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -151,7 +152,7 @@ class FormPane(VerticalScroll, can_focus=False):
     def draw_facts(self) -> None:
         """Say anew what is said above the form: time goes on."""
         width = self.scrollable_content_region.width
-        if width <= 0 or not self.is_mounted:
+        if width <= 0:
             return
         inks = Inks(self.app.theme_variables, self.rich_style)
         text = inks.to_text("\n".join(self._draw(Pen(width=width))))
