@@ -18,8 +18,10 @@ from typing import Any, ClassVar, Final, Literal, TypeVar, cast
 from rich.text import Text
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.worker import WorkerFailed, get_current_worker
 
 from wf.errors import WorkflowError
 from wfstudio.core.live import LiveEvent
@@ -144,6 +146,14 @@ class StudioApp(App[None]):
     def show_error(self, error: WorkflowError) -> None:
         """Show an error with slug, message, where, fix and page."""
         self.push_screen(FailureScreen(error.explain()))
+
+    def _handle_exception(self, error: Exception) -> None:
+        """End the studio with a bug of ours; but work whose screen is taken down meanwhile finds nothing there."""
+        if isinstance(error, WorkerFailed) and isinstance(error.error, NoMatches):
+            node = get_current_worker().node
+            if not node.is_attached or not node.is_running:
+                return
+        super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         """End with the traceback of a bug of ours. Textual's own shows local variables, which hold users' payloads."""

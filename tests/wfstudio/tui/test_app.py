@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual.widgets import Input
 from textual.worker import WorkerFailed
@@ -216,6 +218,30 @@ async def test_a_bug_ends_the_studio_with_its_traceback_and_without_anybodys_val
     assert r"RuntimeError: broken\x1b[2J by 6" in said
     assert "this is a bug in wf" in said
     assert "S3CR3T" not in said
+
+
+async def test_work_that_outlives_its_screen_is_no_bug() -> None:
+    class Late(StudioScreen):
+        crumb = "late"
+        done = False
+
+        def on_mount(self) -> None:
+            self.run_worker(self.look())
+
+        async def look(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:  # as one that is in the midst of something when its screen goes
+                Late.done = True
+                self.query_one("#gone")
+
+    async with open_studio() as client, open_tui(client) as tui:
+        await tui.app.push_screen(Late())
+        await tui.until(lambda: "late" in tui.lines[0])
+        await tui.press("escape")
+        await tui.until(lambda: Late.done)
+        await tui.until(lambda: isinstance(tui.app.screen, RunsScreen))
+        assert tui.app.return_code is None
 
 
 # -- keys, themes, colours ----------------------------------------------------------------------

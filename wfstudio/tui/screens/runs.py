@@ -35,12 +35,15 @@ from wfstudio.tui.widgets.sheet import Sheet
 
 FIRST_PAGE: Final = 200
 PAGE: Final = 2_000
-HEAD: Final = 500
+HEAD: Final = 200
 """Newest runs that are read again where nobody knows what changed."""
 AT_ONCE: Final = 200
 """Changed runs that are read at a time."""
 PREVIEW_SECONDS: Final = 0.08
 TICK_SECONDS: Final = 1.0
+TICKS_AT_REST: Final = 20
+YOUNG_US: Final = 90_000_000
+"""Ages under a minute and a half change by the second or nearly so."""
 _PREVIEW_BYTES: Final = 4_000
 _PREVIEW_SPANS: Final = 60
 _PREVIEW_EVENTS: Final = 2_000
@@ -135,6 +138,7 @@ class RunsScreen(StudioScreen):
         self.runs = ListedRuns()
         self._changed: dict[str, None] = {}
         self._is_loading = True
+        self._ticks = 0
         self._previewed: tuple[str, int] | None = None
         self._wants_preview = asyncio.Event()
 
@@ -225,10 +229,17 @@ class RunsScreen(StudioScreen):
             grid.refresh()
 
     async def _tick(self) -> None:
-        """Ages go on without any news."""
-        if self.is_current:
+        """Ages go on without any news: by the second while something in sight is young, else now and then."""
+        self._ticks += 1
+        if not self.is_current:
+            return
+        young = self.client.session.now_us() - YOUNG_US
+        seen = [self.runs[index] for index in self.grid.in_sight()]
+        if any(run.created_at > young or run.status in LIVE for run in seen):
             self.grid.refresh()
             await self._read_reasons()
+        elif self._ticks % TICKS_AT_REST == 0:
+            self.grid.refresh()
 
     # -- drawing
 

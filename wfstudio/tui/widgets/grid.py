@@ -125,6 +125,7 @@ class Grid(ScrollView, can_focus=True):
         self.rows: Rows = NoRows() if rows is None else rows
         self.widths: list[int] = []  # as they are shown: 0, there is no room for it
         self._measured = -1
+        self._styles: dict[str, Style] = {}  # by name; composing one anew takes longer than drawing a line with it
 
     # -- what is shown
 
@@ -171,21 +172,27 @@ class Grid(ScrollView, can_focus=True):
     # -- moving
 
     def watch_cursor(self, before: int, now: int) -> None:
-        self._reveal()
-        self.refresh()
+        if self._reveal():
+            self.refresh()
+        else:
+            self.refresh_line(before + 1)
+            self.refresh_line(now + 1)
         self.post_message(self.Highlighted(self, now if len(self.rows) else -1))
 
     def validate_cursor(self, value: int) -> int:
         return max(0, min(value, len(self.rows) - 1))
 
-    def _reveal(self) -> None:
-        """Scroll as far as it takes to have the cursor in sight, under the titles."""
+    def _reveal(self) -> bool:
+        """Scroll as far as it takes to have the cursor in sight, under the titles; tell whether it was out of it."""
         height = max(1, self.scrollable_content_region.height - 1)
         top = round(self.scroll_y)
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False)
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False)
+        else:
+            return False
+        return True
 
     def action_move(self, by: int) -> None:
         self.cursor += by
@@ -223,9 +230,9 @@ class Grid(ScrollView, can_focus=True):
             style = self.get_component_rich_style("grid--title")
             return self._fit(self._draw([column.title for column in self.columns], style), width, style)
         index = round(self.scroll_y) + y - 1
+        style = self._style("")
         if index >= len(self.rows):
-            return Strip.blank(width, self.rich_style)
-        style = self.rich_style
+            return Strip.blank(width, style)
         if index == self.cursor:
             style = self.get_component_rich_style("grid--cursor")
             if self.app.no_color and self.has_focus:
@@ -244,8 +251,17 @@ class Grid(ScrollView, can_focus=True):
             segments.append(Segment(drawn, style + self._style(name) if name else style))
         return segments
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+
     def _style(self, name: str) -> Style:
-        return Style.parse(self.app.theme_variables.get(name, name))
+        """Give the style of a cell by its name; "" is the grid's own."""
+        found = self._styles.get(name)
+        if found is None:
+            parsed = Style.parse(self.app.theme_variables.get(name, name)) if name else self.rich_style
+            found = self._styles[name] = parsed
+        return found
 
     def _fit(self, segments: list[Segment], width: int, style: Style) -> Strip:
         left = round(self.scroll_x)
