@@ -23,7 +23,7 @@ from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import RunView, StepView
 from wfstudio.text.details import MOST_LINES, draw_run, draw_step
-from wfstudio.text.looks import look_at
+from wfstudio.text.looks import Looker
 from wfstudio.text.printable import printable
 
 KINDS: Final = (*LISTINGS, "run", "step")
@@ -179,6 +179,7 @@ class _View:
         self._question = question
         self.form = form
         self._limit = limit
+        self._looker: Looker | None = None
 
     async def show(self, terminal: Terminal) -> None:
         """Read and print it."""
@@ -209,8 +210,8 @@ class _View:
             return draw_page(terminal, self.subject.listing, value)
         if isinstance(value, StepView):
             return draw_step(terminal, value)
-        look = await look_at(self._client, value.id)
-        return draw_run(terminal, value, look, self._limit or MOST_LINES)
+        self._looker = self._looker or Looker(self._client, value.id)
+        return draw_run(terminal, value, await self._looker.look(), self._limit or MOST_LINES)
 
 
 async def _read_step(client: Client, id: str, *, is_locked: bool) -> StepView:
