@@ -47,9 +47,10 @@ LOOK_SECONDS: Final = 0.5
 """How often a run that goes on is looked at when no bell rings."""
 SHORTEST_SECONDS: Final = 0.1
 """From one look to the next, however often it rings: nobody reads faster."""
+LONGEST_SECONDS: Final = 1.0
+_LOAD: Final = 2
+"""After a look it is waited so many times as long as that took, within those bounds: a long run costs more to read."""
 _COLOURS: Final = {"completed": "$success", "failed": "$error", "cancelled": "$warning", "running": "$primary"}
-_LOAD: Final = 4
-"""Reading takes at most one part in so many of the time."""
 _MOST_LOGS: Final = 10_000
 _MOST_STREAMS: Final = 20
 _MOST_CHUNKS: Final = 500
@@ -200,7 +201,7 @@ class RunScreen(RunActing):
         finally:
             self._is_looking = False
             spent = time.monotonic() - began
-            self._next_look = time.monotonic() + max(SHORTEST_SECONDS, _LOAD * spent)
+            self._next_look = time.monotonic() + min(max(SHORTEST_SECONDS, _LOAD * spent), LONGEST_SECONDS)
         self._trouble = None
         if not self.is_mounted:
             return
