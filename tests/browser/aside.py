@@ -38,6 +38,13 @@ async def talk(words: int = 30) -> int:
     return words
 
 
+@wf.workflow
+async def crowd(runs: int = 6) -> list[int]:
+    """Have several talk at once, as child runs."""
+    children = [await wf.start(talk, 60) for _ in range(runs)]
+    return list(await asyncio.gather(*(child.return_value() for child in children)))
+
+
 @wf.step(max_retries=1, retry_delay="300ms")
 def divide(sum: int, parts: int) -> float:
     return sum / parts

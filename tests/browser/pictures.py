@@ -21,7 +21,7 @@ import numpy as np
 from tests.browser.stage import ROOT, developing, drive, find_chromium, make_ready
 
 FOLDER: Final = ROOT / "docs" / "pictures"
-PICTURES: Final = {"timeline": "run-timeline", "query": "query-chart", "compare": "compare"}
+PICTURES: Final = {"timeline": "run-timeline", "time-travel": "run-code", "graph": "run-graph"}
 """Name in the documents: name among the screenshots."""
 
 THEMES: Final = ("light", "dark")

@@ -25,6 +25,7 @@ CLAIMS = [
     "from the browser alone it is found out why a run failed, the code is mended, and the run goes on",
     "a child is shown within its parent's timeline, and its calls are inspected there",
     "a run is followed live: its stream, its lines and its timeline grow while it goes on",
+    "more child runs are followed at once than a browser has connections",
     "what means harm is text everywhere, and freezes nothing",
     "the list of runs is filtered, moved through and opened by keyboard alone",
     "selected runs are acted on at once, after it was said to how many",

@@ -335,6 +335,39 @@ await claim("a run is followed live: its stream, its lines and its timeline grow
   await page.waitForFunction(() => document.querySelector(".tl-foot").textContent.includes("61 spans"));
 });
 
+await claim("more child runs are followed at once than a browser has connections", async () => {
+  const id = await startRun("crowd", {});
+  const children = async () => (await ask("GET", `/api/runs/${id}/trace`)).spans.filter((one) => one.kind === "child");
+  while ((await children()).length < 6) await page.waitForTimeout(50);
+  const last = (await children()).at(-1).id;
+  await page.goto(`${given.url}/runs/${id}?span=${last}`);
+  await page.locator(".tl-frame").focus();
+  for (let child = 0; child < 6; child++) {
+    const spans = await countSpans();
+    await page.keyboard.press("ArrowRight");
+    await page.waitForFunction(
+      (count) => Number(/([\d,]+) spans/.exec(document.querySelector(".tl-foot").textContent)[1]) > count,
+      spans,
+    );
+    await page.keyboard.press("ArrowUp");
+  }
+  const began = Date.now();
+  const { status } = await ask("GET", `/api/runs/${id}`);
+  expect(Date.now() - began < 1000, `a question waited ${Date.now() - began} ms for a connection`);
+  expect(status === "running", "it was over before it could be followed");
+  await waitForRun(id, (run) => run.status === "completed");
+  await page.locator(".run-title").getByText("completed").waitFor();
+  // Six children of a run and sixty calls each, and what the parent has besides.
+  await page.waitForFunction(
+    () => Number(/([\d,]+) spans/.exec(document.querySelector(".tl-foot").textContent)[1]) >= 1 + 6 + 6 * 61,
+  );
+});
+
+async function countSpans() {
+  await page.getByText(/\d+ spans/).waitFor();
+  return Number(/([\d,]+) spans/.exec(await page.locator(".tl-foot").textContent())[1]);
+}
+
 await claim("what means harm is text everywhere, and freezes nothing", async () => {
   const id = await startRun("hostile", {});
   await waitForRun(id, (run) => run.status === "completed" || run.status === "failed");

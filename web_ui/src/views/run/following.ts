@@ -6,7 +6,9 @@
 // 2. Events come locked: payloads are read by who shows them. A connection that breaks goes on after the last event
 //    that came, so none is missed and none comes twice.
 // 3. What no event tells (lines, streams, waits that were given up) is asked for after news, once in a while.
-// 4. A tab that nobody looks at for half a minute lets its connections go, as the studio's own.
+// 4. A browser has six connections for a server, for all of its tabs together: three runs have one, further ones (children
+//    that are open in a timeline) are asked for now and then.
+// 5. A tab that nobody looks at for half a minute lets its connections go, as the studio's own.
 
 import { type Signal, signal } from "@preact/signals";
 import { call, Failure, type Followed, follow } from "../../api";
@@ -18,6 +20,8 @@ const MARKS_MS = 600;
 /** A trace that does not fit what came is read again, but not in a hurry. */
 const AGAIN_MS = 1000;
 const HIDDEN_MS = 30_000;
+const MOST_CONNECTED = 3;
+const ASK_MS = 1000;
 
 export interface RunFeed {
   readonly runId: string;
@@ -32,6 +36,9 @@ export interface RunFeed {
   reload(): void;
   close(): void;
 }
+
+const ENDS: ReadonlySet<string> = new Set(["run_completed", "run_failed", "run_cancelled"]);
+let connected = 0;
 
 const feeds = new Map<string, { feed: OwnFeed; holders: number }>();
 
@@ -128,16 +135,63 @@ class OwnFeed {
   // -- events
 
   private connect(): void {
+    this.followed = connected < MOST_CONNECTED ? this.listen() : this.poll();
+  }
+
+  private listen(): Followed {
+    connected++;
+    let isCounted = true;
+    const uncount = () => {
+      if (isCounted) connected--;
+      isCounted = false;
+    };
     const path = `/api/runs/${encodeURIComponent(this.runId)}/events?locked=true&cursor=`;
-    this.followed = follow(
+    const followed = follow(
       `${path}${this.seq}`,
       {
         kinds: [],
         onEvent: (_kind, data) => this.take(data as EventView),
-        onEnd: (problem) => (problem ? this.connectAgain(problem) : void this.finish()),
+        onEnd: (problem) => {
+          uncount();
+          if (problem) this.connectAgain(problem);
+          else void this.finish();
+        },
       },
       (lastId) => `${path}${lastId}`,
     );
+    return {
+      close: () => {
+        uncount();
+        followed.close();
+      },
+    };
+  }
+
+  /** Ask for what is new, a page at a time, until the run has ended. */
+  private poll(): Followed {
+    let isClosed = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = async (): Promise<void> => {
+      let hasMore = false;
+      try {
+        const query = { cursor: String(this.seq), locked: true };
+        const page = await call("GET /api/runs/{id}/events", { path: { id: this.runId }, query });
+        if (isClosed) return;
+        for (const event of page.items) this.take(event);
+        hasMore = page.cursor !== null;
+        if (page.items.some((event) => ENDS.has(event.type))) return void this.finish();
+      } catch {
+        // The connection's pill says that the server is gone.
+      }
+      if (!isClosed) timer = setTimeout(() => void look(), hasMore ? 0 : ASK_MS);
+    };
+    void look();
+    return {
+      close() {
+        isClosed = true;
+        clearTimeout(timer);
+      },
+    };
   }
 
   /** Reading failed on the server: its disk was full, its world was busy. A run that is gone is gone. */
