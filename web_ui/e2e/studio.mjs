@@ -303,6 +303,11 @@ await claim("a child is shown within its parent's timeline, and its calls are in
     .getByText(/1 child/)
     .waitFor();
   await shoot("run-nested");
+  await page.keyboard.press("Control+K");
+  await page.getByRole("combobox", { name: /find a screen/ }).fill("fork this");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Fork this run" }).waitFor();
+  await page.keyboard.press("Escape");
 });
 
 await claim("a run is followed live: its stream, its lines and its timeline grow while it goes on", async () => {

@@ -3,6 +3,7 @@
 // A key does nothing while somebody types in a field, unless it is a chord with Mod or Escape.
 
 export interface Binding {
+  /** Empty: it has no key, and is found in the palette only. */
   keys: string;
   label: string;
   group: string;

@@ -5,10 +5,12 @@ import { call, urlOf } from "../../api";
 import type { RunView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { localize, showDuration, showInstant } from "../../model/instants";
+import type { Binding } from "../../model/keys";
 import { placeOf, runPlace } from "../../model/places";
 import { printable } from "../../model/printable";
 import { isEnded } from "../../model/statuses";
 import { now } from "../../state/clock";
+import { useKeys } from "../../state/keyboard";
 import { marked, toggleMark } from "../../state/marked";
 import { go } from "../../state/router";
 import { toast, toastFailure } from "../../state/toasts";
@@ -16,7 +18,7 @@ import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
 import { Placed } from "../parts/Placed";
-import { A, Ago, Button, Chip, Command, Copy, RunDuration, RunStatus } from "../parts/small";
+import { A, Ago, Button, Chip, Command, Copy, copyText, RunDuration, RunStatus } from "../parts/small";
 import { type RunData, WHOLE_BYTES } from "./data";
 import { Family } from "./Family";
 import { ForkDialog } from "./ForkDialog";
@@ -39,6 +41,18 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
     }
   };
   const path = { id: run.id };
+  const canRetry = isOver && !run.origin && run.status !== "completed";
+  const wake = () => void act("its sleeps were ended", () => call("POST /api/runs/{id}/wake", { path, body: {} }));
+  useKeys(
+    [
+      ...(isOver ? [] : [inPalette("cancel this run …", () => setAsked("cancel")), inPalette("wake this run", wake)]),
+      ...(canRetry ? [inPalette("retry this run", () => void retry(run.id))] : []),
+      inPalette("fork this run …", () => setAsked("fork")),
+      inPalette("this run as a test …", () => setAsked("test")),
+      inPalette("copy this run’s id", () => void copyText(run.id)),
+    ],
+    [run.id, isOver, canRetry],
+  );
   return (
     <header class="run-head">
       <div class="run-title">
@@ -51,13 +65,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
           {!isOver && (
             <>
               {run.reason && (
-                <Button
-                  icon="wake"
-                  title="end its sleeps early"
-                  onClick={() =>
-                    void act("its sleeps were ended", () => call("POST /api/runs/{id}/wake", { path, body: {} }))
-                  }
-                >
+                <Button icon="wake" title="end its sleeps early" onClick={wake}>
                   Wake
                 </Button>
               )}
@@ -66,7 +74,7 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
               </Button>
             </>
           )}
-          {isOver && !run.origin && run.status !== "completed" && (
+          {canRetry && (
             <Button
               icon="again"
               title="go on in a new run with today’s code; completed steps keep their results"
@@ -180,6 +188,10 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
       {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
     </header>
   );
+}
+
+function inPalette(label: string, run: () => void): Binding {
+  return { keys: "", label, group: "run", run };
 }
 
 function wholeOf(id: string): string {

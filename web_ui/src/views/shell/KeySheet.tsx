@@ -7,6 +7,7 @@ import { Button, Key } from "../parts/small";
 export function KeySheet({ onClose }: { onClose: () => void }) {
   const groups = new Map<string, ReturnType<typeof listBindings>>();
   for (const binding of listBindings()) {
+    if (binding.keys === "") continue;
     const group = groups.get(binding.group) ?? [];
     if (!group.some((one) => one.keys === binding.keys)) groups.set(binding.group, [...group, binding]);
   }

@@ -2,10 +2,12 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../../api";
+import type { Binding } from "../../model/keys";
 import { rank } from "../../model/matching";
 import { placeOf, runPlace, type Screen } from "../../model/places";
 import { isDev } from "../../state/dev";
 import { listOpeners, opener } from "../../state/editor";
+import { listBindings } from "../../state/keyboard";
 import { go } from "../../state/router";
 import { theme } from "../../state/theme";
 import { toastFailure } from "../../state/toasts";
@@ -40,6 +42,8 @@ export function Palette({ onClose, onKeys }: { onClose: () => void; onKeys: () =
   const [chosen, setChosen] = useState(0);
   const [found, setFound] = useState<Entry[]>([]);
   const list = useRef<HTMLUListElement>(null);
+  // What the screen below can do.
+  const [bound] = useState(() => boundEntries(listBindings()));
 
   useEffect(() => {
     let isHere = true;
@@ -50,7 +54,7 @@ export function Palette({ onClose, onKeys }: { onClose: () => void; onKeys: () =
   }, []);
 
   const shown = useMemo(() => {
-    const all = [...fixedEntries(onKeys), ...found];
+    const all = [...fixedEntries(onKeys), ...bound, ...found];
     const asked = text.trim();
     const ranked = rank(asked, all, (entry) => entry.text).map(({ item }) => item);
     const isId = /^[\w/:.-]{6,}$/.test(asked) && !ranked.some((entry) => entry.text === asked);
@@ -67,7 +71,7 @@ export function Palette({ onClose, onKeys }: { onClose: () => void; onKeys: () =
         ]
       : [];
     return [...ranked.slice(0, MOST), ...direct];
-  }, [text, found, onKeys]);
+  }, [text, found, bound, onKeys]);
 
   useEffect(() => {
     list.current?.querySelector(`[data-place="${chosen}"]`)?.scrollIntoView({ block: "nearest" });
@@ -188,6 +192,27 @@ function fixedEntries(onKeys: () => void): Entry[] {
     run: onKeys,
   };
   return [...screens, ...filters, ...(isDev.value ? [reload] : []), ...themes, ...openers, keys];
+}
+
+/** What has a key on the screen that is shown, or is done there without one. Ways to screens are listed already. */
+function boundEntries(bindings: readonly Binding[]): Entry[] {
+  const taken = new Set<string>();
+  const entries: Entry[] = [];
+  for (const { keys, label, group, run } of bindings) {
+    if (group === "go" || group === "everywhere" || taken.has(label)) continue;
+    taken.add(label);
+    const text = label.charAt(0).toUpperCase() + label.slice(1);
+    entries.push({
+      id: `bound ${group} ${label}`,
+      kind: "action",
+      icon: "keyboard",
+      text,
+      hint: group.toLowerCase(),
+      ...(keys ? { keys } : {}),
+      run,
+    });
+  }
+  return entries.sort((one, other) => Number(one.keys !== undefined) - Number(other.keys !== undefined));
 }
 
 /** Ask for what has a name. What cannot be had is left out: the palette works without it. */
