@@ -104,12 +104,13 @@ class RunActing(RunStepping):
             return None
         has_ended = self._looker.runs[row.run_id].trace.status in ENDED
         if row.span.kind == "run":
-            return Forkable(self.run_id, row.span, None, self.run.input, has_ended)
+            return Forkable(self.run_id, row.span, None, self.run.input, has_ended, self.seq)
         followed = self._looker.runs[row.run_id]
         call = name_call(row.run_id, followed.trace.spans, row.span)
         answered = [e for e in followed.events_of(row.span.correlation_id or 0) if e.type in _ANSWERS]
         value = followed.show_event(answered[0], LARGEST_SHOWN).payload if answered else None
-        return Forkable(row.run_id, row.span, call, value, has_ended)
+        seq = self.seq if row.run_id == self.run_id else None
+        return Forkable(row.run_id, row.span, call, value, has_ended, seq)
 
     def action_verdict(self) -> None:
         self.studio.say("the run is replayed against today's code …")

@@ -53,6 +53,12 @@ class Forkable(msgspec.Struct, frozen=True):
     call: str | None
     value: Any = None
     has_ended: bool = False
+    seq: int | None = None
+    """The event that is stepped to, if any: then the fork begins there."""
+
+    @property
+    def start(self) -> str:
+        return str(self.seq) if self.seq is not None else self.call or ""
 
     @property
     def choices(self) -> list[tuple[str, Instead]]:
@@ -83,7 +89,7 @@ class ForkDialog(Dialog[ForkRequest]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("share the log up to an event's number, or a step (empty: what fits)", classes="label")
-        yield Input(self._of.call or "", id="start", compact=True)
+        yield Input(self._of.start, id="start", compact=True)
         yield Static("and then", classes="label")
         yield Choice([text for text, _ in self._of.choices], id="instead")
         yield TextArea("", id="value", language=None, compact=True)
@@ -104,7 +110,7 @@ class ForkDialog(Dialog[ForkRequest]):
         area.display = instead != "same"
         if instead != self._shown:
             self._shown = instead
-            start.value = (self._of.call or "") if instead == "same" else ""
+            start.value = self._of.start if instead == "same" else ""
             area.text = "" if instead == "error" else write_json(self._of.value)
             area.placeholder = "shop.Declined: stolen card" if instead == "error" else ""
         super().on_choice_changed(event)

@@ -391,10 +391,11 @@ class Timeline(ScrollView, can_focus=True):
     def _draw_axis(self, width: int) -> Strip:
         style = self.get_component_rich_style("timeline--axis")
         cells = [" "] * max(width, 1)
-        free = 0
+        free, head = 0, self._find_playhead()
         for place, text in self._list_labels():
             x = self._bar_x + place
-            if x >= free and x + cell_width(text) <= width:
+            is_hidden = head is not None and x <= head < x + len(text)  # it would show half of another instant
+            if x >= free and x + cell_width(text) <= width and not is_hidden:
                 cells[x : x + len(text)] = text
                 free = x + len(text) + 1
         strip = Strip([Segment("".join(cells)[:width], style)]).crop_extend(0, width, style)
@@ -419,12 +420,16 @@ class Timeline(ScrollView, can_focus=True):
                 labels.append((place, f"┆{show_ms(gap.end_ms - gap.start_ms)} idle"))
         return sorted(labels)
 
+    def _find_playhead(self) -> int | None:
+        """Give the column of the playhead; None where it is out of sight, or there is none."""
+        place = -1.0 if self.playhead_ms is None else self.scale.cell(self.playhead_ms)
+        return self._bar_x + min(int(place), self._columns.bar - 1) if 0 <= place <= self._columns.bar else None
+
     def _mark(self, strip: Strip, sign: str, *, is_over: bool = False) -> Strip:
         """Draw the playhead into a line, where it has nothing else to show."""
-        place = -1.0 if self.playhead_ms is None else self.scale.cell(self.playhead_ms)
-        if not 0 <= place <= self._columns.bar:
+        x = self._find_playhead()
+        if x is None:
             return strip
-        x = self._bar_x + min(int(place), self._columns.bar - 1)
         before, cell, after = strip.divide([x, x + 1, strip.cell_length])
         if not is_over and cell.text != " ":
             return strip

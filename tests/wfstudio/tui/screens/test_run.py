@@ -260,7 +260,9 @@ async def test_the_code_is_stepped_through_event_by_event(tmp_path: Path) -> Non
             assert timeline_of(tui).playhead_ms is not None
             await tui.press("comma")
             await tui.until_shown("step_created charge (call 1)", "event 3 of 7")
-            await tui.press("greater_than_sign")
+            await tui.press("F")
+            await tui.until_shown(f"wf fork {run_id} --from 3")
+            await tui.press("escape", "greater_than_sign")
             await tui.until_shown("hook_created", "event 7 of 7", "total")
             assert screen_of(tui).command() == f"wf replay {run_id} --at 7"
             await tui.press("escape")
