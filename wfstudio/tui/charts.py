@@ -40,6 +40,8 @@ FARTHEST: Final = 1e300
 """Beyond it the distance of two numbers is none."""
 FILLS: Final = "█▓▒░▚"
 """What bars are drawn with where there are no colours."""
+MARKS: Final = "●○◆◇▲"
+"""What points are drawn with there, of several series."""
 
 _INSTANT: Final = re.compile(r"TIMESTAMP.*|DATE")
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -129,11 +131,13 @@ def draw_chart(points: Points, width: int, height: int, *, has_colour: bool = Tr
         legend += [(f"{_mark(points, index, has_colour)} ", index), (cut(name, LABEL_WIDTH), LABEL), ("  ", LABEL)]
     if points.kind == "bar":
         return [legend, *_draw_bars(points, min(0.0, low), max(0.0, high), width, has_colour)]
-    return [legend, *_draw_plane(points, low, high, width, height - 1)]
+    return [legend, *_draw_plane(points, low, high, width, height - 1, has_colour)]
 
 
 def _mark(points: Points, index: int, has_colour: bool) -> str:
-    return _fill(index, has_colour) if points.kind == "bar" else "●"
+    if points.kind == "bar":
+        return _fill(index, has_colour)
+    return MARKS[0] if has_colour else MARKS[index % len(MARKS)]
 
 
 def _fill(index: int, has_colour: bool) -> str:
@@ -181,14 +185,16 @@ def _draw_bar(value: float, zero: int, span: float, room: int, fill: str) -> str
 # -- lines and points ------------------------------------------------------------------------------
 
 
-def _draw_plane(points: Points, low: float, high: float, width: int, height: int) -> Iterator[list[Piece]]:
+def _draw_plane(
+    points: Points, low: float, high: float, width: int, height: int, has_colour: bool
+) -> Iterator[list[Piece]]:
     ticks = choose_ticks(low, high, max(2, height // 3), is_whole=points.is_whole)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     rows = max(1, height - 2)
     labels = {_row_of(tick, low, high, rows): show_number(tick, points.is_whole) for tick in ticks}
     left = max(len(label) for label in labels.values())
     room = max(1, width - left - 2)
-    canvas = _Canvas(room, rows)
+    canvas = _Canvas(room, rows, is_marked=not has_colour and len(points.names) > 1)
     for index in range(len(points.names)):
         _trace(canvas, points, index, low, high)
     for row in range(rows):
@@ -228,10 +234,11 @@ def _draw_ends(points: Points, room: int) -> str:
 
 
 class _Canvas:
-    """Cells of two by four dots; where two series meet in a cell, it has the colour of the later one."""
+    """Cells of two by four dots; where two series meet in a cell, it has the colour, or the mark, of the later one."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, *, is_marked: bool = False) -> None:
         self.width, self.height = width, height
+        self._is_marked = is_marked
         self._bits = [[0] * width for _ in range(height)]
         self._owners = [[0] * width for _ in range(height)]
 
@@ -255,7 +262,7 @@ class _Canvas:
                 yield text, owner
                 text = ""
             owner = whose
-            text += chr(0x2800 + bits) if bits else " "
+            text += " " if not bits else MARKS[its % len(MARKS)] if self._is_marked else chr(0x2800 + bits)
         yield text, owner
 
 

@@ -76,6 +76,21 @@ def test_bars_of_two_series_are_told_apart_without_colours():
     assert lines == ["█ n  ▓ ms", "a ██████████            5", "  ▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓▓ 10"]
 
 
+def test_lines_of_two_series_are_told_apart_without_colours():
+    rows = [("0", "1", "3"), ("1", "2", "1")]
+    lines = draw(Choice(0, (1, 2), "scatter"), [N, N, N], rows, width=30, height=8, has_colour=False)
+    assert lines == [
+        "● n  ○ n",
+        "3 ┤○",
+        "  │",
+        "2 ┤                          ●",
+        "  │",
+        "1 ┤●                         ○",
+        "  └───────────────────────────",
+        "   0                         1",
+    ]
+
+
 def test_of_very_many_bars_the_first_are_drawn_and_the_others_told():
     rows = [(str(index), "1") for index in range(MOST_BARS + 7)]
     assert draw(Choice(0, (1,), "bar"), [NAME, N], rows)[-1] == "and 7 more"

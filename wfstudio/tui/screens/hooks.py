@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -40,6 +41,8 @@ LOOK_SECONDS: Final = 1.5
 FEW: Final = 500
 SELDOM: Final = 10
 """Where there are more than a few hooks, only every so manieth look is taken."""
+REST: Final = 4
+"""So many times as long as reading all hooks took they are not all read again."""
 AT_ONCE: Final = 50
 """Runs that are asked one by one; where more changed, all hooks are read."""
 COLUMNS: Final = (
@@ -100,6 +103,7 @@ class HooksScreen(StudioScreen):
         self._sent: set[Key] = set()
         self._is_read = False
         self._looks = 0
+        self._not_before = 0.0
 
     # -- made of
 
@@ -134,8 +138,10 @@ class HooksScreen(StudioScreen):
     async def on_changed(self, run_ids: list[str]) -> None:
         if self._is_read and 0 < len(run_ids) <= AT_ONCE:
             await self._read_hooks_of(run_ids)
-        else:
+        elif not self._is_read or time.monotonic() >= self._not_before:
+            began = time.monotonic()
             self.all = await self.client.list_hooks()
+            self._not_before = time.monotonic() + REST * (time.monotonic() - began)
         self._is_read = True
         self._list()
         if self.pane is not None:
