@@ -16,6 +16,7 @@ FACES = {"typer", "click", "rich", "textual", "starlette", "uvicorn", "watchfile
         ("wfstudio.core.client", FACES | {"jsonschema", "wfstudio.server", "wfstudio.cli", "wfstudio.dev"}),
         ("wfstudio.core.replays", FACES | {"wfstudio.server", "wfstudio.cli", "wfstudio.dev", "pdb"}),
         ("wfstudio.core.bench.child", FACES | {"wfstudio.core.client", "wfstudio.server", "wfstudio.cli", "pdb"}),
+        ("wfstudio.text.details", FACES | {"wfstudio.server", "wfstudio.cli", "wfstudio.dev", "wfstudio.tui"}),
         ("wfstudio.core.live", FACES | {"wfstudio.server", "wf.worlds.sqlite"}),
         ("wfstudio.scaffold.additions", FACES - {"jinja2"} | {"prompt_toolkit", "wfstudio.server", "wfstudio.cli"}),
         ("wfstudio.server.app", FACES - {"starlette"} | {"wfstudio.cli", "wfstudio.dev", "wfstudio.tui"}),
