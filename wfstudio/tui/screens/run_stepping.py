@@ -73,7 +73,9 @@ class RunStepping(StudioScreen):
             return
         log = self._looker.run.log
         self.seq = min(max(seq, 1), len(log))
-        self.timeline.playhead_ms = (log[self.seq - 1].at - log[0].at) / 1000
+        since_ms = (log[self.seq - 1].at - log[0].at) / 1000
+        gap_ms = self._looker.run.trace.inherited_gap_ms if since_ms < 0 else 0.0  # nobody's: see `core.traces`
+        self.timeline.playhead_ms = since_ms + gap_ms
         self.event_list.seq = self.seq
         if self._travel is None:
             self._travel = Travel(Replays(self.client.session), self.run_id, self._show_sight)

@@ -16,6 +16,7 @@ from tests.wfstudio.tui.pictures import check_picture
 from tests.wfstudio.tui.stage import LARGE, SMALL
 from tests.wfstudio.tui.written import CREATED_US, HOUR_MS, RUN, open_written
 from wfstudio.core.client import Client
+from wfstudio.core.forks import ForkRequest
 from wfstudio.core.views import RunQuery
 from wfstudio.tui import clock
 from wfstudio.tui.screens import run_stepping
@@ -381,6 +382,20 @@ async def test_what_is_no_json_is_said_and_nothing_is_forked() -> None:
             await tui.press("j", "F", "tab", "right", "tab", "delete", "ctrl+s")
             await tui.until_shown("it is not JSON", "fix: a text has quotes")
         assert len((await client.list_runs(RunQuery())).items) == 1
+
+
+async def test_the_playhead_of_a_fork_is_in_what_it_inherited(tmp_path: Path) -> None:
+    async with recording(tmp_path, FLOW) as found:
+        run_id = await found.rest("order", "ada")
+        forked = await found.client.fork(run_id, ForkRequest(start="charge#2"))
+        await rest(found.client, forked.run.id, "waiting")
+        async with open_run(found.client, forked.run.id) as tui:
+            await tui.press("j", "t")
+            await tui.until_shown("step_completed charge (call 1)", "+ receipt")
+            timeline = timeline_of(tui)
+            assert timeline.rows[1].span.is_inherited
+            assert timeline.playhead_ms == pytest.approx(timeline.rows[1].span.end_ms)
+            assert timeline.playhead_ms <= 0
 
 
 async def test_the_verdict_of_todays_code_is_shown(tmp_path: Path) -> None:
