@@ -155,6 +155,24 @@ class Form(msgspec.Struct, frozen=True):
     def fill(self, value: Any) -> Form:
         return Form(self.field, fill(self.field, value))
 
+    def carry_over(self, older: Form) -> Form:
+        """Take over what was filled in before the schema changed: the properties that are asked for as they were."""
+        mine, theirs = self.field, older.field
+        if mine == theirs:
+            return Form(mine, older.draft)
+        if not isinstance(mine, ObjectField) or not isinstance(theirs, ObjectField):
+            return self
+        assert isinstance(self.draft, Given)
+        assert isinstance(older.draft, Given)
+        before = {one.name: one.field for one in theirs.properties}
+        given = older.draft.given
+        kept = {
+            one.name: given[one.name]
+            for one in mine.properties
+            if one.name in given and before.get(one.name) == one.field
+        }
+        return Form(mine, Given({**self.draft.given, **kept}))
+
     def clear(self) -> Form:
         return Form(self.field, blank(self.field))
 

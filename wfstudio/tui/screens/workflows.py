@@ -200,8 +200,6 @@ class WorkflowsScreen(StudioScreen):
         form = None if self.pane is None else self.pane.form
         if before is not None and form is not None:
             self._forms[before.id] = form
-        if workflow is not None and before is not None and workflow.id == before.id:
-            self._forms.pop(workflow.id, None)  # its parameters changed
         self.detail.expect()
         begin_newest(self, "detail", partial(self._show, workflow))
 
@@ -210,10 +208,10 @@ class WorkflowsScreen(StudioScreen):
         if workflow is None:
             await self.detail.show_nothing(_draw_empty if not self.all else lambda pen: ["None is called that."])
             return
-        kept = self._forms.get(workflow.id)
+        form, kept = make_form(_make_field(workflow)), self._forms.get(workflow.id)
         pane = FormPane(
             self._draw,
-            kept or make_form(_make_field(workflow)),
+            form if kept is None else form.carry_over(kept),  # its parameters may have changed meanwhile
             title="Start a run",
             verb="Start",
             write=lambda value, id: [self._write_command(workflow, value, id)],

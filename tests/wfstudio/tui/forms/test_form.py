@@ -114,6 +114,22 @@ def test_a_form_is_cleared_and_filled():
     assert make(ORDER).fill(value).clear() == make(ORDER)
 
 
+def test_what_was_filled_in_is_kept_where_the_schema_still_asks_for_it():
+    form = make(ORDER).put(("card",), Typed("ada")).put(("amount",), Typed("3")).give(("kind",))
+    changed = {**ORDER["properties"], "amount": {"type": "string"}, "new": {"type": "integer"}}  # type: ignore[dict-item]
+    anew = make({**ORDER, "properties": changed, "required": ["card", "amount", "new"]}).carry_over(form)
+    assert anew.put(("amount",), Typed("x")).put(("new",), Typed("1")).read().value == {
+        "card": "ada",
+        "amount": "x",
+        "kind": "sale",
+        "lines": [],
+        "new": 1,
+    }
+    text, number = make({"type": "string"}).put((), Typed("a")), make({"type": "integer"})
+    assert number.carry_over(text) == number
+    assert make({"type": "string"}).carry_over(text) == text
+
+
 def test_a_problem_is_told_at_the_row_of_its_place():
     rows = make(ORDER).add(("lines",)).rows()
     told = place_problems(rows, [Problem("lines[0].price", "is needed"), Problem("elsewhere", "is odd")])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from tests.wfstudio.studio import DIGEST, ROOT, SOURCE, keep_code, open_studio, run
+from tests.wfstudio.studio import DIGEST, ROOT, SOURCE, open_studio, run
 from tests.wfstudio.tui.pictures import check_picture
 from tests.wfstudio.tui.stage import LARGE, SMALL, open_app, read_screen, type_text, until, until_shown
 from wf.catalog import Catalog, make_catalog, seal_catalog, seal_source
@@ -33,9 +34,12 @@ def command_of(pilot: Pilot[None]) -> str:
     return pilot.app.screen.command()
 
 
-async def keep_only(client: Client, workflow: str) -> None:
-    """Have the newest code define one workflow."""
+async def keep_only(client: Client, workflow: str, **added: dict[str, str]) -> None:
+    """Have the newest code define one workflow, with more parameters than it has."""
     entries = [entry for entry in make_catalog(ROOT).workflows if entry.id == workflow]
+    for index, entry in enumerate(entries):
+        properties = {**entry.schema.get("properties", {}), **added}
+        entries[index] = msgspec.structs.replace(entry, schema={**entry.schema, "properties": properties})
     catalog = seal_catalog(client.session.keyring, "dep_one", Catalog(entries))
     row = DeploymentRow("dep_one", client.session.now_us() + 1, {"flows.py": DIGEST}, catalog=catalog)
     await client.session.world.put_deployment(row, {DIGEST: seal_source(client.session.keyring, DIGEST, SOURCE)})
@@ -142,9 +146,9 @@ async def test_code_that_is_loaded_shows_at_once_and_keeps_what_was_typed():
         await find(pilot, "greet")
         await pilot.press("enter")
         await type_text(pilot, "ada")
-        await keep_code(client.session, "dep_2", leaves_out="studio.fail")
+        await keep_only(client, "studio.greet", mood={"type": "string"})
         await pilot.app.screen.on_changed([])  # type: ignore[attr-defined]
-        await pilot.pause()
+        await until_shown(pilot, "mood")
         assert command_of(pilot) == """wf start greet 'name="ada"'"""
 
 
