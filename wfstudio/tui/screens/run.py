@@ -177,7 +177,8 @@ class RunScreen(RunActing):
         """Look whenever the run has more, and now and then in any case: its children ring bells of their own."""
         while self.run is None or not _is_over(self.run):
             try:
-                async with Bell(self.client.session.world, f"run:{self.run_id}", is_pacing=True) as bell:
+                topics = (f"log:{self.run_id}", f"run:{self.run_id}")
+                async with Bell(self.client.session.world, *topics, is_pacing=True) as bell:
                     while self.run is None or not _is_over(self.run):
                         await bell.wait(LOOK_SECONDS)
                         await asyncio.sleep(max(0.0, self._next_look - time.monotonic()))
