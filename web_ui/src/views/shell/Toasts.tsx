@@ -1,8 +1,16 @@
+import { useSignalEffect } from "@preact/signals";
+import { place } from "../../state/router";
 import { dismiss, toasts } from "../../state/toasts";
 import { Icon } from "../parts/Icon";
 import { A, Prose } from "../parts/small";
 
 export function Toasts() {
+  // Who went where a note leads needs it no more.
+  useSignalEffect(() => {
+    if (place.value === null) return;
+    const here = location.pathname + location.search;
+    for (const one of toasts.peek()) if (one.link?.href === here) dismiss(one.id);
+  });
   return (
     <section class="toasts" role="status" aria-label="notes" aria-live="polite">
       {toasts.value.map((one) => (
