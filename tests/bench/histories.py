@@ -28,7 +28,7 @@ from wfstudio.history.schema import make_views
 FIRST_AT: Final = 1_700_000_000_000_000
 STEPS: Final = 5
 EVENTS_PER_RUN: Final = 2 * STEPS + 3
-_RUN: Final = """
+INSERT_RUN: Final = """
 INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, result_seq,
   payload_bytes)
 VALUES (?, ?, 'completed', 'd1', ?, ?, ?, ?, ?, x'00', ?, ?)
@@ -50,7 +50,7 @@ def write_world(path: Path, keyring: Keyring, runs: int, *, first: int = 0, is_n
             size = sum(len(event.payload or b"") for event in log)
             at = log[0].at
             row = (log[0].run_id, log[0].name, at, at + 1_000, log[-1].at, len(log), log[-1].link, len(log), size)
-            file.execute(_RUN, row)
+            file.execute(INSERT_RUN, row)
             file.executemany(
                 INSERT_EVENT, [tuple(getattr(event, field) for field in Event.__struct_fields__) for event in log]
             )

@@ -13,6 +13,7 @@ import pty
 import re
 import select
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -20,14 +21,16 @@ import termios
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Final
 
 import wf
 from tests.bench import flows
-from tests.bench.histories import write_world
+from tests.bench.histories import FIRST_AT, INSERT_RUN, write_world
 from tests.bench.reading import Reading
 from wf.embedding import EmbeddedWorker
+from wf.keys import Keyring
 from wf.session import make_world
 from wf.settings import load_settings
 
@@ -120,19 +123,34 @@ async def measure_terminal(is_quick: bool) -> list[Reading]:
     path = settings.address.path
     assert path is not None
     count = 5_000 if is_quick else RUNS
-    write_world(path, keyring, count)
+    _write_runs(path, keyring, count)
     async with wf.worker() as worker:
-        first = [1000 * await asyncio.to_thread(_time_first_paint) for _ in range(2 if is_quick else 7)]
-        scrolls = await asyncio.to_thread(_time_scrolling, count, 20 if is_quick else 120)
+        first = [1000 * await asyncio.to_thread(_time_first_paint) for _ in range(2 if is_quick else 5)]
+        scrolls = await asyncio.to_thread(_time_scrolling, count, 20 if is_quick else 90)
         async with _updating(worker, 100 if is_quick else CHANGES) as changes:
             began, before = time.perf_counter(), len(changes)
-            keys = await asyncio.to_thread(_time_keys, 20 if is_quick else 200)
+            keys = await asyncio.to_thread(_time_keys, 20 if is_quick else 150)
             rate = (len(changes) - before) / (time.perf_counter() - began)
     return [
         Reading("tui-first-paint", median(first), len(first), f"{count} runs; from the call of the process on"),
         _read_p95("tui-scroll-p95", scrolls, f"{count} runs; by lines, pages and ends"),
         _read_p95("tui-input-under-updates", keys, f"{rate:.0f} changes/s; a letter in the prompt"),
     ]
+
+
+def _write_runs(path: Path, keyring: Keyring, count: int) -> None:
+    """Write completed runs: whole ones at both ends, where they are looked at, and rows without logs between."""
+    ends = count // 20
+    write_world(path, keyring, ends)
+    file = sqlite3.connect(path, isolation_level=None)
+    file.execute("BEGIN")
+    for number in range(ends, count - ends):
+        at = FIRST_AT + number * 50_000
+        row = (f"wrun_{number:026}", f"shop.flows:order_{number % 5}", at, at + 1_000, at + 20_000, 13, b"", 13, 900)
+        file.execute(INSERT_RUN, row)
+    file.execute("COMMIT")
+    file.close()
+    write_world(path, keyring, ends, first=count - ends, is_new=False)
 
 
 def _read_p95(name: str, seconds: list[float], what: str) -> Reading:

@@ -25,6 +25,7 @@ from wfstudio.tui.forms.drafts import Chosen, Draft, Flag, Typed
 from wfstudio.tui.forms.fields import BooleanField, ChoiceField, JsonField, NumberField, TextField
 from wfstudio.tui.forms.form import Form, Row, place_problems
 from wfstudio.tui.widgets.choice import Choice, Tick
+from wfstudio.tui.widgets.ordered_keys import TextBox, TextLine
 
 LABEL_WIDTH: Final = 16
 """Cells of a name, at the first depth."""
@@ -122,7 +123,7 @@ class FormRow(Vertical):
         indent = " " * _INDENT * row.depth
         if row.key is not None:
             yield Static(indent, classes="name", markup=False)
-            yield Input(row.key, placeholder="key", compact=True, id="key", classes="key", select_on_focus=False)
+            yield TextLine(row.key, placeholder="key", compact=True, id="key", classes="key", select_on_focus=False)
         else:
             width = max(LABEL_WIDTH - len(indent), 4)
             yield Static(Text(indent + fit(printable(row.label), width) + " "), classes="name")
@@ -146,7 +147,7 @@ class FormRow(Vertical):
                 yield self._input(text)
             case ((TextField() | JsonField()), Typed(text=text)):
                 hint = printable(row.type)
-                yield TextArea(text, compact=True, id="value", highlight_cursor_line=False, placeholder=hint)
+                yield TextBox(text, compact=True, id="value", highlight_cursor_line=False, placeholder=hint)
             case BooleanField(), Flag(is_on=is_on):
                 yield Tick(is_on, words=("false", "true"), id="value")
             case ChoiceField(values=values), Chosen(index=index):
@@ -160,7 +161,7 @@ class FormRow(Vertical):
 
     def _input(self, text: str) -> Input:
         hint = printable(self.row.type)
-        return Input(text, placeholder=hint, compact=True, id="value", select_on_focus=False)
+        return TextLine(text, placeholder=hint, compact=True, id="value", select_on_focus=False)
 
     def tell(self, problem: str | None) -> None:
         """Say what is wrong here; nothing where nothing is."""

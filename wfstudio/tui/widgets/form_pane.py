@@ -20,6 +20,7 @@ from wfstudio.tui.forms.form import Form
 from wfstudio.tui.inks import Inks
 from wfstudio.tui.widgets.choice import Choice
 from wfstudio.tui.widgets.form import SchemaForm
+from wfstudio.tui.widgets.ordered_keys import TextLine
 
 Draw = Callable[[Pen], Sequence[str]]
 Write = Callable[[Any, str], Sequence[str]]
@@ -116,7 +117,7 @@ class FormPane(VerticalScroll, can_focus=False):
             if self._has_id:
                 with Horizontal(classes="id-row"):
                     yield Static("id", markup=False)
-                    yield Input(
+                    yield TextLine(
                         placeholder="the run's id, optional: the same id starts once", compact=True, id="run-id"
                     )
             with Horizontal(classes="form-actions"):

@@ -13,12 +13,13 @@ from textual.widgets import Input, Static
 
 from wfstudio.text.printable import printable
 from wfstudio.tui.resources import RESOURCES
+from wfstudio.tui.widgets.ordered_keys import TextLine
 
 GO = ":"
 FILTER = "/"
 
 
-class Line(Input):
+class Line(TextLine):
     HELP = "Type, then Enter. Esc takes it back; right or Tab takes what is suggested."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "Take back", id="prompt.give_up"),

@@ -14,6 +14,7 @@ from wfstudio.history.formats import format_of
 from wfstudio.history.library import SavedQuery, is_query_name
 from wfstudio.tui.commands import command_of, query_command
 from wfstudio.tui.widgets.dialog import Dialog
+from wfstudio.tui.widgets.ordered_keys import TextLine
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".md", ".parquet", ".arrow")
 
@@ -35,7 +36,7 @@ class KeepDialog(Dialog[Keep]):
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("It is kept with the project, as a file in queries/ that goes into version control.", markup=False)
         yield Static("name (lower-case letters, digits, - and _)", classes="label", markup=False)
-        yield Input(compact=True, id="name")
+        yield TextLine(compact=True, id="name")
         yield Static("", id="taken", markup=False)
 
     def read(self) -> Keep:
@@ -71,7 +72,7 @@ class ExportDialog(Dialog[Export]):
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("The query is asked again, and all of its rows are written, however many.", markup=False)
         yield Static(f"file ({', '.join(SUFFIXES)})", classes="label", markup=False)
-        yield Input("query.csv", compact=True, id="file", select_on_focus=False)
+        yield TextLine("query.csv", compact=True, id="file", select_on_focus=False)
         yield Static("", id="taken", markup=False)
 
     def read(self) -> Export:

@@ -16,6 +16,7 @@ from wfstudio.tui.run_commands import cancel_command, fork_command, replay_step_
 from wfstudio.tui.run_wishes import ForkForm, Instead, read_arguments, read_fork, write_json
 from wfstudio.tui.widgets.choice import Choice, Tick
 from wfstudio.tui.widgets.dialog import Dialog
+from wfstudio.tui.widgets.ordered_keys import TextBox, TextLine
 
 
 class Cancel(msgspec.Struct, frozen=True):
@@ -33,7 +34,7 @@ class CancelDialog(Dialog[Cancel]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("why (it is kept with the run)", classes="label")
-        yield Input(id="reason", compact=True, max_length=512)
+        yield TextLine(id="reason", compact=True, max_length=512)
         yield Tick(words=("after its clean-up", "at once, without any clean-up"), id="forced")
 
     def read(self) -> Cancel:
@@ -89,10 +90,10 @@ class ForkDialog(Dialog[ForkRequest]):
 
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("share the log up to an event's number, or a step (empty: what fits)", classes="label")
-        yield Input(self._of.start, id="start", compact=True)
+        yield TextLine(self._of.start, id="start", compact=True)
         yield Static("and then", classes="label")
         yield Choice([text for text, _ in self._of.choices], id="instead")
-        yield TextArea("", id="value", language=None, compact=True)
+        yield TextBox("", id="value", language=None, compact=True)
         if self._of.has_ended:
             yield Tick(
                 words=("beside it: its hooks get tokens of their own", "in its place: its hooks keep their tokens"),
@@ -152,7 +153,7 @@ class StepTrialDialog(Dialog[StepTrial]):
         yield Static(
             "its arguments; what it does to the outside is really done, and nothing is recorded", classes="label"
         )
-        yield TextArea(write_json(self._recorded or {}), id="value", language=None, compact=True)
+        yield TextBox(write_json(self._recorded or {}), id="value", language=None, compact=True)
 
     def read(self) -> StepTrial:
         return StepTrial(self._call, read_arguments(self.query_one("#value", TextArea).text, self._recorded))

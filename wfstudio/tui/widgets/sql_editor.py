@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from wfstudio.history.completion import Offer, find_word
 from wfstudio.text.printable import printable
 from wfstudio.tui.sql_colours import Span, colour_sql
+from wfstudio.tui.widgets.ordered_keys import TextBox
 
 MOST_OFFERS: Final = 50
 _STYLES: Final = {
@@ -67,7 +68,7 @@ class Offers(OptionList, can_focus=False):
         self._editor.focus()
 
 
-class SqlEditor(TextArea):
+class SqlEditor(TextBox):
     HELP = """
     SQL over all history, read-only. Words are completed as they are typed: Tab takes the first one, down and Enter
     another, Esc none.
