@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -74,6 +79,16 @@ async def approve(site: str) -> bool:
     return (await Approval.wait(token=f"approve:{site}")).approved
 
 
+@wf.workflow
+async def fulfil(order: int) -> bool:
+    return (await Approval.wait(token="site:42")).approved
+
+
+@wf.workflow
+async def call_back() -> str:
+    return (await wf.webhook("3q2-7wEBAgME")).text()
+
+
 @wf.step(max_retries=0)
 async def refuse(why: str) -> None:
     raise Declined(why)
@@ -119,6 +134,12 @@ CODES = {
     "wf replay --runs last:50": 1,  # one of them was imported from another runtime
     "wf diff wrun_01K3 wrun_01K4": 1,  # they differ
     "wf diff wrun_01K3 wrun_01K4 --all": 1,
+}
+
+
+STATUSES = {
+    "/api/query/q17/cancel": 404,  # no query of that id is being answered
+    "/assets/studio.js": 404,  # its name has a hash
 }
 
 
@@ -178,4 +199,77 @@ def test_the_examples_of_a_page_do_what_they_say(name: str, page: Page) -> None:
         code = int(printed.strip().rpartition("code ")[2])
         if code != wanted:
             found.append(f"{block.place}: `{command}` ended with {code}; it printed\n{printed}")
+    assert not found, "\n".join(found)
+
+
+class Called(NamedTuple):
+    """A request, as a line of curl says it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None
+
+
+def read_curl(line: str, folder: Path) -> Called:
+    words = iter(shlex.split(line)[1:])
+    method, url, body, headers = None, "", None, dict[str, str]()
+    for word in words:
+        match word:
+            case "-X":
+                method = next(words)
+            case "-H":
+                name, _, value = next(words).partition(": ")
+                headers[name] = value
+            case "--json":
+                body = next(words).encode()
+                headers["Content-Type"] = "application/json"
+            case "-d":
+                body = next(words).encode()
+            case "--data-binary":
+                body = (folder / next(words).removeprefix("@")).read_bytes()
+            case "-N" | "-OJ":
+                pass
+            case _:
+                url = word
+    path = url.removeprefix("...").removeprefix("http://127.0.0.1:4600")
+    assert path.startswith("/"), line
+    return Called(method or ("GET" if body is None else "POST"), path, headers, body)
+
+
+def test_the_requests_of_the_page_on_http_are_answered(page: Page) -> None:
+    folder = page.folder / "shop"
+    ready = """[ -e order.wf.zip ] || wf export wrun_01K3 -o order.wf.zip
+wf start call_back --id call-back
+until wf hooks call-back | grep webhook; do sleep 0.1; done
+"""
+    page.shell.run(Block("setup", 5, ("sh",), ready))
+    deployments = json.loads(page.shell.run(Block("setup", 6, ("sh",), "wf inspect deployments --json\n")))["items"]
+    stand_ins = {
+        "dep_5f2b": deployments[0]["id"],
+        "dep_77aa": deployments[-1]["id"],
+        "9f86d081884c7d65...": next(iter(deployments[0]["files"].values())),
+    }
+    server = json.loads((folder / ".wf" / "studio.json").read_text("utf-8"))
+    lines = [block for block in list_lines("docs/http-api.md") if block.text.startswith("curl ")]
+    assert len(lines) > 20
+    found = list[str]()
+    for block in lines:
+        line = re.sub(r"\s+> \S+$", "", block.text)
+        for shown, real in stand_ins.items():
+            line = line.replace(shown, real)
+        called = read_curl(line, folder)
+        if "/api/hooks/site" in called.path:  # the run was started a moment ago
+            page.shell.run(Block("setup", 7, ("sh",), "until wf hooks | grep site:42; do sleep 0.1; done\n"))
+        headers = {**called.headers, "Authorization": f"Bearer {server['token']}"}
+        request = Request(server["url"] + called.path, called.body, headers, method=called.method)
+        try:
+            with urlopen(request, timeout=30) as response:
+                status, text = response.status, response.read(1000)
+        except HTTPError as error:
+            with error:
+                status, text = error.code, error.read(1000)
+        wanted = STATUSES.get(called.path, 200)
+        if not (status == wanted or (wanted == 200 and 200 <= status < 300)):
+            found.append(f"{block.place}: `{block.text}` was answered with {status}: {text!r}")
     assert not found, "\n".join(found)
