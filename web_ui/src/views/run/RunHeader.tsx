@@ -10,6 +10,7 @@ import { placeOf, runPlace } from "../../model/places";
 import { printable } from "../../model/printable";
 import { isEnded } from "../../model/statuses";
 import { now } from "../../state/clock";
+import { isDev } from "../../state/dev";
 import { useKeys } from "../../state/keyboard";
 import { marked, toggleMark } from "../../state/marked";
 import { go } from "../../state/router";
@@ -173,6 +174,12 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
             <section aria-label="error">
               <h3>Error</h3>
               <ErrorBlock error={run.error} />
+              {canRetry && isDev.value && (
+                <p class="dim">
+                  Mend the code, save it, and <em>Retry</em>: steps that completed keep their results, what failed runs
+                  again.
+                </p>
+              )}
             </section>
           )}
         </div>
