@@ -22,7 +22,7 @@ from wf.errors import WorkflowError
 from wf.settings import Settings
 from wfstudio.core.client import Client
 from wfstudio.core.diff_code import diff_code
-from wfstudio.core.errors import UsageError
+from wfstudio.core.errors import NotFoundError, UsageError
 from wfstudio.core.forks import ForkRequest
 from wfstudio.core.replays import Replays
 from wfstudio.core.views import RunQuery, RunView
@@ -317,6 +317,8 @@ class Start(Ask, frozen=True, kw_only=True):
 async def start(desk: Desk, ask: Start) -> dict[str, Any]:
     args, kwargs = ((), ask.arguments) if isinstance(ask.arguments, dict) else (ask.arguments, {})
     async with desk.open() as client:
+        if not await client.list_workflows():
+            raise NotFoundError("no worker has told of its workflows here yet", "start one: `wf dev`, or `wf worker`")
         run = await client.start(
             ask.workflow,
             args,

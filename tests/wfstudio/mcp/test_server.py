@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -215,6 +216,22 @@ async def test_what_does_not_fit_is_refused_with_its_cure(project: Path) -> None
         assert (await one.refused("query", sql="DROP TABLE runs"))["slug"] == "query"
         assert (await one.refused("replay"))["message"] == "name a run, or several with `runs`"
         assert (await one.refused("diff", a="x"))["message"] == "name the run to compare it with, or codes"
+
+
+async def test_in_a_world_without_code_nothing_is_started_and_the_cure_is_a_worker(project: Path) -> None:
+    server = StdioServerParameters(command=sys.executable, args=["-m", "wfstudio", "mcp"], cwd=project)
+    loads_nothing = "import asyncio, wf\nasync def main():\n    async with wf.worker(): pass\nasyncio.run(main())"
+    subprocess.run([sys.executable, "-c", loads_nothing], cwd=project, check=True, timeout=30)
+    async with asyncio.timeout(30), Client(server) as client:
+        result = await client.call_tool("start", {"workflow": "greet"})
+    [content] = result.content
+    assert content.type == "text"
+    assert json.loads(content.text)["error"] == {
+        "slug": "not-found",
+        "message": "no worker has told of its workflows here yet",
+        "where": None,
+        "hint": "start one: `wf dev`, or `wf worker`",
+    }
 
 
 async def test_a_world_that_is_not_there_is_named_and_none_is_made(tmp_path: Path) -> None:
