@@ -11,7 +11,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -40,6 +40,7 @@ HEAD: Final = 200
 AT_ONCE: Final = 200
 """Changed runs that are read at a time."""
 PREVIEW_SECONDS: Final = 0.08
+NEWS_SECONDS: Final = 0.3
 TICK_SECONDS: Final = 1.0
 TICKS_AT_REST: Final = 20
 YOUNG_US: Final = 90_000_000
@@ -141,6 +142,7 @@ class RunsScreen(StudioScreen):
         self._ticks = 0
         self._previewed: tuple[str, int] | None = None
         self._wants_preview = asyncio.Event()
+        self._has_moved = asyncio.Event()
 
     # -- made of
 
@@ -226,7 +228,7 @@ class RunsScreen(StudioScreen):
         for run, view in zip(asked, views, strict=True):
             grid.reasons.put(run.run_id, run.seq, now, None if view is None else view.reason)
         if asked:
-            grid.refresh()
+            grid.refresh_changed()
 
     async def _tick(self) -> None:
         """Ages go on without any news: by the second while something in sight is young, else now and then."""
@@ -236,10 +238,10 @@ class RunsScreen(StudioScreen):
         young = self.client.session.now_us() - YOUNG_US
         seen = [self.runs[index] for index in self.grid.in_sight()]
         if any(run.created_at > young or run.status in LIVE for run in seen):
-            self.grid.refresh()
+            self.grid.refresh_changed()
             await self._read_reasons()
         elif self._ticks % TICKS_AT_REST == 0:
-            self.grid.refresh()
+            self.grid.refresh_changed()
 
     # -- drawing
 
@@ -278,7 +280,12 @@ class RunsScreen(StudioScreen):
         """Draw the run under the cursor, a moment after it came there: who scrolls through does not wait for each."""
         while True:
             await self._wants_preview.wait()
+            if not self._has_moved.is_set():  # news of what is looked at, or another newest run: no need to hurry
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(NEWS_SECONDS):
+                        await self._has_moved.wait()
             await asyncio.sleep(PREVIEW_SECONDS)
+            self._has_moved.clear()
             self._wants_preview.clear()
             run_id = self.selected
             run = None if run_id is None else self.runs.get(run_id)
@@ -309,6 +316,7 @@ class RunsScreen(StudioScreen):
         return "wf inspect runs" if self.selected is None else f"wf inspect {shlex.quote(self.selected)}"
 
     def on_grid_highlighted(self, event: Grid.Highlighted) -> None:
+        self._has_moved.set()
         self._wants_preview.set()
 
     def on_grid_chosen(self, event: Grid.Chosen) -> None:

@@ -21,7 +21,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -125,6 +125,7 @@ class Grid(ScrollView, can_focus=True):
         self.rows: Rows = NoRows() if rows is None else rows
         self.widths: list[int] = []  # as they are shown: 0, there is no room for it
         self._measured = -1
+        self._drawn: dict[int, tuple[Sequence[Cell] | None, bool]] = {}  # what each line showed last
         self._styles: dict[str, Style] = {}  # by name; composing one anew takes longer than drawing a line with it
 
     # -- what is shown
@@ -154,7 +155,16 @@ class Grid(ScrollView, can_focus=True):
             self.set_reactive(Grid.scroll_y, max(0.0, min(self.scroll_y + shift, float(self.max_scroll_y))))
             self.scroll_target_y = self.scroll_y
             self.vertical_scrollbar.position = self.scroll_y
-        self.refresh()
+        self.refresh_changed()
+
+    def refresh_changed(self) -> None:
+        """Draw those lines anew that are not what they were: textual takes a fifth of a millisecond for each."""
+        changed = [y for y in range(1, self.scrollable_content_region.height) if self._look_at(y) != self._drawn.get(y)]
+        if 2 * len(changed) > len(self._drawn):
+            self.refresh()
+            return
+        for y in changed:
+            self.refresh(Region(0, y, self.size.width, 1))
 
     def _measure(self) -> None:
         width = self.scrollable_content_region.width
@@ -162,9 +172,15 @@ class Grid(ScrollView, can_focus=True):
             self.widths, self._measured = share_width(self.columns, width), width
         shown = [width for width in self.widths if width]
         whole = sum(shown) + GAP * max(0, len(shown) - 1)
-        self.virtual_size = Size(max(whole, 1), len(self.rows) + 1)
+        size = Size(max(whole, 1), len(self.rows) + 1)
+        if size.width != self.virtual_size.width:
+            self.virtual_size = size
+        elif size != self.virtual_size:  # another row: nothing moves but the scrollbar, which is there in any case
+            self.set_reactive(Grid.virtual_size, size)
+            self._scroll_update(size)
 
     def on_resize(self, event: events.Resize) -> None:
+        self._drawn.clear()
         self._measure()
         self._reveal()
         self.refresh()
@@ -229,15 +245,20 @@ class Grid(ScrollView, can_focus=True):
         if y == 0:
             style = self.get_component_rich_style("grid--title")
             return self._fit(self._draw([column.title for column in self.columns], style), width, style)
-        index = round(self.scroll_y) + y - 1
         style = self._style("")
-        if index >= len(self.rows):
+        self._drawn[y] = cells, is_chosen = self._look_at(y)
+        if cells is None:
             return Strip.blank(width, style)
-        if index == self.cursor:
+        if is_chosen:
             style = self.get_component_rich_style("grid--cursor")
             if self.app.no_color and self.has_focus:
                 style += Style(reverse=True)
-        return self._fit(self._draw(self.rows.cells(index), style), width, style)
+        return self._fit(self._draw(cells, style), width, style)
+
+    def _look_at(self, y: int) -> tuple[Sequence[Cell] | None, bool]:
+        """Give what a line shows: its cells, if it has a row, and whether that is under the cursor."""
+        index = round(self.scroll_y) + y - 1
+        return (self.rows.cells(index), index == self.cursor) if index < len(self.rows) else (None, False)
 
     def _draw(self, cells: Sequence[Cell], style: Style) -> list[Segment]:
         segments: list[Segment] = []
