@@ -666,7 +666,7 @@ export interface RunList {
   cursor: string | null;
 }
 
-/** A run. `reason` says why it rests, null where it has ended or works. `origin` says where it came from that did not run here, and can only be read: `bundle:…`, `redacted:…`, `vercel:…`. `duration_ms` goes from its start to its end, or until now; `queued_ms` from its creation to its start, or until now. In lists, `input`, `output`, `fork` and the texts of `error` are not read: null. */
+/** A run. `reason` says why it rests, null where it has ended or works. `origin` says where it came from that did not run here, and can only be read: `bundle:…`, `redacted:…`, `vercel:…`. `duration_ms` goes from its start to its end, or until now; `queued_ms` from its creation to its start, or until now. In lists, `input`, `output`, `fork` and the texts of `error` are not read: null; its `type` and `code` are there. */
 export interface RunView {
   id: string;
   workflow: string;

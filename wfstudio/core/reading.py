@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
@@ -24,7 +25,7 @@ from wf.durations import to_instant
 from wf.errors import DecryptionError, ImportedRunError, RunNotFoundError, WorkflowError, shorten
 from wf.events import Event
 from wf.ids import is_run_id
-from wf.records import find_last, read_end
+from wf.records import decode_meta, find_last, read_end
 from wf.run import attention_error
 from wf.session import Session
 from wf.streams import chunk_place
@@ -75,6 +76,7 @@ class Reader:
     def __init__(self, session: Session) -> None:
         self.session = session
         self._reasons = Reasons(session.world)
+        self._error_types: OrderedDict[str, str | None] = OrderedDict()
 
     # -- runs
 
@@ -198,7 +200,18 @@ class Reader:
         opener = rows.Opener(self.session.keyring, row.run_id, is_locked=is_locked)
         now_us = self.session.now_us()
         reason = await self._reasons.say(row, lambda event: rows.name_hook(event, opener), now_us)
-        return rows.show_run(row, reason, now_us)
+        return rows.show_run(row, reason, now_us, error_type=await self._read_error_type(row))
+
+    async def _read_error_type(self, row: RunRow) -> str | None:
+        """Give the class of a failed run's exception, which its last event says in clear. It never changes."""
+        if row.status != types.FAILED or row.result_seq is None:
+            return None
+        if row.run_id not in self._error_types:
+            found = await self.session.world.read_events(row.run_id, row.result_seq - 1, 1)
+            self._error_types[row.run_id] = decode_meta(found[0].meta).get("error_type") if found else None
+            if len(self._error_types) > _MAX_WATCHED:
+                self._error_types.popitem(last=False)
+        return self._error_types[row.run_id]
 
     # -- what a run did
 

@@ -37,8 +37,9 @@ from wfstudio.core.views import (
 _MAX_CAUSES = 20
 
 
-def show_run(row: RunRow, reason: str | None, now_us: int) -> RunView:
-    """Show what a run's row says; nothing that lives in a payload."""
+def show_run(row: RunRow, reason: str | None, now_us: int, *, error_type: str | None = None) -> RunView:
+    """Show what a run's row says; nothing that lives in a payload. `error_type` is its last event's, in clear."""
+    type = None if error_type is None else public_name(error_type.removeprefix("builtins."))
     begun = row.started_at if row.started_at is not None else row.ended_at
     return RunView(
         id=row.run_id,
@@ -56,7 +57,7 @@ def show_run(row: RunRow, reason: str | None, now_us: int) -> RunView:
         continued_from=row.continued_from,
         continued_as=row.continued_as,
         forked_from=row.forked_from,
-        error=ErrorView(code=row.error_code) if row.status == types.FAILED else None,
+        error=ErrorView(type=type, code=row.error_code) if row.status == types.FAILED else None,
         attention=None if row.attention is None else show_attention(row.attention),
         events=row.seq,
         payload_bytes=row.payload_bytes,

@@ -94,7 +94,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     from that did not run here, and can only be read: `bundle:…`, `redacted:…`, `vercel:…`.
 
     `duration_ms` goes from its start to its end, or until now; `queued_ms` from its creation to its
-    start, or until now. In lists, `input`, `output`, `fork` and the texts of `error` are not read: null.
+    start, or until now. In lists, `input`, `output`, `fork` and the texts of `error` are not read: null; its
+    `type` and `code` are there.
     """
 
     id: str

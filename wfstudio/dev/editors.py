@@ -85,7 +85,7 @@ class Editors:
             editor = find_editor(self._environ)
         except EditorError:
             return None
-        return editor and editor.name
+        return None if editor is None else editor.name
 
     def open(self, file: str, line: int = 1, column: int = 1) -> str:
         """Open a file, given from the project's root or whole, and say with what. Blocks up to a second."""

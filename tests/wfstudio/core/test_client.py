@@ -174,6 +174,19 @@ async def test_a_trace_shows_the_run_with_logs_and_streams(studio: Any) -> None:
         assert [(mark.kind, mark.span_id) for mark in greeted.markers] == [("attributes", "run"), ("log", "2")]
 
 
+async def test_a_list_says_of_which_class_a_failed_runs_exception_was(studio: Any) -> None:
+    async with studio() as client:
+        failed = await run(client, "fail", "no money")
+        for _ in range(2):  # read, and remembered
+            [listed] = (await client.list_runs(RunQuery())).items
+            assert listed.error is not None
+            assert (listed.error.type, listed.error.code) == ("ValueError", "USER_ERROR")
+            assert (listed.error.message, listed.error.traceback) == (None, None)
+        whole = await client.get_run(failed.id)
+        assert whole.error is not None
+        assert whole.error.type == listed.error.type
+
+
 async def test_what_no_event_tells_of_a_timeline_is_had_apart_and_is_the_same(studio: Any) -> None:
     async with studio() as client:
         for name, *args in (("stream", 2), ("greet", "ada")):
