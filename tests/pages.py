@@ -55,9 +55,9 @@ RUN: Final = [
 ]
 """Pages that are carried out from top to bottom; of all others each block is checked by itself."""
 
-BLOCK_SECONDS: Final = 60.0
+BLOCK_SECONDS: Final = 120.0
 END_SECONDS: Final = 15.0
-OUTPUT_SECONDS: Final = 15.0
+OUTPUT_SECONDS: Final = 30.0
 """How long a terminal may take to print what its page says."""
 
 PAUSE_SECONDS: Final = 0.05

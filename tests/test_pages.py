@@ -39,6 +39,7 @@ OWN = {
     "docs/event-log.md": "tests/test_event_log_doc.py",
     "docs/http-api.md": "tests/wfstudio/server/test_openapi.py",
     "docs/sql.md": "tests/wfstudio/history/test_schema.py",
+    "docs/telemetry.md": "tests/test_pages.py",
     "docs/testing.md": "tests/test_testing_doc.py",
 }
 """Pages with a test of their own, which names them."""
@@ -85,6 +86,12 @@ def test_every_block_of_a_page_can_be_read(name: str) -> None:
 
 READERS: dict[str, Callable[[Block], None]] = {"python": compile_block, "sh": check_commands, **CHECKS}
 WORDS = ("", "text", "diff")
+
+
+def test_the_program_that_sets_up_spans_runs(page: Page) -> None:
+    page.carry_out(block("python", "# flows.py\nimport wf\n\n\n@wf.workflow\nasync def nothing() -> None: ...\n"))
+    [program] = [block for block in read_blocks(ROOT / "docs" / "telemetry.md") if block.language == "python"]
+    page.carry_out(program)
 
 
 def test_pages_with_a_test_of_their_own_are_named_by_it() -> None:
