@@ -26,7 +26,7 @@ def test_a_users_own_file_wins_over_the_project(tmp_path: Path) -> None:
 
 def test_nothing_written_is_nothing_preferred(tmp_path: Path) -> None:
     assert load_preferences(tmp_path, {"HOME": str(tmp_path)}) == Preferences()
-    assert user_file({"HOME": "/home/ada"}) == Path("/home/ada/.config/wf/tui.toml")
+    assert user_file({"HOME": str(tmp_path)}) == tmp_path / ".config" / "wf" / "tui.toml"
 
 
 def test_the_runtime_leaves_the_table_alone(tmp_path: Path) -> None:

@@ -61,20 +61,18 @@ def make_sheet(screen: Screen[Any]) -> KeySheet:
         text.append(describe(focused) + "\n")
     for title, keys in group_keys(screen):
         text.append(f"\n{title}\n", style=f"bold {colours['primary']}")
-        width = max(len(key) for key, _, _ in keys)
+        width, words = (max(len(row[place]) for row in keys) for place in (0, 1))
         for key, what, action_id in keys:
             text.append(f"  {key:<{width}}  ", style="bold")
-            text.append(what)
-            if action_id:
-                text.append(f"  {action_id}", style=colours["secondary"])
-            text.append("\n")
+            text.append(f"{what:<{words}}  " if action_id else what)
+            text.append(f"{action_id}\n", style=colours["secondary"])
     return KeySheet(name_widget(focused or screen), text)
 
 
 def describe(widget: Widget) -> str:
     """Say what a widget is for: its `HELP`, or the first paragraph of what its class says."""
     found = getattr(widget, "HELP", None) or type(widget).__doc__ or ""
-    return cleandoc(found).partition("\n\n")[0]
+    return " ".join(cleandoc(found).partition("\n\n")[0].split())
 
 
 def name_widget(node: DOMNode) -> str:
