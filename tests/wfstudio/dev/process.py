@@ -19,7 +19,7 @@ from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project
 
 
 class Process:
-    """A running `wf dev --json`, and the lines that it has printed. Without a target it serves what the project names."""
+    """A running `wf dev --json`, and the lines that it has printed. Without a target: what the project names."""
 
     def __init__(self, project: Project, *options: str, target: str | None = "flow.py") -> None:
         self.project = project
