@@ -45,7 +45,7 @@ def _say_what_needs_no_adapter() -> None:
     """Tell `sqlite3` that bytes and None are stored as they are.
 
     It asks of every parameter but numbers and texts whether somebody adapts it, and where nobody does it finds that
-    out by two exceptions, which took a fifth of the time of inserting an event. What it is told here holds in the
+    out by an exception, which took a fifth of the time of inserting an event. What it is told here holds in the
     whole process, and changes nothing there but that. Who adapts them in a way of their own did so before, or will.
     """
     adapters = getattr(sqlite3, "adapters", {})
