@@ -69,6 +69,7 @@ class DevScreen(StudioScreen):
         super().__init__()
         self.diverging = Diverging()
         self._again: Timer | None = None
+        self._has_dev = False
 
     # -- made of
 
@@ -116,6 +117,7 @@ class DevScreen(StudioScreen):
         self._present("#dev-status", partial(_with_pen, draw_status, status, url))
         self.diverging.verdicts = [] if status is None else list(status.get("diverging", ()))
         self.query_one("#dev-diverging", Grid).refresh_rows()
+        self._has_dev = status is not None
         self._draw_verdict()
         self._draw_news()
         self.refresh_bindings()
@@ -126,7 +128,10 @@ class DevScreen(StudioScreen):
         self.query_one(where, Sheet).present(draw, is_same=True)
 
     def _draw_verdict(self) -> None:
-        self._present("#dev-verdict", partial(_with_pen, draw_verdict, self.selected))
+        if self._has_dev:
+            self._present("#dev-verdict", partial(_with_pen, draw_verdict, self.selected))
+        else:  # nobody knows
+            self._present("#dev-verdict", lambda pen: [])
 
     def _draw_news(self) -> None:
         news = self.query_one("#dev-news", Sheet)

@@ -43,6 +43,7 @@ class Sheet(ScrollView, can_focus=True):
         padding: 0 1;
         overflow-x: hidden;
         overflow-y: auto;
+        scrollbar-gutter: stable;  /* else the bar, once it is needed, lies over the last cell of what is drawn */
         scrollbar-size: 1 1;
     }
     """

@@ -115,5 +115,6 @@ async def test_without_a_dev_server_the_screen_says_how_to_start_one() -> None:
     async with open_site() as site, open_tui(site.client) as tui:
         await tui.app.switch("dev")
         await tui.until_shown("no wf dev runs beside this world")
+        assert "every run in flight fits" not in tui.text  # nobody knows
         await tui.press("l")
         await tui.until_shown("fix: start one: `wf dev`")
