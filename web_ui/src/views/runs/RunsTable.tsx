@@ -207,7 +207,11 @@ function Row({
 /** Say in a few words why a run rests, or how it failed. */
 export function sayWhat(run: RunView): string {
   if (run.attention) return run.attention.message;
-  if (run.error) return [run.error.code, run.error.type, run.error.message].filter(Boolean).join(" · ");
+  if (run.error) {
+    const { code, type, message } = run.error;
+    // That it was an exception of the run's own is what its class says.
+    return [type && code === "USER_ERROR" ? null : code, type, message].filter(Boolean).join(" · ");
+  }
   if (run.continued_as) return `continued as ${run.continued_as}`;
   if (run.origin) return `imported (${run.origin})`;
   return run.reason ? localize(run.reason, Date.now()) : "";
