@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
@@ -54,6 +54,10 @@ TICK_SECONDS: Final = 0.1
 _SAID_HERE: Final = {"`wf query --schema`": "the shelf (f2)", "`wf query --list`": "the shelf (f2)"}
 """How the cures that errors name are called here."""
 _RUN_ID: Final = "run_id"
+
+
+class Said(VerticalScroll, can_focus=True):
+    HELP = "What is said where there are no rows: how to ask, or what is wrong with the query."
 
 
 class QueryScreen(StudioScreen):
@@ -98,7 +102,7 @@ class QueryScreen(StudioScreen):
     QueryScreen #said {
         padding: 0 1;
         height: 1fr;
-        overflow-y: auto;
+        scrollbar-size: 1 1;
     }
     """
 
@@ -124,7 +128,7 @@ class QueryScreen(StudioScreen):
         shelf = Shelf(show_schema(), id="shelf")
         shelf.border_title = "shelf"
         answer = ContentSwitcher(
-            Static(self._say_first(), id="said"),
+            Said(Static(self._say_first(), id="said-text"), id="said"),
             Grid(id="table"),
             ChartView(id="chart"),
             id="answer",
@@ -270,7 +274,7 @@ class QueryScreen(StudioScreen):
         self.answer.border_subtitle = printable(text).replace("[", r"\[")
 
     def _say(self, text: str) -> None:
-        self.query_one("#said", Static).update(Text(printable_lines(text)))
+        self.query_one("#said-text", Static).update(Text(printable_lines(text)))
         self.answer.current = "said"
         self._subtitle("")
 
@@ -283,7 +287,7 @@ class QueryScreen(StudioScreen):
             hint = hint and hint.replace(there, here)
         if hint:
             text.append(f"\n\nfix: {printable_lines(hint)}", style=colours["foreground"])
-        self.query_one("#said", Static).update(text)
+        self.query_one("#said-text", Static).update(text)
         self.answer.current = "said"
         self._subtitle(error.slug)
 
@@ -339,14 +343,14 @@ class QueryScreen(StudioScreen):
             shelf.enter()
 
     def _focus_answer(self) -> None:
-        """Give the keys to the answer; to the screen alone where there is none, so that `:` and `q` mean something."""
+        """Give the keys to the answer, also to one in words: there `:` and `q` mean something."""
         chart = self.query_one(ChartView)
         if self.answer.current == "table":
             self.query_one(Grid).focus()
         elif self.answer.current == "chart":
             self.set_focus(next((widget for widget in chart.query("*") if widget.focusable), None))
         else:
-            self.set_focus(None)
+            self.query_one(Said).focus()
 
     async def action_open_run(self) -> None:
         grid, result = self.query_one(Grid), self.result

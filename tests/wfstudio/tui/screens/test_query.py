@@ -119,7 +119,9 @@ async def test_a_mistake_is_told_with_its_place_and_cure(world, tmp_path):
         await ask(pilot, "SELECT x\nFROM nowhere")
         await until_shown(pilot, "nowhere does not exist", "fix: the shelf (f2) lists the tables")
         assert screen_of(pilot).result is None
-        await pilot.press("escape", "slash", "x", "escape", "colon")
+        await pilot.press("escape", "slash", "x", "escape", "question_mark")
+        await until_shown(pilot, "What is said where there are no rows")
+        await pilot.press("escape", "colon")
         await type_text(pilot, "hooks\n")  # outside of the editor, keys are the screen's
         await until_shown(pilot, "Nothing waits for you")
         assert pilot.app.get_screen_stack("query")[0].query_one(SqlEditor).text.startswith("xSELECT x")
