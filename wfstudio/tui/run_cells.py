@@ -36,7 +36,7 @@ Cell = str | tuple[str, str]
 def draw_cells(
     run: Listed, *, now_us: int, reason: str | None, id_width: int, marked: Container[str] = ()
 ) -> tuple[Cell, ...]:  # fmt: skip
-    """Draw a run's cells. `reason` says why it rests, if that is known by now."""
+    """Draw a run's cells. `reason` says why it rests, or of what it failed, if known by now."""
     style = STYLES.get(run.status, "")
     sign = MARK if run.run_id in marked else _PEN.sign(run.status)
     created = from_instant(run.created_at)
@@ -67,8 +67,10 @@ def _about(run: Listed, reason: str | None) -> Cell:
     """Say what is to be known of a run at a glance: what is wrong, else why it rests, else how it is tagged."""
     if run.attention is not None:
         return f"! {run.attention}", "error"
-    if run.status == "failed" and run.error_code is not None:
-        return " ".join(part for part in (run.error_code, _tags(run)) if part), "error"
+    if run.status == "failed":
+        # That it was an exception of the run's own is what its class says.
+        code = None if reason is not None and run.error_code == "USER_ERROR" else run.error_code
+        return " ".join(part for part in (code, reason, _tags(run)) if part), "error"
     if reason is not None and run.status in ("pending", "running"):
         return reason
     return _tags(run), "secondary"

@@ -33,7 +33,9 @@ def test_what_is_wrong_comes_before_why_it_rests_and_that_before_its_tags() -> N
     assert draw(reason="sleeping", **tags)[-1] == "sleeping"
     assert draw(reason="sleeping", attention="NONDETERMINISM", **tags)[-1] == "! NONDETERMINISM"
     ended = {"status": "failed", "ended_at": NOW - 79_000_000, "error_code": "USER_ERROR"}
-    assert draw(reason="sleeping", **ended, **tags)[-2:] == ["1 s", "USER_ERROR tenant=acme  region=eu"]
+    assert draw(**ended, **tags)[-2:] == ["1 s", "USER_ERROR tenant=acme  region=eu"]
+    assert draw(reason="ValueError", **ended, **tags)[-1] == "ValueError tenant=acme  region=eu"
+    assert draw(reason="TimeoutError", **{**ended, "error_code": "TIMEOUT"})[-1] == "TIMEOUT TimeoutError"
 
 
 def test_a_reason_is_not_shown_of_a_run_that_has_ended() -> None:

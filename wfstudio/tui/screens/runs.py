@@ -52,7 +52,7 @@ REASON_SECONDS: Final = 3.0
 
 
 class Reasons:
-    """Why runs rest, as far as it was asked: of which event on, and when."""
+    """Why runs rest, or of what they failed, as far as it was asked: of which event on, and when."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[int, float, str | None]] = {}
@@ -61,12 +61,13 @@ class Reasons:
         known = self._known.get(run_id)
         return None if known is None else known[2]
 
-    def holds(self, run_id: str, seq: int, now: float) -> bool:
-        known = self._known.get(run_id)
-        return known is not None and known[0] == seq and now < known[1] + REASON_SECONDS
+    def holds(self, run: Listed, now: float) -> bool:
+        known = self._known.get(run.run_id)
+        is_over = run.status not in LIVE
+        return known is not None and known[0] == run.seq and (is_over or now < known[1] + REASON_SECONDS)
 
-    def put(self, run_id: str, seq: int, now: float, reason: str | None) -> None:
-        self._known[run_id] = (seq, now, reason)
+    def put(self, run: Listed, now: float, reason: str | None) -> None:
+        self._known[run.run_id] = (run.seq, now, reason)
 
 
 class RunGrid(Grid):
@@ -220,15 +221,21 @@ class RunsScreen(StudioScreen):
             await asyncio.sleep(0)
 
     async def _read_reasons(self) -> None:
-        """Ask why the runs in sight rest; what is known of a run holds until it changes, and for a while."""
+        """Ask why the runs in sight rest or failed; what is known of a run holds until it changes, and for a while."""
         grid, now = self.grid, time.monotonic()
         seen = [self.runs[index] for index in grid.in_sight()]
-        asked = [run for run in seen if run.status in LIVE and not grid.reasons.holds(run.run_id, run.seq, now)]
+        told = [run for run in seen if run.status in LIVE or run.status == "failed"]
+        asked = [run for run in told if not grid.reasons.holds(run, now)]
         views = await asyncio.gather(*(self.client.find_run(run.run_id) for run in asked))
         for run, view in zip(asked, views, strict=True):
-            grid.reasons.put(run.run_id, run.seq, now, None if view is None else view.reason)
+            grid.reasons.put(run, now, None if view is None else _say_why(view))
         if asked:
             grid.refresh_changed()
+
+    async def _tell_reasons(self) -> None:
+        """Ask for runs that came in sight by scrolling; a world that does not answer is told of elsewhere."""
+        with suppress(WorkflowError):
+            await self._read_reasons()
 
     async def _tick(self) -> None:
         """Ages go on without any news: by the second while something in sight is young, else now and then."""
@@ -239,7 +246,7 @@ class RunsScreen(StudioScreen):
         seen = [self.runs[index] for index in self.grid.in_sight()]
         if any(run.created_at > young or run.status in LIVE for run in seen):
             self.grid.refresh_changed()
-            await self._read_reasons()
+            await self._tell_reasons()
         elif self._ticks % TICKS_AT_REST == 0:
             self.grid.refresh_changed()
 
@@ -287,6 +294,7 @@ class RunsScreen(StudioScreen):
             await asyncio.sleep(PREVIEW_SECONDS)
             self._has_moved.clear()
             self._wants_preview.clear()
+            await self._tell_reasons()
             run_id = self.selected
             run = None if run_id is None else self.runs.get(run_id)
             if run is None:
@@ -375,6 +383,10 @@ async def _do_each(act: Callable[[str], Awaitable[Any]], run_ids: Sequence[str])
     if refusals:
         raise refusals[0]
     return results[0] if len(run_ids) == 1 else results
+
+
+def _say_why(view: RunView) -> str | None:
+    return view.reason if view.error is None else view.error.type
 
 
 def _say_woken(count: int) -> str:

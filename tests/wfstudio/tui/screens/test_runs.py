@@ -186,7 +186,7 @@ async def test_the_runs_look_as_they_did(name: str, size: tuple[int, int], monke
         await client.wait_for_end(greet.id, 10)
         at.move_to(round(NOON.timestamp() * 1_000_000))
         async with open_tui(client, size) as tui:
-            await tui.until_shown("waiting for hook")
+            await tui.until_shown("waiting for hook", "ValueError tenant=acme")
             await tui.press("j", "j", "space", "k")
             await tui.until_shown("order-2", "created     5s ago")
             await tui.until(lambda: screen(tui)._previewed == ("order-2", screen(tui).runs[1].seq))
