@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -114,6 +114,7 @@ class QueryScreen(StudioScreen):
         self.sql = ""
         self._asker: Asker | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._asking: set[asyncio.Task[Any]] = set()
         self._functions: list[str] = list(completion.OURS)
         self._has_learnt = False
         self._began = 0.0
@@ -145,10 +146,24 @@ class QueryScreen(StudioScreen):
         self._get_ready()
 
     async def on_unmount(self) -> None:
-        if self._warming is not None:
-            await asyncio.gather(self._warming, return_exceptions=True)
+        """Leave no process behind: what still asks is ended first, or its process would be nobody's."""
+        asking = [task for task in (self._warming, *self._asking) if task is not None]
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         if self._asker is not None:
             await self._asker.close()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note that this task asks, for as long as it does."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._asking.add(task)
+        try:
+            yield
+        finally:
+            self._asking.discard(task)
 
     def _get_ready(self) -> None:
         """Have a process ready for the first question; one that is being started is not left alone."""
@@ -188,7 +203,8 @@ class QueryScreen(StudioScreen):
 
     async def _learn(self, asker: Asker) -> None:
         """Learn what DuckDB calls its functions: once somebody types, so that nobody's first question waits for it."""
-        self._functions += await completion.list_functions(asker)
+        with self._noted():
+            self._functions += await completion.list_functions(asker)
 
     # -- what was asked and saved
 
@@ -217,30 +233,22 @@ class QueryScreen(StudioScreen):
         if self._asked_path is not None:
             keep_asked(self._asked_path, sql, clock.now())
         self._fill_shelf()
-        question = make_question(sql, row_limit=ROWS, byte_limit=BYTES)
-        columns: list[Column] = []
-        rows: list[Row] = []
-        self._began = time.monotonic()
+        self._began = began = time.monotonic()
         self.refresh_bindings()
         try:
-            async with aclosing(asker.ask(question, seconds=SECONDS)) as answers:
-                async for part in answers:
-                    match part:
-                        case Head():
-                            columns = part.columns
-                        case Rows():
-                            rows += [[read_text(cell) for cell in row] for row in decode_rows(part)]
-                            await asyncio.sleep(0)
-                        case Done():
-                            self._began = 0.0
-                            await self._show(make_result(columns, rows, part))
+            with self._noted():
+                result = await _read_answer(asker, sql)
+            self._began = 0.0
+            await self._show(result)
         except WorkflowError as error:
             self._show_error(error)
         except asyncio.CancelledError:
-            self._say("the query was cancelled")
+            if self.is_attached and self._began == began:  # else another one was asked instead
+                self._say("the query was cancelled")
             raise
         finally:
-            self._began = 0.0
+            if self._began == began:
+                self._began = 0.0
             self.refresh_bindings()
 
     async def _show(self, result: Result) -> None:
@@ -372,6 +380,12 @@ class QueryScreen(StudioScreen):
 
         self.app.push_screen(KeepDialog(sql, self.library.list()), keep)
 
+    async def _export(self, asker: Asker, wish: Export) -> None:
+        with self._noted():
+            work = export(asker, self.sql, wish.path, wish.form)
+            command = query_command(self.sql, "-o", str(wish.path))
+            await self.studio.act(command, work, partial(_say_written, wish.path))
+
     async def _keep(self, sql: str, wish: Keep) -> None:
         async def save() -> Path:
             return self.library.save(wish.name, sql, is_replacing=wish.is_replacing)
@@ -381,15 +395,11 @@ class QueryScreen(StudioScreen):
         self._fill_shelf()
 
     def action_export(self) -> None:
-        sql = self.sql
-
         def write(wish: Export | None) -> None:
             if wish is not None and self._asker is not None:
-                work = export(self._asker, sql, wish.path, wish.form)
-                command = query_command(sql, "-o", str(wish.path))
-                self.run_worker(self.studio.act(command, work, partial(_say_written, wish.path)))
+                self.run_worker(self._export(self._asker, wish))
 
-        self.app.push_screen(ExportDialog(sql), write)
+        self.app.push_screen(ExportDialog(self.sql), write)
 
     # -- what is heard
 
@@ -411,6 +421,25 @@ class QueryScreen(StudioScreen):
         self.editor.focus()
         if event.side == "saved":
             self.action_ask()
+
+
+async def _read_answer(asker: Asker, sql: str) -> Result:
+    columns: list[Column] = []
+    rows: list[Row] = []
+    done: Done | None = None
+    question = make_question(sql, row_limit=ROWS, byte_limit=BYTES)
+    async with aclosing(asker.ask(question, seconds=SECONDS)) as answers:
+        async for part in answers:
+            match part:
+                case Head():
+                    columns = part.columns
+                case Rows():
+                    rows += [[read_text(cell) for cell in row] for row in decode_rows(part)]
+                    await asyncio.sleep(0)  # a megabyte a time: keys come in between
+                case Done():
+                    done = part
+    assert done is not None  # asking ends with it, or raises
+    return make_result(columns, rows, done)
 
 
 def _say_written(path: Path, done: Done) -> str:

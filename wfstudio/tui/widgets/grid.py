@@ -137,6 +137,7 @@ class Grid(ScrollView, can_focus=True):
         self.scroll_to(0, 0, animate=False)
         self.set_reactive(Grid.cursor, 0)
         self.refresh_rows()
+        self.refresh()  # the titles, too
         self.post_message(self.Highlighted(self, 0 if len(rows) else -1))
 
     def refresh_rows(self, cursor: int | None = None) -> None:
