@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ from wfstudio.core.server_file import (
     write_server_file,
 )
 from wfstudio.core.views import FindingView, show_instant
+from wfstudio.dev.beside import open_beside
 from wfstudio.dev.editors import Editors
 from wfstudio.dev.faults import FaultPlan
 from wfstudio.dev.remedies import apply_remedy
@@ -188,6 +190,7 @@ class _DevServer:
                 "r": lambda: self.supervisor.files_changed([]),
                 "o": lambda: self._open(server),
                 "u": lambda: self.terminal.say(f"  {server.launch_url}"),
+                "t": self._open_tui,
                 "d": lambda: self.terminal.say(
                     lines.show_divergences(self.terminal.painter, self.status()["diverging"])
                 ),
@@ -204,6 +207,13 @@ class _DevServer:
         url = server.launch_url
         if not open_browser(url):
             self.terminal.say(f"  {url}")
+
+    def _open_tui(self) -> None:
+        world = ["--world", self.session.settings.address.url]
+        command = [sys.executable, "-m", "wfstudio", "tui", *world]
+        if not open_beside(command, self.session.settings.root, os.environ):
+            words = shlex.join(["wf", "tui", *(world if self.options.world else [])])
+            self.terminal.say(f"  in another terminal: {words}")
 
     def _toggle_pause(self) -> None:
         self.supervisor.pause(not self.supervisor.is_paused)

@@ -17,6 +17,7 @@ KEYS: Final = (
     ("r", "reload"),
     ("o", "open the studio"),
     ("u", "show the URLs"),
+    ("t", "open the terminal studio beside this, in tmux"),
     ("d", "show divergences"),
     ("p", "pause and resume reloading"),
     ("c", "clear the screen"),

@@ -50,7 +50,9 @@ class Terminal:
 @contextmanager
 def terminal(project: Project) -> Iterator[tuple[Terminal, int]]:
     ours, theirs = pty.openpty()
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("WF_", "DISPLAY", "WAYLAND"))}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith(("WF_", "DISPLAY", "WAYLAND", "TMUX"))
+    }
     popen = subprocess.Popen(
         [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--no-open", "--port", "0"],
         cwd=project.root,
@@ -84,6 +86,8 @@ def test_single_keys_are_obeyed_and_the_terminal_is_given_back(tmp_path: Path) -
         screen.wait_for("no run in flight diverges")
         screen.press("u")
         screen.wait_for("/#code=")
+        screen.press("t")
+        screen.wait_for("in another terminal: wf tui\n")
         screen.press("p")
         screen.wait_for("reloading is paused")
         project.write("flow.py", GREETER + "\n    # edited\n")
