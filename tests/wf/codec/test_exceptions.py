@@ -179,6 +179,7 @@ CASES: list[BaseException] = [
     errors.NotInRunError("outside"),
     errors.LockTimeoutError("l"),
     errors.NondeterminismError("x", run_id="wrun_1", seq=3, recorded="a", actual="b", where="f.py:1 in g"),
+    errors.DeadLetterError("wrun_1", "shop:fulfil", 3),
     errors.NotRegisteredError("step", "shop:chargecard", ["shop:charge_card"]),
     errors.WorkflowIOError("no"),
     errors.DecryptionError("wrun_1", None, "payload", "changed"),
