@@ -4,9 +4,15 @@ export function commandOf(...words: (string | null | undefined)[]): string {
   return ["wf", ...words.filter((word): word is string => word !== null && word !== undefined)].map(quote).join(" ");
 }
 
-/** Write `wf start` with the arguments by name, as JSON where they are no plain words. */
-export function startCommand(workflow: string, kwargs: Record<string, unknown>, id: string | null): string {
-  const given = Object.entries(kwargs).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+/** Write `wf start` with arguments by place and by name, as JSON. */
+export function startCommand(
+  workflow: string,
+  args: readonly unknown[],
+  kwargs: Record<string, unknown>,
+  id: string | null,
+): string {
+  const named = Object.entries(kwargs).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  const given = [...args.map((value) => JSON.stringify(value)), ...named];
   return commandOf("start", workflow, ...given, ...(id ? ["--id", id] : []));
 }
 

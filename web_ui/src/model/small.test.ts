@@ -50,9 +50,10 @@ describe("commands are quoted for a shell", () => {
     expect(commandOf("cancel", "wrun_1", null, "--reason", "a duplicate")).toBe(
       "wf cancel wrun_1 --reason 'a duplicate'",
     );
-    expect(startCommand("fulfil", { order: 17, note: "it's" }, "x")).toBe(
+    expect(startCommand("fulfil", [], { order: 17, note: "it's" }, "x")).toBe(
       `wf start fulfil order=17 'note="it'\\''s"' --id x`,
     );
+    expect(startCommand("sum", [1, "a b"], { scale: 2 }, null)).toBe(`wf start sum 1 '"a b"' scale=2`);
     expect(curlCommand("http://127.0.0.1:1", "/api/x", { a: 1 })).toBe(
       `curl http://127.0.0.1:1/api/x -H "Authorization: Bearer $TOKEN" --json '{"a":1}'`,
     );

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { call, Failure } from "../../api";
 import type { WorkflowView } from "../../api_types";
+import { placeArguments } from "../../model/arguments";
 import { startCommand } from "../../model/commands";
 import { showCount, showDuration } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
@@ -204,6 +205,7 @@ const PYTHON: Record<string, string> = {
 };
 
 const KEPT_INPUTS = 5;
+const LEFT_OUT = "give it, too: values that go by place stand behind it";
 
 function StartForm({ workflow }: { workflow: WorkflowView }) {
   const field = useMemo(() => {
@@ -223,7 +225,7 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
   const [failure, setFailure] = useState<Failure | null>(null);
   const [isBusy, setBusy] = useState(false);
   const reading = read(field, draft);
-  const kwargs = (reading.value ?? {}) as Record<string, Json>;
+  const { args, named, missing } = placeArguments(workflow.parameters, (reading.value ?? {}) as Record<string, Json>);
 
   const start = async () => {
     setProblems(reading.problems);
@@ -231,8 +233,7 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
     setBusy(true);
     setFailure(null);
     try {
-      const rest = workflow.parameters.find((one) => one.kind === "args");
-      const { args, named } = splitArguments(kwargs, rest?.name ?? null);
+      if (missing !== null) throw new Failure("usage", `${missing} is left out`, null, LEFT_OUT, 400);
       const run = await call("POST /api/runs", {
         body: { workflow: workflow.id, args, kwargs: named, ...(id.trim() ? { id: id.trim() } : {}) },
       });
@@ -306,7 +307,7 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
         />
       </div>
       {failure && <FailureNote failure={failure} />}
-      <Command text={startCommand(workflow.name, kwargs, id.trim() || null)} />
+      <Command text={startCommand(workflow.name, args, named, id.trim() || null)} />
       <div class="form-actions">
         <Button kind="main" icon="play" type="submit" disabled={isBusy}>
           {`Start ${workflow.name}`}
@@ -315,14 +316,4 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
       </div>
     </form>
   );
-}
-
-/** `*args` go by place, whatever else by name. */
-function splitArguments(
-  given: Record<string, Json>,
-  rest: string | null,
-): { args: Json[]; named: Record<string, Json> } {
-  if (rest === null || !Array.isArray(given[rest])) return { args: [], named: given };
-  const { [rest]: args, ...named } = given;
-  return { args: args as Json[], named };
 }
