@@ -303,5 +303,5 @@ async def test_what_an_attachment_is_is_always_said() -> None:
     async with open_studio() as client:
         async with open_tui(client, LARGE) as tui:
             assert tui.lines[0].endswith("world .wf/world.db · no server")
-        view = await client.start("approve", ["ada"])
+        view = await client.start("studio.approve", ["ada"])
         await rest(client, view.id)

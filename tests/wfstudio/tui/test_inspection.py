@@ -62,7 +62,7 @@ async def test_a_step_shows_its_attempts_and_what_they_printed() -> None:
 
 async def test_a_hook_shows_what_it_waits_for_and_what_it_was_sent() -> None:
     async with open_studio() as client:
-        waiting = await rest(client, (await client.start("approve", ["docs"])).id)
+        waiting = await rest(client, (await client.start("studio.approve", ["docs"])).id)
         before = await inspect(client, waiting.id, "hook")
         await client.resume("site:docs", {"approved": True, "note": "well done"})
         await client.wait_for_end(waiting.id, 10)

@@ -103,7 +103,7 @@ async def test_a_run_is_opened_at_the_call_that_is_asked_for() -> None:
 
 async def test_a_run_that_goes_on_is_followed_and_the_cursor_stays() -> None:
     async with open_studio() as client:
-        waiting = await rest(client, (await client.start("order", [["tea"]])).id, "waiting")
+        waiting = await rest(client, (await client.start("studio.order", [["tea"]])).id, "waiting")
         async with open_run(client, waiting.id) as tui:
             await tui.until_shown("● running", "waiting for hook order:tea")
             await tui.press("j")
@@ -305,7 +305,7 @@ async def test_code_that_cannot_be_replayed_is_said_where_it_would_be_shown() ->
 
 async def test_a_run_is_cancelled_with_a_reason() -> None:
     async with open_studio() as client:
-        waiting = await rest(client, (await client.start("approve", ["docs"])).id)
+        waiting = await rest(client, (await client.start("studio.approve", ["docs"])).id)
         async with open_run(client, waiting.id) as tui:
             await tui.press("c")
             await tui.type("wrong order")
@@ -317,7 +317,7 @@ async def test_a_run_is_cancelled_with_a_reason() -> None:
 
 async def test_a_dialog_that_is_left_does_nothing() -> None:
     async with open_studio() as client:
-        waiting = await rest(client, (await client.start("approve", ["docs"])).id)
+        waiting = await rest(client, (await client.start("studio.approve", ["docs"])).id)
         async with open_run(client, waiting.id) as tui:
             for key in ("c", "r", "F"):
                 await tui.press(key)
@@ -330,7 +330,7 @@ async def test_a_dialog_that_is_left_does_nothing() -> None:
 
 async def test_a_sleep_is_ended_early() -> None:
     async with open_studio() as client:
-        sleeping = await rest(client, (await client.start("nap", [])).id, "sleeping")
+        sleeping = await rest(client, (await client.start("studio.nap", [])).id, "sleeping")
         async with open_run(client, sleeping.id) as tui:
             await tui.press("W")
             await tui.until_shown("✓ completed")
@@ -351,7 +351,7 @@ async def test_a_failed_run_is_retried_and_the_new_one_is_shown() -> None:
 
 async def test_what_cannot_be_done_is_said_with_its_cure() -> None:
     async with open_studio() as client:
-        waiting = await rest(client, (await client.start("approve", ["docs"])).id)
+        waiting = await rest(client, (await client.start("studio.approve", ["docs"])).id)
         async with open_run(client, waiting.id) as tui:
             await tui.press("r", "enter")
             await tui.until(lambda: isinstance(tui.app.screen, FailureScreen))

@@ -42,7 +42,7 @@ def rows(tui: Tui) -> list[str]:
 async def test_runs_appear_change_and_end_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
     async with open_studio() as client, open_tui(client) as tui:
         await tui.until_shown("no run yet", "wf start WORKFLOW")
-        started = await client.start("approve", ["ada"])
+        started = await client.start("studio.approve", ["ada"])
         await tui.until_shown("● running", "waiting for hook site:ada")
         await run(client, "greet", "bob")
         await tui.until(lambda: rows(tui) == ["greet completed", "approve running"])
@@ -94,7 +94,7 @@ async def test_a_filter_is_applied_as_it_is_typed_inverted_and_taken_back() -> N
 
 async def test_marked_runs_are_cancelled_together_once_it_is_agreed() -> None:
     async with open_studio() as client, open_tui(client) as tui:
-        ids = [(await client.start("nap", [3600])).id for _ in range(3)]
+        ids = [(await client.start("studio.nap", [3600])).id for _ in range(3)]
         for run_id in ids:
             await rest(client, run_id)
         await tui.until(lambda: rows(tui) == ["nap running"] * 3)
@@ -112,7 +112,7 @@ async def test_marked_runs_are_cancelled_together_once_it_is_agreed() -> None:
 
 async def test_a_sleep_is_ended_and_a_failed_run_tried_again() -> None:
     async with open_studio() as client, open_tui(client) as tui:
-        nap = await client.start("nap", [3600])
+        nap = await client.start("studio.nap", [3600])
         await rest(client, nap.id)
         await tui.until_shown("nap")
         await tui.press("w")
@@ -131,7 +131,7 @@ async def test_a_sleep_is_ended_and_a_failed_run_tried_again() -> None:
 async def test_what_refuses_is_shown_and_the_others_are_done_all_the_same() -> None:
     async with open_studio() as client, open_tui(client) as tui:
         await run(client, "greet", "ada")
-        nap = await client.start("nap", [3600])
+        nap = await client.start("studio.nap", [3600])
         await rest(client, nap.id)
         await tui.until(lambda: len(rows(tui)) == 2)
         await tui.press("r", "y")  # a run that has not ended cannot be tried again
@@ -177,12 +177,12 @@ async def test_the_runs_look_as_they_did(name: str, size: tuple[int, int], monke
     monkeypatch.setattr(clock, "now", lambda: NOON)
     at = ManualClock(round(NOON.timestamp() * 1_000_000) - 95_000_000)
     async with open_studio(clock=at) as client:
-        failed = await client.start("fail", ["no card"], id="order-1", attributes={"tenant": "acme"})
+        failed = await client.start("studio.fail", ["no card"], id="order-1", attributes={"tenant": "acme"})
         await client.wait_for_end(failed.id, 10)
         at.move_to(at.now_us() + 90_000_000)
-        approve = await client.start("approve", ["ada"], id="order-2")
+        approve = await client.start("studio.approve", ["ada"], id="order-2")
         await rest(client, approve.id, "waiting for hook")
-        greet = await client.start("greet", ["日本 [b]x[/b]"], id="order-3")
+        greet = await client.start("studio.greet", ["日本 [b]x[/b]"], id="order-3")
         await client.wait_for_end(greet.id, 10)
         at.move_to(round(NOON.timestamp() * 1_000_000))
         async with open_tui(client, size) as tui:
