@@ -14,13 +14,17 @@ recovered: each time all other runs lose the attempts that are under way. So who
 A file is `<pid>-<start time>-<ulid>` in `<world>.bodies`: 2 bytes length (little-endian; 0: no body runs), the run's
 id, and from `_DEPLOYMENT_AT` on the deployment's id, zero-padded. `ledger.json` is what was counted; it and the burying
 are guarded by a `flock` of `lock`. All of it may be deleted at any time: deaths are then counted from the start.
+It is a help and no truth: where the disk is full or the folder cannot be written, a worker goes on without.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import mmap
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -32,6 +36,8 @@ import msgspec
 from wf.ids import new_ulid
 from wf.settings import Settings
 from wf.worlds.process import is_process_alive, process_token
+
+log = logging.getLogger("wf.worker")
 
 MOST_DEATHS: Final = 3
 """Deaths after which a run's body is not run any more by the code that it died under. It is known whose body it
@@ -47,6 +53,7 @@ _DEPLOYMENT_AT: Final = 512
 _NOBODY: Final = b"\0\0"
 _LEDGER: Final = "ledger.json"
 _LOCK: Final = "lock"
+_NAME: Final = re.compile(r"(\d+)-(\d*)-\w+")
 
 
 class Death(msgspec.Struct, frozen=True):
@@ -62,9 +69,15 @@ _decode: Final = msgspec.json.Decoder(list[Death]).decode
 
 
 def open_casualties(settings: Settings, deployment_id: str) -> Casualties | None:
-    """Begin to watch over the bodies of this process; None for a world that no process survives."""
+    """Begin to watch over this process's bodies; None for a world that no process survives, or that has no room."""
     path = settings.address.path
-    return None if path is None else Casualties(path.with_name(path.name + ".bodies"), deployment_id)
+    if path is None:
+        return None
+    try:
+        return Casualties(path.with_name(path.name + ".bodies"), deployment_id)
+    except OSError as error:
+        log.warning("bodies are not watched over: %s", error)
+        return None
 
 
 class Casualties:
@@ -81,8 +94,13 @@ class Casualties:
         self._path = folder / f"{token}-{new_ulid(time.time_ns() // 1000)}"
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.ftruncate(descriptor, _SIZE)
+            # Not truncated to its size: a page without a block on a full disk would end the process when it is written.
+            if os.write(descriptor, bytes(_SIZE)) != _SIZE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
             self._memory = mmap.mmap(descriptor, _SIZE)
+        except BaseException:
+            self._path.unlink(missing_ok=True)
+            raise
         finally:
             os.close(descriptor)
         encoded = deployment_id.encode()[: _SIZE - _DEPLOYMENT_AT]
@@ -108,30 +126,38 @@ class Casualties:
     # -- after one ended its process
 
     def bury(self) -> None:
-        """Count the dead, and read what others counted."""
-        dead = [path for path in self._list_files() if not is_process_alive(_token(path))]
-        if dead:
-            with self._locked():
+        """Count the dead, and read what others counted. What cannot be written is counted again by the next one."""
+        try:
+            dead = self._list_dead()
+            if dead:
+                with self._locked():
+                    self._read()
+                    for path in dead:
+                        self._count(path)
+                    self._write()
+                    for path in dead:
+                        path.unlink(missing_ok=True)
+            elif self._changed_at() != self._read_at:
                 self._read()
-                for path in dead:
-                    self._bury(path)
-                self._write()
-        elif self._changed_at() != self._read_at:
-            self._read()
+        except OSError as error:
+            log.warning("who died could not be noted: %s", error)
 
     def count(self, run_id: str) -> int:
         """Give how often a run's body took a process down with this code, lately."""
         death = self._ledger.get((run_id, self._deployment_id))
         return 0 if death is None or time.time() - death.at > FORGIVEN_SECONDS else death.deaths
 
-    def _list_files(self) -> list[Path]:
-        with os.scandir(self._folder) as found:
-            return [Path(entry.path) for entry in found if entry.name[0].isdigit() and entry.path != str(self._path)]
+    def _list_dead(self) -> list[Path]:
+        dead = []
+        for name in os.listdir(self._folder):
+            match = _NAME.fullmatch(name)
+            if match is not None and name != self._path.name and not is_process_alive(f"{match[1]}:{match[2]}"):
+                dead.append(self._folder / name)
+        return dead
 
-    def _bury(self, path: Path) -> None:
+    def _count(self, path: Path) -> None:
         try:
             content = path.read_bytes()
-            path.unlink()
         except FileNotFoundError:  # another one was quicker
             return
         size = int.from_bytes(content[:2], "little")
@@ -176,8 +202,3 @@ class Casualties:
         draft.write_bytes(msgspec.json.encode(deaths))
         os.replace(draft, self._folder / _LEDGER)
         self._read_at = self._changed_at()
-
-
-def _token(path: Path) -> str:
-    pid, started, _ = path.name.split("-", 2)
-    return f"{pid}:{started}"

@@ -396,7 +396,7 @@ class Worker:
     def _on_spawned(self, task: asyncio.Task[None]) -> None:
         self._tasks.remove(task)
         if not task.cancelled() and task.exception() is not None:
-            log.warning("a lease could not be given back, it expires: %s", task.exception())
+            log.warning("what was to be done beside could not be, a lease may expire: %s", task.exception())
 
     def forget(self, run: LiveRun) -> None:
         """Let go of a run, without a word to the world."""

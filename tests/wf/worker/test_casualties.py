@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from wf.settings import load_settings
 from wf.worker import casualties
-from wf.worker.casualties import Casualties, Death
+from wf.worker.casualties import Casualties, Death, open_casualties
 
 DIES = """
     import os, signal, sys
@@ -113,6 +115,35 @@ def test_files_that_are_broken_are_put_aside_without_harm(folder: Path) -> None:
     (folder / "ledger.json").write_text("{")
     (folder / "999999999-1-X").write_bytes(b"\xff\xff short")
     (folder / "999999999-2-X").write_bytes(b"\xff\xff" + bytes(1022))
+    (folder / "7 is no process").write_bytes(b"")
+    (folder / "7").write_bytes(b"")
     assert count(folder, "wrun_a") == 0
     die(folder, "wrun_a")
+    assert count(folder, "wrun_a") == 1
+
+
+def test_a_folder_that_cannot_be_written_stops_no_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "world.db.bodies").write_text("a file is in the way")
+    settings = msgspec.structs.replace(load_settings(tmp_path), world=f"sqlite:///{tmp_path}/world.db")
+    assert open_casualties(settings, "dep_1") is None
+    assert "bodies are not watched over" in caplog.text
+
+
+def test_what_could_not_be_noted_is_noted_by_the_next_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    die(folder, "wrun_a")
+
+    def fill(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "replace", fill)
+        watch = Casualties(folder, "dep_1")
+        assert watch.count("wrun_a") == 1, "who could not note it knows it all the same"
+        watch.bury()
+        assert watch.count("wrun_a") == 1
+        watch.close()
+    assert "who died could not be noted: [Errno 28]" in caplog.text
+    assert count(folder, "wrun_a") == 1
     assert count(folder, "wrun_a") == 1
