@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import duckdb
+import msgspec
 
 from wf import events as types
 from wf.worlds.sqlite.feed import Feed
@@ -59,7 +60,7 @@ def read_news(connection: duckdb.DuckDBPyConnection, feed: Feed, changed: Sequen
 
 
 def _retell(connection: duckdb.DuckDBPyConnection, feed: Feed, changed: Sequence[int]) -> _News | None:
-    """Read runs whose logs are short, and retell them; None where they are too many or too long."""
+    """Read runs whose logs are short, and retell them; None where they are too many, too long, or one is no log."""
     if len(changed) > FEW:
         return None
     known = staging.find_known(connection, changed)
@@ -71,7 +72,10 @@ def _retell(connection: duckdb.DuckDBPyConnection, feed: Feed, changed: Sequence
         events = [event for batch in feed.read_events([(run, 0) for run in ids]) for event in batch]
         chunks, logs, pending = feed.read_chunks(ids), feed.read_logs(ids), feed.read_pending_waits(ids)
     gone = staging.find_gone(rows, known)
-    told = retell(rows, events, pending)
+    try:
+        told = retell(rows, events, pending)
+    except (ValueError, OverflowError, msgspec.MsgspecError):  # derive.sql takes a damaged run as it is
+        return None
     found = {
         **{name: (told[name], schema) for name, schema in SCHEMAS.items()},
         "events": ([event for event in events if event[1] > _known_seq(known, event[0])], staging.EVENT),

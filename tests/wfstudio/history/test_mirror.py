@@ -170,6 +170,20 @@ def test_a_run_that_took_the_place_of_a_deleted_one_has_nothing_of_it(
     assert ask(world, "SELECT count(*) FROM past.steps") == [(9,)]
 
 
+@WAYS
+def test_a_damaged_run_keeps_nobody_from_the_others(
+    world: WorldFile, far: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count(world)
+    monkeypatch.setattr(mirror, "FAR_BEHIND", far)
+    monkeypatch.setattr(news, "FEW", few)
+    world.write(make_completed("wrun_damaged").events)
+    world.write(make_completed("wrun_whole", steps=3).events)
+    world.sqlite.execute("DELETE FROM events WHERE run_id = 'wrun_damaged' AND seq = 1")
+    query = "SELECT run_id, status, steps FROM past.runs WHERE run_id IN ('wrun_damaged', 'wrun_whole') ORDER BY run_id"
+    assert ask(world, query) == [("wrun_damaged", "completed", 2), ("wrun_whole", "completed", 3)]
+
+
 def test_chunks_and_logs_of_a_run_are_there(world: WorldFile) -> None:
     world.sqlite.execute(
         "INSERT INTO chunks VALUES ('wrun_1', 'default', 0, 5, x'00'), ('wrun_1', 'default', 1, 6, NULL)"
