@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
 
 from wf.errors import RunNotFoundError
 from wfstudio.core.views import HookView
@@ -30,9 +29,8 @@ from wfstudio.tui.earlier import recall_payloads
 from wfstudio.tui.forms.fields import describe
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
-from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.screens.list_with_form import ListWithForm
 from wfstudio.tui.tasks import begin_newest
-from wfstudio.tui.widgets.detail import Detail
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
 
@@ -72,26 +70,12 @@ class HookRows:
         return [name_hook(hook), (since, "dim"), (hook.name or hook.kind, "dim")]
 
 
-class HooksScreen(StudioScreen):
+class HooksScreen(ListWithForm):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open_run", "Its run", id="hooks.open_run"),
     ]
-    DEFAULT_CSS = """
-    HooksScreen #body {
-        layout: horizontal;
-    }
-    HooksScreen Grid {
-        width: 1fr;
-        min-width: 26;
-        max-width: 60;
-    }
-    HooksScreen Detail {
-        width: 2fr;
-    }
-    """
 
     crumb = "hooks"
-    can_filter = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,26 +91,11 @@ class HooksScreen(StudioScreen):
 
     # -- made of
 
-    def compose_body(self) -> Iterable[Widget]:
-        grid = Grid(COLUMNS, self.rows, id="hooks", classes="pane")
-        grid.border_title = "hooks"
-        yield grid
-        yield Detail()
+    def make_grid(self) -> Grid:
+        return Grid(COLUMNS, self.rows, id="hooks", classes="pane")
 
     def on_mount(self) -> None:
         self.set_interval(LOOK_SECONDS, self._look)
-
-    @property
-    def grid(self) -> Grid:
-        return self.query_one(Grid)
-
-    @property
-    def detail(self) -> Detail:
-        return self.query_one(Detail)
-
-    @property
-    def pane(self) -> FormPane | None:
-        return self.detail.pane
 
     # -- reading
 
@@ -143,7 +112,7 @@ class HooksScreen(StudioScreen):
             self.all = await self.client.list_hooks()
             self._not_before = time.monotonic() + REST * (time.monotonic() - began)
         self._is_read = True
-        self._list()
+        self.list_rows()
         if self.pane is not None:
             self.pane.draw_facts()
 
@@ -159,11 +128,7 @@ class HooksScreen(StudioScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "toggle_errors" and super().check_action(action, parameters)
 
-    def apply_filter(self) -> str | None:
-        self._list()
-        return None
-
-    def _list(self) -> None:
+    def list_rows(self) -> None:
         """List what is looked for, and keep the one that is shown under the cursor, also when it is gone."""
         there = {_key(hook) for hook in self.all}
         shown = self._shown
@@ -182,19 +147,13 @@ class HooksScreen(StudioScreen):
         count = sum(hook is not self.rows.gone for hook in self.rows.hooks)
         self.grid.border_subtitle = str(count) if count == len(self.all) else f"{count} of {len(self.all)}"
         if place is None:
-            self._choose(self.grid.cursor)
+            self.choose(self.grid.cursor)
         elif self.rows.gone is not None:
             self.detail.say_gone("This hook is gone: it was resumed, or its run has ended.")
 
     # -- showing
 
-    def on_grid_highlighted(self, event: Grid.Highlighted) -> None:
-        self._choose(event.index)
-
-    def on_grid_chosen(self, event: Grid.Chosen) -> None:
-        self.detail.enter()
-
-    def _choose(self, index: int) -> None:
+    def choose(self, index: int) -> None:
         """Show a hook of the list; where there is none, say why."""
         hook = self.rows.hooks[index] if 0 <= index < len(self.rows.hooks) else None
         target = bool(self.all) if hook is None else _key(hook)
@@ -204,7 +163,7 @@ class HooksScreen(StudioScreen):
         self._shown, self._target = hook, target
         if self.rows.gone is not None and hook is not self.rows.gone:
             self.rows.gone = None
-            self._list()
+            self.list_rows()
         self.detail.expect()
         begin_newest(self, "detail", partial(self._show, hook))
 

@@ -5,13 +5,12 @@ What a server knows besides, what `wf check` and replays found, is asked of it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
 
 from wf.errors import WorkflowError
 from wfstudio.core.errors import UsageError
@@ -25,9 +24,8 @@ from wfstudio.tui.earlier import recall_inputs, split_arguments
 from wfstudio.tui.forms.fields import Field, describe, rename_fallbacks
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
-from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.screens.list_with_form import ListWithForm
 from wfstudio.tui.tasks import begin_newest
-from wfstudio.tui.widgets.detail import Detail
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
 
@@ -65,26 +63,12 @@ class WorkflowRows:
         ]
 
 
-class WorkflowsScreen(StudioScreen):
+class WorkflowsScreen(ListWithForm):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open_last", "Last run", id="workflows.open_last"),
     ]
-    DEFAULT_CSS = """
-    WorkflowsScreen #body {
-        layout: horizontal;
-    }
-    WorkflowsScreen Grid {
-        width: 1fr;
-        min-width: 26;
-        max-width: 60;
-    }
-    WorkflowsScreen Detail {
-        width: 2fr;
-    }
-    """
 
     crumb = "workflows"
-    can_filter = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,23 +83,8 @@ class WorkflowsScreen(StudioScreen):
 
     # -- made of
 
-    def compose_body(self) -> Iterable[Widget]:
-        grid = Grid(COLUMNS, self.rows, id="workflows", classes="pane")
-        grid.border_title = "workflows"
-        yield grid
-        yield Detail()
-
-    @property
-    def grid(self) -> Grid:
-        return self.query_one(Grid)
-
-    @property
-    def detail(self) -> Detail:
-        return self.query_one(Detail)
-
-    @property
-    def pane(self) -> FormPane | None:
-        return self.detail.pane
+    def make_grid(self) -> Grid:
+        return Grid(COLUMNS, self.rows, id="workflows", classes="pane")
 
     def on_mount(self) -> None:
         self.set_interval(COUNT_SECONDS, self._count)
@@ -140,7 +109,7 @@ class WorkflowsScreen(StudioScreen):
     async def _read(self) -> None:
         self.all, self._has_findings = await self._ask()
         self._is_read = True
-        self._list()
+        self.list_rows()
 
     async def _ask(self) -> tuple[list[WorkflowView], bool]:
         """Ask the server, which knows findings, else the world; say whether findings are among what is known."""
@@ -160,13 +129,9 @@ class WorkflowsScreen(StudioScreen):
         except WorkflowError:
             return  # the headline says what is wrong with the world
         self.all = [msgspec.structs.replace(view, stats=stats.get(view.id, view.stats)) for view in self.all]
-        self._list()
+        self.list_rows()
 
-    def apply_filter(self) -> str | None:
-        self._list()
-        return None
-
-    def _list(self) -> None:
+    def list_rows(self) -> None:
         self.rows.workflows = [
             view
             for view in self.all
@@ -177,17 +142,11 @@ class WorkflowsScreen(StudioScreen):
         self.grid.refresh_rows(ids.index(shown) if shown in ids else None)
         self.grid.border_subtitle = str(len(ids)) if len(ids) == len(self.all) else f"{len(ids)} of {len(self.all)}"
         if self._is_read:
-            self._choose(self.grid.cursor)
+            self.choose(self.grid.cursor)
 
     # -- showing
 
-    def on_grid_highlighted(self, event: Grid.Highlighted) -> None:
-        self._choose(event.index)
-
-    def on_grid_chosen(self, event: Grid.Chosen) -> None:
-        self.detail.enter()
-
-    def _choose(self, index: int) -> None:
+    def choose(self, index: int) -> None:
         """Show a workflow of the list; where there is none, say why. What was typed for the one before is kept."""
         workflow = self.rows.workflows[index] if 0 <= index < len(self.rows.workflows) else None
         before, self._shown = self._shown, workflow
