@@ -369,7 +369,7 @@ async def test_steps_in_flight_run_to_their_end_unless_cancellable(wf_env):
         await asyncio.gather(stays(), goes())
 
     run = await wf_env.start(flow)
-    while not wf_env._embedded.worker._runs or await run.status() != "running":
+    while not wf_env._embedded.worker.leases.runs or await run.status() != "running":
         await asyncio.sleep(0)
     for _ in range(10):
         await asyncio.sleep(0)

@@ -24,7 +24,7 @@ from tests.reliability.stage import (
 from wf import registry
 from wf.records import seal_message
 from wf.session import current_session
-from wf.worker import worker as worker_module
+from wf.worker import leases as leases_module
 from wf.world import InboxMessage
 
 WORLDS = ["memory", "sqlite"]
@@ -82,7 +82,7 @@ async def test_two_workers_on_one_world_share_runs_and_do_nothing_twice(kind: st
             check_steps(await read_log(world, run.run_id), executed)
         for embedded in (one, two):
             assert embedded.worker._free_slots == 8
-            workers[embedded.worker.worker_id] = set(embedded.worker._active)
+            workers[embedded.worker.worker_id] = set(embedded.worker.leases.active)
     assert values == [[n + 2, "twice", n + 3] for n in range(RUNS)]
     assert list(workers.values()) == [set(), set()]
     await world.close()
@@ -203,7 +203,7 @@ async def test_a_worker_that_wakes_after_its_lease_records_nothing_and_the_other
             log = await read_log(world, run.run_id)
             assert ended == []
             gate.set()  # the old worker's attempt ends: what it records is refused, and it learns of it
-            await until(lambda: old.worker._runs == {}, "the old worker forgets the run")
+            await until(lambda: old.worker.leases.runs == {}, "the old worker forgets the run")
             assert ended == [(1, "the worker lost this run")]
             assert await read_log(world, run.run_id) == log
             assert await run.return_value() == ["attempt 2", "attempt 2"]
@@ -215,7 +215,7 @@ async def test_a_worker_that_wakes_after_its_lease_records_nothing_and_the_other
 async def test_a_heartbeat_that_comes_too_late_cancels_every_attempt_and_the_worker_goes_on(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 0.06)
+    monkeypatch.setattr(leases_module, "LEASE_SECONDS", 0.06)
     ended: list[str] = []
 
     @wf.step(name="hang")
@@ -268,15 +268,15 @@ async def test_calls_that_were_fenced_give_their_slots_back(kind: str, tmp_path:
     async with make_worker(world, concurrency=4) as old:
         run = await wf.start(waits_first)
         await until(lambda: _has_hook(world), "the hook is there")
-        live = old.worker._runs[run.run_id]
+        live = old.worker.leases.runs[run.run_id]
         clock.seconds += 11
         async with make_worker(world, concurrency=4) as new:
-            await until(lambda: run.run_id in new.worker._runs, "the new worker has it")
+            await until(lambda: run.run_id in new.worker.leases.runs, "the new worker has it")
             # The old one still believes that it has the run: a payload comes to it, and it calls three steps.
             sealed = seal_message(KEYRING, run.run_id, "hook_payload", 0, b"null", correlation_id=1)
             live.receive(InboxMessage(10**6, run.run_id, sealed.kind, 1, 0, None, sealed.payload))
             assert old.worker._free_slots == 1
-            await until(lambda: old.worker._runs == {}, "the old worker forgets the run")
+            await until(lambda: old.worker.leases.runs == {}, "the old worker forgets the run")
             assert old.worker._free_slots == 4
             await wf.resume_hook("go")
             assert await run.return_value(timeout=20) == "done"
@@ -309,7 +309,7 @@ async def test_a_cancelled_call_whose_start_is_being_committed_gives_its_slot_ba
         world.commit = slow_commit
         run = await wf.start(cancels)
         await until(lambda: _has_hook(world), "the call is written, and its worker not yet told")
-        live = embedded.worker._runs[run.run_id]
+        live = embedded.worker.leases.runs[run.run_id]
         assert live.is_committing
         assert live.attempts == {}
         await wf.resume_hook("stop")
@@ -354,7 +354,7 @@ async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(t
     async with make_worker(world, concurrency=1) as embedded:
         holding = await wf.start(holder)
         await until(lambda: embedded.worker._free_slots == 0, "the only slot is taken")
-        embedded.worker.concurrency = 10  # room for runs, none for attempts
+        embedded.worker.leases.concurrency = 10  # room for runs, none for attempts
         ending = await wf.start(ends_with_queued_calls)
         dropping = await wf.start(drops_queued_calls)
         assert await ending.return_value(timeout=20) == "done"
@@ -362,8 +362,8 @@ async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(t
         release.set()
         await holding.return_value(timeout=20)
         await embedded.drain()
-        assert embedded.worker._active == set()
-        assert list(embedded.worker._resting) == [dropping.run_id]
+        assert embedded.worker.leases.active == set()
+        assert list(embedded.worker.leases.resting) == [dropping.run_id]
         assert embedded.worker._free_slots == 1
         await wf.resume_hook("later")
         assert await dropping.return_value(timeout=20) == "done"
@@ -396,9 +396,9 @@ async def test_an_attempt_whose_run_was_lost_while_its_start_was_committed_does_
         worker.world.commit = slow_commit
         run = await wf.start(single)
         await asyncio.wait_for(written.wait(), 20)
-        worker.forget(worker._runs[run.run_id])  # as a refused heartbeat does
+        worker.leases.forget(worker.leases.runs[run.run_id])  # as a refused heartbeat does
         gate.set()
-        await until(lambda: not worker._busy, "the commit is over")
+        await until(lambda: not worker.busy, "the commit is over")
         await embedded.drain()
         assert began == []
         assert worker._free_slots == 2
@@ -410,7 +410,7 @@ async def test_an_attempt_whose_run_was_lost_while_its_start_was_committed_does_
 
 
 def _attempts(embedded: Any) -> list[Any]:
-    return [attempt for run in embedded.worker._runs.values() for attempt in run.attempts.values()]
+    return [attempt for run in embedded.worker.leases.runs.values() for attempt in run.attempts.values()]
 
 
 async def _has_hook(world: Any) -> bool:

@@ -37,7 +37,7 @@ def test_ten_thousand_pending_hooks_wait_at_no_cost_and_are_resumed_in_any_order
             assert len(await world.list_hooks(limit=2 * COUNT)) == COUNT
             # Leases of runs that were put away for others go back in tasks of their own, for a moment.
             await until(lambda: len(asyncio.all_tasks()) <= tasks, "no task is left for them")
-            assert len(worker.worker._runs) <= worker.worker.live_runs
+            assert len(worker.worker.leases.runs) <= worker.worker.leases.live_runs
         async with make_worker(world) as worker:
             chosen = random.Random(7).sample(range(COUNT), RESUMED)
             for number in chosen:

@@ -323,7 +323,7 @@ async def test_a_run_that_is_put_away_runs_no_clean_up_and_is_taken_up_by_its_ne
 
         await until(all_wait, "all three wait")
         await embedded.drain()
-        assert len(embedded.worker._runs) == 1
+        assert len(embedded.worker.leases.runs) == 1
         assert ran == []
         for n in range(3):
             await wf.resume_hook(f"t{n}")
@@ -341,7 +341,7 @@ async def _has_events(env: Any, run: wf.Run[Any], count: int) -> bool:
 
 
 def _attempts(env: Any) -> int:
-    return sum(len(run.attempts) for run in env._embedded.worker._runs.values())
+    return sum(len(run.attempts) for run in env._embedded.worker.leases.runs.values())
 
 
 POISON = """

@@ -87,7 +87,7 @@ async def test_a_full_disk_refuses_starts_and_a_running_run_finishes_when_space_
                 await wf.start(grows.with_options(attributes={"filling": "x" * 200}))
         full = _count_by(await world.list_runs(wf.world.RunFilter(limit=1000)))
         go_on.set()
-        await until(lambda: embedded.worker._busy > 0, "the result waits for its commit")
+        await until(lambda: embedded.worker.busy > 0, "the result waits for its commit")
         assert await run.status() == "running", "reads still work"
         filler.unlink()
         assert await run.return_value(timeout=30) == 400_000

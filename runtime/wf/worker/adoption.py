@@ -37,15 +37,15 @@ async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
         known = [other.id for other in registry.list_workflows()]
         await _give_up(worker, claimed, NotRegisteredError("workflow", row.workflow, known))
         return None
-    deaths = worker.count_deaths(row)
+    deaths = worker.leases.count_deaths(row)
     if deaths >= MOST_DEATHS:
         await _give_up(worker, claimed, DeadLetterError(row.run_id, row.workflow, deaths))
         return None
     run = LiveRun(worker, row, workflow, claimed.events[0])
-    worker.hold(run)  # before anything is awaited: a message may come meanwhile
+    worker.leases.hold(run)  # before anything is awaited: a message may come meanwhile
     trouble = await _open(worker, claimed, run)
     if trouble is not None:
-        worker.forget(run)
+        worker.leases.forget(run)
         await _give_up(worker, claimed, trouble)
         return None
     if row.attention is not None:

@@ -1,15 +1,10 @@
-"""The worker: claims runs, hands them what happens, commits what they append.
+"""The worker: hands its runs what happens, and commits what they append. Which runs it has: leases.py.
 
 1. All live runs share one committer: whatever became ready in a turn of the loop goes into one
    transaction. One commit is under way at a time, so a run's appends arrive in order.
-2. Runs are finished, not advanced in lockstep: at most `concurrency` runs are active at a time,
-   and new ones are claimed as others come to rest. A run that only waits is not active.
-3. A step attempt needs one of `concurrency` slots; calls without a slot queue in order.
-4. A failed commit is tried again, unchanged, until it succeeds or the lease is lost. Meanwhile
+2. A step attempt needs one of `concurrency` slots; calls without a slot queue in order.
+3. A failed commit is tried again, unchanged, until it succeeds or the lease is lost. Meanwhile
    nothing that depends on it happens.
-
-Resting runs stay in memory up to `live_runs`; the one that rested longest is put away first: its
-lease goes back, and its next event replays it.
 """
 
 from __future__ import annotations
@@ -39,34 +34,23 @@ from wf.registry import Step
 from wf.session import Session
 from wf.settings import DEFAULT_LIVE_RUNS
 from wf.worker import collector, guard, logs
-from wf.worker.adoption import take_up
 from wf.worker.attempts import Attempt
 from wf.worker.casualties import Casualties, open_casualties
 from wf.worker.interference import Interference
+from wf.worker.leases import Leases
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tracing import Tracing, open_tracing, quiet_context
-from wf.world import (
-    LEASE_SECONDS,
-    Claimed,
-    InboxMessage,
-    Outcome,
-    Release,
-    RunRow,
-    WorkerHello,
-)
+from wf.world import InboxMessage, Outcome, WorkerHello
 from wf.worlds.process import process_token
 
 log = logging.getLogger("wf.worker")
 
 DEFAULT_CONCURRENCY = 128
 MAX_THREADS = 64
-CLAIM_BATCH = 64
-RELEASE_BATCH = 64
 OPERATION = "wf/"  # ids of wf's own steps (operations.py), some of which wait for long
 LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for longer
 RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
 FIRST_LOOK_SECONDS = 1.0
-ALONE_SECONDS = 5.0  # how long a run that a process died of waits for the attempts of others
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
 
 
@@ -94,34 +78,27 @@ class Worker:
         self.deployment_id = session.deployment_id
         self.deployments = deployments
         self.concurrency = concurrency
-        self.live_runs = live_runs
+        self.leases = Leases(self, concurrency=concurrency, live_runs=live_runs)
         self.page_url = page_url or (lambda run_id: None)
         self.mocks: dict[str, Callable[..., Any]] = {}
         self.tracing: Tracing | None = None
         self.interference: Interference | None = None
         self.casualties: Casualties | None = None
+        self.is_open = False
         self.is_leaving = False
+        self.busy = 0  # loops that are in the middle of something, for `is_quiet`
         self.turns = 0  # commits and claims so far: whether anything happened since one last looked
         self.worker_id = f"wrk_{new_ulid(self.clock.now_us())}"
         self._is_capturing = is_capturing
-        self._runs: dict[str, LiveRun] = {}
-        self._leaving: set[str] = set()  # runs that are handed over as soon as that is possible
-        self._active: set[str] = set()
-        self._resting: dict[str, LiveRun] = {}  # in order of when they came to rest
         self._free_slots = concurrency
         self._slot_queue: deque[tuple[LiveRun, int]] = deque()
         self._dirty: list[LiveRun] = []
-        self._done: list[Release] = []
         self._timers: list[tuple[int, int, str, int]] = []
         self._timer_count = 0
-        self._next_claim_at: int | None = None
-        self._is_full = False  # the last look for claims found no room
         self._mail: set[str] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._undo: list[Callable[[], None]] = []
-        self._is_open = False
-        self._busy = 0  # loops that are in the middle of something, for `is_quiet`
 
     # -- opening and leaving
 
@@ -133,25 +110,23 @@ class Worker:
         self.create_task = _task_maker(self.loop)
         self.threads = ThreadPoolExecutor(min(self.concurrency, MAX_THREADS), thread_name_prefix="wf-step")
         self._dirty_bell = asyncio.Event()
-        self._claim_bell = asyncio.Event()
         self._mail_bell = asyncio.Event()
-        self._has_looked = asyncio.Event()
         self.casualties = open_casualties(self.session.settings, self.deployment_id)
         await self.announce()
-        self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self._on_mail))
-        self._undo.append(await self.world.subscribe("claimable", self._on_claimable))
+        self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self.on_mail))
+        self._undo.append(await self.world.subscribe("claimable", self.leases.on_claimable))
         guard.install()
         collector.slow_down()
         if self._is_capturing:
             logs.capture()
         self.tracing = open_tracing()
         quiet = quiet_context()
-        self._is_open = True
+        self.is_open = True
+        loops = (self._commit_loop, self.leases.claim_loop, self._mail_loop, self.leases.heartbeat_loop)
         self._tasks = [
-            self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}", context=quiet)
-            for loop in (self._commit_loop, self._claim_loop, self._mail_loop, self._heartbeat_loop)
+            self.loop.create_task(self._keep_running(loop), name=f"wf {loop.__name__}", context=quiet) for loop in loops
         ]
-        self._claim_bell.set()
+        self.leases.bell.set()
 
     async def announce(self) -> None:
         """Tell the world who we are and which workflows we know; also after the world changed hands."""
@@ -163,32 +138,27 @@ class Worker:
         """Take runs that are pegged to these deployments from now on; those in hand stay."""
         self.deployments = deployments
         await self.announce()
-        self._claim_bell.set()
+        self.leases.bell.set()
 
     def hand_over(self, run_ids: Sequence[str]) -> None:
         """Give runs back as soon as no attempt of theirs is under way: they are pegged elsewhere now."""
-        for run_id in run_ids:
-            run = self._runs.get(run_id)
-            if run is not None:
-                self._leaving.add(run_id)
-                self._hand_over(run)
+        self.leases.hand_over(run_ids)
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """Stop claiming, give attempts in flight the grace period, commit, give the leases back.
 
         A run is handed over as soon as no attempt of it is under way here.
         """
-        if not self._is_open:
+        if not self.is_open:
             return
-        self._is_open = False
-        for run in list(self._runs.values()):
-            self._hand_over(run)
-        attempts = [a for run in self._runs.values() for a in run.attempts.values()]
+        self.is_open = False
+        self.leases.hand_over(list(self.leases.runs))
+        attempts = [a for run in self.leases.runs.values() for a in run.attempts.values()]
         if attempts and grace_seconds > 0:
             await asyncio.wait([a.task for a in attempts], timeout=grace_seconds)
         await self._settle()
         self.is_leaving = True
-        left = [a.task for run in self._runs.values() for a in run.attempts.values()]
+        left = [a.task for run in self.leases.runs.values() for a in run.attempts.values()]
         for task in left:
             task.cancel("the worker is leaving")
         if left:
@@ -200,9 +170,7 @@ class Worker:
             undo()
         if self._alarm is not None:
             self._alarm.cancel()
-        for run in list(self._runs.values()):
-            run.lose()
-        self._runs.clear()
+        self.leases.lose_all()
         self.threads.shutdown(wait=False, cancel_futures=True)
         if self._is_capturing:
             logs.stop_capture()
@@ -220,7 +188,7 @@ class Worker:
     async def _settle(self) -> None:
         """Wait until what the ended attempts left is committed, or the world refuses it."""
         for _ in range(1000):
-            if not self._dirty and not self._busy:
+            if not self._dirty and not self.busy:
                 return
             await asyncio.sleep(0.001)
 
@@ -231,7 +199,7 @@ class Worker:
         """
         try:
             async with asyncio.timeout(FIRST_LOOK_SECONDS):
-                await self._has_looked.wait()
+                await self.leases.has_looked.wait()
         except TimeoutError:
             return
 
@@ -239,29 +207,25 @@ class Worker:
         """Wait until nothing can run here: no attempt, no due run, no unread message."""
         quiet = 0
         while quiet < 3:
-            self._claim_bell.set()
+            self.leases.bell.set()
             await asyncio.sleep(0.005)
             quiet = quiet + 1 if self.is_quiet() else 0
 
     def is_quiet(self) -> bool:
         """Tell whether only time or somebody else can make a run go on."""
-        return not (self.is_turning() or any(not self._is_parked(run_id) for run_id in self._active))
+        return not self.is_turning() and self.leases.is_quiet()
 
     def is_turning(self) -> bool:
         """Tell whether the worker itself has something to do in its next turn."""
-        bells = self._dirty_bell.is_set() or self._claim_bell.is_set() or self._mail_bell.is_set()
-        return bool(bells or self._busy or self._dirty or self._mail)
-
-    def _is_parked(self, run_id: str) -> bool:
-        run = self._runs.get(run_id)
-        if run is None:
-            return True
-        return not (run.queued or run.is_dirty or run.starts) and all(a.is_parked for a in run.attempts.values())
+        bells = self._dirty_bell.is_set() or self.leases.bell.is_set() or self._mail_bell.is_set()
+        return bool(bells or self.busy or self._dirty or self._mail)
 
     def next_due_at(self) -> int | None:
         """Give the next instant at which a run here, or one that nobody owns, wants to go on."""
         self._drop_stale_timers()
-        dues = [due for due in (self._timers[0][0] if self._timers else None, self._next_claim_at) if due is not None]
+        dues = [
+            due for due in (self._timers[0][0] if self._timers else None, self.leases.next_due_at) if due is not None
+        ]
         return min(dues, default=None)
 
     def look(self) -> None:
@@ -284,15 +248,15 @@ class Worker:
                 pause = min(2 * pause, RESTART_SECONDS[1]) if self.loop.time() - began < 60 else RESTART_SECONDS[0]
                 log.exception("the worker's %s failed and starts again in %.1f s", loop.__name__, pause)
                 await asyncio.sleep(pause)
-                self._mail.update(self._runs)
-                for bell in (self._dirty_bell, self._claim_bell, self._mail_bell):
+                self._mail.update(self.leases.runs)
+                for bell in (self._dirty_bell, self.leases.bell, self._mail_bell):
                     bell.set()
 
     # -- committing
 
     def mark_dirty(self, run: LiveRun) -> None:
         self._dirty.append(run)
-        self._active.add(run.run_id)
+        self.leases.active.add(run.run_id)
         if len(self._dirty) == 1:
             self._dirty_bell.set()
 
@@ -305,11 +269,11 @@ class Worker:
             runs, self._dirty = self._dirty, []
             if not runs:
                 continue
-            self._busy += 1
+            self.busy += 1
             try:
                 await self._commit(runs)
             finally:
-                self._busy -= 1
+                self.busy -= 1
             self.turns += 1
 
     async def _commit(self, runs: list[LiveRun]) -> None:
@@ -329,7 +293,7 @@ class Worker:
             run.is_committing = False
             if outcome == "fenced" and not run.is_lost:
                 log.warning("run %s has another owner now; what was not committed is dropped", run.run_id)
-                self.forget(run)
+                self.leases.forget(run)
             for state in starts:
                 if run.is_lost or run.replay.body.steps.get(state.correlation_id) is not state:
                     self.free_slot(state.step)  # nobody wants the attempt any more
@@ -340,11 +304,8 @@ class Worker:
                 continue
             for answer in answers:
                 answer()
-            if not self._is_open or run.run_id in self._leaving:
-                self._hand_over(run)
-            elif run.is_idle:
-                self._rest(run)
-        self._want_claims()
+            self.leases.settle(run)
+        self.leases.want_more()
 
     async def _try_commit(self, runs: list[LiveRun], taken: list[Taken]) -> list[Outcome]:
         try:
@@ -353,42 +314,16 @@ class Worker:
             raise
         except Exception:  # a defect: what these runs have in memory is not what their logs say
             for run, (_, starts, _) in zip(runs, taken, strict=True):
-                self._put_away(run)
+                self.leases.put_away(run)
                 for state in starts:
                     self.free_slot(state.step)
             raise
 
-    # -- active and resting runs
+    def attempt_ended(self, run: LiveRun) -> None:
+        if run.is_idle and not run.is_lost:
+            self.leases.settle(run)
 
-    def _rest(self, run: LiveRun) -> None:
-        self._active.discard(run.run_id)
-        if run.is_ended:
-            self.forget(run)
-            self._done.append(Release(run.run_id, run.tail.epoch))
-            if len(self._done) >= RELEASE_BATCH:
-                self._give_back()
-            return
-        self._resting.pop(run.run_id, None)
-        self._resting[run.run_id] = run
-        while len(self._resting) > self.live_runs:
-            self._put_away(next(iter(self._resting.values())))
-
-    def _give_back(self) -> None:
-        """Give back the leases of runs that ended; nobody waits for them, so many go at once."""
-        if self._done:
-            done, self._done = self._done, []
-            self._spawn(self.world.release(self.worker_id, done))
-
-    def _hand_over(self, run: LiveRun) -> None:
-        """Let the next worker have a run, unless an attempt or a commit of it is under way."""
-        if not (run.is_lost or run.attempts or run.is_dirty or run.is_committing):
-            self._put_away(run, is_due=not run.is_ended)
-
-    def _put_away(self, run: LiveRun, *, is_due: bool = False) -> None:
-        self.forget(run)
-        self._spawn(self.world.release(self.worker_id, [Release(run.run_id, run.tail.epoch, is_due)]))
-
-    def _spawn(self, work: Any) -> None:
+    def spawn(self, work: Any) -> None:
         task = self.loop.create_task(work)
         self._tasks.append(task)
         task.add_done_callback(self._on_spawned)
@@ -398,49 +333,33 @@ class Worker:
         if not task.cancelled() and task.exception() is not None:
             log.warning("what was to be done beside could not be, a lease may expire: %s", task.exception())
 
-    def forget(self, run: LiveRun) -> None:
-        """Let go of a run, without a word to the world."""
-        if self._runs.get(run.run_id) is run:
-            del self._runs[run.run_id]
-        self._resting.pop(run.run_id, None)
-        self._active.discard(run.run_id)
-        self._leaving.discard(run.run_id)
-        run.lose()
-
-    def attempt_ended(self, run: LiveRun) -> None:
-        if not run.is_dirty and run.is_idle and not run.is_lost:
-            if not self._is_open or run.run_id in self._leaving:
-                self._hand_over(run)
-            else:
-                self._rest(run)
-
     # -- slots
 
     def take_slot(self, step: Step[..., Any]) -> bool:
         """Take a slot for an attempt, if one is free and nobody waits for it. Operations need none."""
         if step.id.startswith(OPERATION):
             return True
-        if self._free_slots > 0 and not self._slot_queue and self._is_open:
+        if self._free_slots > 0 and not self._slot_queue and self.is_open:
             self._free_slots -= 1
             return True
         return False
 
     def queue_for_slot(self, run: LiveRun, number: int) -> None:
         run.queued += 1
-        self._active.add(run.run_id)
+        self.leases.active.add(run.run_id)
         self._slot_queue.append((run, number))
 
     def free_slot(self, step: Step[..., Any]) -> None:
         if step.id.startswith(OPERATION):
             return
         self._free_slots += 1
-        while self._slot_queue and self._free_slots > 0 and self._is_open:  # who leaves begins nothing
+        while self._slot_queue and self._free_slots > 0 and self.is_open:  # who leaves begins nothing
             run, number = self._slot_queue.popleft()
             run.queued -= 1
             if not run.is_lost and run.begin_attempt(number):
                 self._free_slots -= 1
             elif run.is_idle and not run.is_lost:
-                self._rest(run)  # nothing else will tell that it waits for nothing here
+                self.leases.rest(run)  # nothing else will tell that it waits for nothing here
 
     def find_function(self, step: Step[..., Any]) -> Callable[..., Any]:
         return self.mocks.get(step.id, step.func) if self.mocks else step.func
@@ -451,169 +370,65 @@ class Worker:
         self._timer_count += 1
         heapq.heappush(self._timers, (due_at, self._timer_count, run.run_id, number))
         if self._timers[0][1] == self._timer_count:
-            self._arm()
+            self.arm()
 
-    def _arm(self) -> None:
-        if self.clock.is_virtual or not self._is_open:
+    def arm(self) -> None:
+        if self.clock.is_virtual or not self.is_open:
             return
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
         due_at = self._timers[0][0] if self._timers else None
-        if self._next_claim_at is not None and (due_at is None or self._next_claim_at < due_at):
-            due_at = self._next_claim_at
+        if self.leases.next_due_at is not None and (due_at is None or self.leases.next_due_at < due_at):
+            due_at = self.leases.next_due_at
         if due_at is None:
             return
         delay = max(0.0, (due_at - self.clock.now_us()) / 1_000_000)
         self._alarm = self.loop.call_later(min(delay, LOOK_AGAIN_SECONDS), self._on_alarm)
 
     def _drop_stale_timers(self) -> None:
-        while self._timers and self._timers[0][2] not in self._runs:
+        while self._timers and self._timers[0][2] not in self.leases.runs:
             heapq.heappop(self._timers)
 
     def _on_alarm(self) -> None:
         now = self.clock.now_us()
         while self._timers and self._timers[0][0] <= now:
             due_at, _, run_id, number = heapq.heappop(self._timers)
-            run = self._runs.get(run_id)
+            run = self.leases.runs.get(run_id)
             if run is not None:
-                self._resting.pop(run_id, None)
+                self.leases.wake(run)
                 run.time_came(number, due_at)
                 if run.is_idle and not run.is_lost:
-                    self._rest(run)
-        if self._next_claim_at is not None and self._next_claim_at <= now:
-            self._claim_bell.set()
-        self._arm()
-
-    # -- claiming
-
-    def _on_claimable(self, detail: str) -> None:
-        self._claim_bell.set()
-
-    def _want_claims(self) -> None:
-        if self._is_full and len(self._active) <= self.concurrency * 3 // 4:
-            self._claim_bell.set()
-
-    async def _claim_loop(self) -> None:
-        bell = self._claim_bell
-        while True:
-            await bell.wait()
-            self._busy += 1
-            bell.clear()
-            try:
-                await self._claim()
-            finally:
-                self._busy -= 1
-            self._has_looked.set()
-            self.turns += 1
-            self._arm()
-
-    async def _claim(self) -> None:
-        while self._is_open:
-            room = min(self.concurrency - len(self._active), CLAIM_BATCH)
-            now = self.clock.now_us()
-            if room <= 0:
-                self._is_full, self._next_claim_at = True, None  # asks again as runs come to rest
-                return
-            self._is_full = False
-            try:
-                claims = await self.world.claim(self.worker_id, now, room)
-            except WorldError as error:
-                log.warning("runs could not be claimed, trying again: %s", error)
-                await asyncio.sleep(COMMIT_RETRY_SECONDS[1])
-                continue
-            self._next_claim_at = claims.next_due_at
-            for claimed in claims.unregistered:
-                await self._adopt(claimed)
-            if any(registry.find_workflow(claimed.run.workflow) for claimed in claims.unregistered):
-                await self.announce()  # some were registered after we came
-            suspects = self._find_suspects(claims.claimed)
-            for claimed in claims.claimed:
-                if claimed.run.run_id not in suspects:
-                    await self._adopt(claimed)
-            if suspects:
-                self._spawn(
-                    self._adopt_alone([claimed for claimed in claims.claimed if claimed.run.run_id in suspects])
-                )
-            if len(claims.claimed) + len(claims.unregistered) < room and (
-                claims.next_due_at is None or claims.next_due_at > now
-            ):
-                return
-
-    async def _adopt(self, claimed: Claimed) -> None:
-        """Take up a run that was just leased, and hand it what waits in its inbox."""
-        stale = self._runs.get(claimed.run.run_id)
-        if stale is not None:
-            self.forget(stale)
-        run = await take_up(self, claimed)
-        if run is None:
-            return
-        if claimed.inbox:
-            await self._deliver(run, claimed.inbox)
-        if run.is_idle and not run.is_lost:
-            self._rest(run)
-        elif not run.is_lost:
-            self._active.add(run.run_id)
-
-    # -- runs whose body took a process down
-
-    def count_deaths(self, row: RunRow) -> int:
-        """Give how often a run's body took the process down that ran it, with this code."""
-        return 0 if self.casualties is None or row.epoch <= 1 else self.casualties.count(row.run_id)
-
-    def _find_suspects(self, claims: Sequence[Claimed]) -> set[str]:
-        """Find the runs that another process may have died of. A run that is claimed for the first time is none."""
-        if self.casualties is None or all(claimed.run.epoch <= 1 for claimed in claims):
-            return set()
-        self.casualties.bury()
-        return {claimed.run.run_id for claimed in claims if self.count_deaths(claimed.run)}
-
-    async def _adopt_alone(self, suspects: Sequence[Claimed]) -> None:
-        """Take these runs up when the attempts have ended that would die with us, or after a while all the same."""
-        for claimed in suspects:
-            attempts = [attempt.task for run in self._runs.values() for attempt in run.attempts.values()]
-            if attempts:
-                await asyncio.wait(attempts, timeout=ALONE_SECONDS)
-            if not self._is_open:
-                return
-            self._busy += 1
-            try:
-                await self._adopt(claimed)
-            except WorldError as error:
-                log.warning("run %s could not be taken up: %s", claimed.run.run_id, error)
-            finally:
-                self._busy -= 1
-            self._on_mail(claimed.run.run_id)  # what came while it waited
-
-    def hold(self, run: LiveRun) -> None:
-        """Keep a run among those that mail and timers find here."""
-        self._runs[run.run_id] = run
+                    self.leases.rest(run)
+        if self.leases.next_due_at is not None and self.leases.next_due_at <= now:
+            self.leases.bell.set()
+        self.arm()
 
     # -- mail
 
-    def _on_mail(self, run_id: str) -> None:
+    def on_mail(self, run_id: str) -> None:
         if run_id:
             self._mail.add(run_id)
         else:
-            self._mail.update(self._runs)
+            self._mail.update(self.leases.runs)
         self._mail_bell.set()
 
     async def _mail_loop(self) -> None:
         bell = self._mail_bell
         while True:
             await bell.wait()
-            self._busy += 1
+            self.busy += 1
             bell.clear()
             try:
                 wanted, self._mail = self._mail, set()
-                await self._read_mail([run_id for run_id in wanted if run_id in self._runs])
+                await self._read_mail([run_id for run_id in wanted if run_id in self.leases.runs])
             except WorldError as error:
                 log.warning("messages could not be read, trying again: %s", error)
-                self._mail.update(self._runs)
+                self._mail.update(self.leases.runs)
                 await asyncio.sleep(COMMIT_RETRY_SECONDS[1])
                 bell.set()
             finally:
-                self._busy -= 1
+                self.busy -= 1
 
     async def _read_mail(self, run_ids: Sequence[str]) -> None:
         if not run_ids:
@@ -622,13 +437,13 @@ class Worker:
         for message in await self.world.read_inbox(self.worker_id, run_ids, 0):
             by_run.setdefault(message.run_id, []).append(message)
         for run_id, messages in by_run.items():
-            run = self._runs.get(run_id)
+            run = self.leases.runs.get(run_id)
             if run is not None:
-                await self._deliver(run, messages)
+                await self.deliver(run, messages)
 
-    async def _deliver(self, run: LiveRun, messages: Sequence[InboxMessage]) -> None:
+    async def deliver(self, run: LiveRun, messages: Sequence[InboxMessage]) -> None:
         """Hand messages to a run in their order; an ended child's result is fetched first."""
-        self._resting.pop(run.run_id, None)
+        self.leases.wake(run)
         for message in messages:
             child = None
             if message.kind == "child_ended" and message.id > run.inbox_high:
@@ -638,7 +453,7 @@ class Worker:
             except DecryptionError as error:
                 self.report(f"a message of run {run.run_id} was dropped: {error}")
         if run.is_idle and not run.is_lost:
-            self._rest(run)
+            self.leases.rest(run)
 
     async def _read_end(self, message: InboxMessage) -> End:
         """Read how an awaited run ended; one that cannot be read failed, as far as we can tell."""
@@ -647,23 +462,6 @@ class Worker:
             return await read_end(self.world, self.keyring, await find_last(self.world, self.keyring, run_id))
         except (RunNotFoundError, ImportedRunError, DecryptionError) as error:
             return End(run_id, "failed", "RUNTIME_ERROR", codec.encode(error, "error"))
-
-    # -- heartbeat
-
-    async def _heartbeat_loop(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE_SECONDS / 3)
-            self._give_back()
-            try:
-                kept = await self.world.heartbeat(self.worker_id)
-                if not kept:
-                    log.warning("the leases of this worker were lost: it was not heard of for %s s", LEASE_SECONDS)
-                    for run in list(self._runs.values()):
-                        self.forget(run)
-                    await self.announce()
-                    self._claim_bell.set()
-            except WorldError as error:
-                log.warning("no heartbeat: %s", error)
 
 
 def _leave_run() -> None:

@@ -387,7 +387,7 @@ async def test_what_is_cancelled_is_no_error(spans: Spans) -> None:
 
     async with make_worker(MemoryWorld()) as worker:
         run = await wf.start(main)
-        while not any(live.attempts for live in worker.worker._runs.values()):
+        while not any(live.attempts for live in worker.worker.leases.runs.values()):
             await asyncio.sleep(0)
         await run.cancel()
         with pytest.raises(wf.errors.WorkflowRunCancelledError):
@@ -408,7 +408,7 @@ async def test_an_attempt_that_is_cancelled_before_its_first_turn_did_not_run_an
 
     async with make_worker(MemoryWorld()) as worker:
         run = await wf.start(main)
-        while not (attempts := [a for live in worker.worker._runs.values() for a in live.attempts.values()]):
+        while not (attempts := [a for live in worker.worker.leases.runs.values() for a in live.attempts.values()]):
             await asyncio.sleep(0)
         assert not attempts[0]._is_begun
         attempts[0].cancel("too early")

@@ -55,7 +55,7 @@ def define() -> Any:
 
 
 async def are_released(worker: EmbeddedWorker, runs: list[Any]) -> bool:
-    worker.worker._give_back()  # leases of ended runs go back in batches
+    worker.worker.leases.give_back()  # leases of ended runs go back in batches
     rows = [await worker.world.get_run(run.run_id) for run in runs]
     return all(row is not None and row.owner is None for row in rows)
 
@@ -120,7 +120,7 @@ def test_what_a_run_in_flight_needs_stays(tmp_path: Path) -> None:
         row = await worker.world.get_run(child)
         assert row is not None
         assert row.parent_run_id == run.run_id
-        worker.worker._give_back()
+        worker.worker.leases.give_back()
         done = await forget(worker.session, [child])
         assert (done.runs, done.kept) == ([], 1)
         await wf.resume_hook("go", None)
