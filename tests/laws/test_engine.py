@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import wf
@@ -21,6 +22,7 @@ from tests.laws.stage import SECOND, T0, Log, Stage, as_row, load, make_replay, 
 from wf import events, registry
 from wf.engine import commands, loop
 from wf.errors import NondeterminismError, WorkflowIOError
+from wf.registry import Workflow
 from wf.worker import guard
 
 ROOT = Path(__file__).parents[2]
@@ -864,6 +866,88 @@ async def test_closing_a_body_makes_no_task_on_the_loop_that_closes_it():
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
     assert started == []
+
+
+CLEANS_UP = """
+    import asyncio
+    import wf
+
+    @wf.step(name="do")
+    async def do(what: str) -> str: ...
+
+    @wf.workflow(name="tidy")
+    async def tidy() -> None:
+        try:
+            await do("work")
+        finally:
+            await do("clean")
+            await do("sweep")
+"""
+
+
+def _fail_and_clean_up(workflow: Workflow[..., Any]) -> Stage:
+    stage = Stage(workflow)
+    stage.give(lambda log: log.failed(1, ValueError("no")))
+    stage.give(lambda log: log.completed(2, None))
+    stage.give(lambda log: log.completed(3, None))
+    return stage
+
+
+def test_a_run_that_ran_on_after_its_failure_says_since_when_it_had_failed():
+    with load(CLEANS_UP, "tidy") as tidy:
+        stage = _fail_and_clean_up(tidy)
+    end, _ = stage.log.events[-1]
+    assert end.type == events.RUN_FAILED
+    failed = next(event.seq for event, _ in stage.log.events if event.type == events.STEP_FAILED)
+    assert end.meta == f'{{"code":"USER_ERROR","error_type":"builtins.ValueError","since":{failed}}}'
+
+
+def test_a_run_that_failed_at_once_says_nothing_of_since():
+    with load(CLEANS_UP, "tidy") as tidy:
+        stage = Stage(tidy)
+        stage.give(lambda log: log.completed(1, None))
+        stage.give(lambda log: log.completed(2, None))
+        stage.give(lambda log: log.failed(3, ValueError("no")))
+    assert stage.log.events[-1][0].meta == '{"code":"USER_ERROR","error_type":"builtins.ValueError"}'
+
+
+@pytest.mark.parametrize("since", ["", ',"since":1', ',"since":2'])
+def test_a_log_that_says_otherwise_or_nothing_of_since_when_a_run_had_failed_replays(since: str):
+    with load(CLEANS_UP, "tidy") as tidy:
+        log = _fail_and_clean_up(tidy).log.events
+        end, data = log[-1]
+        meta = f'{{"code":"USER_ERROR","error_type":"builtins.ValueError"{since}}}'
+        make_replay(tidy).replay([*log[:-1], (msgspec.structs.replace(end, meta=meta), data)])
+        meta = f'{{"code":"USER_ERROR","error_type":"builtins.KeyError"{since}}}'
+        with pytest.raises(NondeterminismError):
+            make_replay(tidy).replay([*log[:-1], (msgspec.structs.replace(end, meta=meta), data)])
+
+
+def test_an_exception_object_that_many_bodies_raise_is_marked_in_each_anew():
+    source = """
+    import wf
+
+    @wf.step(name="do")
+    async def do(what: str) -> str: ...
+
+    OUT = ValueError("out")
+
+    @wf.workflow(name="again")
+    async def again(turns: int) -> None:
+        for _ in range(turns):
+            await do("turn")
+        try:
+            raise OUT
+        finally:
+            await do("clean")
+"""
+    with load(source, "again") as again:
+        for life, turns in enumerate((4, 2)):
+            stage = Stage(again, turns=turns)
+            stage.replay.body.loop._life += life  # as of another run
+            for number in range(1, turns + 2):
+                stage.give(lambda log, number=number: log.completed(number, None))
+            assert f'"since":{2 * turns + 2}}}' in str(stage.log.events[-1][0].meta)
 
 
 def test_what_a_task_left_behind_still_calls_is_not_recorded():

@@ -165,6 +165,375 @@ def test_a_retry_of_a_run_whose_body_failed_goes_on_from_what_it_heard_last(kind
     assert calls == [1, 2]
 
 
+class Shop:
+    """What the bodies below do; it is out of order until it is mended."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.is_broken = True
+
+        @wf.step(name="do", max_retries=0)
+        async def do(name: str) -> str:
+            self.calls.append(name)
+            if name.startswith("bad") and self.is_broken:
+                raise ValueError(name)
+            return name
+
+        self.do = do
+
+
+def _a_step_failed_in_a_saga(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        async with wf.saga() as saga:
+            for name in ("one", "two"):
+                saga.undo(shop.do, f"undo {await shop.do(name)}")
+            return await shop.do("bad")
+
+    return flow, ["one", "two", "bad", "undo two", "undo one", "bad"]
+
+
+def _the_body_raised_in_a_saga(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        async with wf.saga() as saga:
+            saga.undo(shop.do, f"undo {await shop.do('one')}")
+            if shop.is_broken:
+                raise KeyError("out of stock")
+            return await shop.do("two")
+
+    return flow, ["one", "undo one", "two"]
+
+
+def _a_compensation_failed_too(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        async with wf.saga() as saga:
+            for name in ("one", "two", "three"):
+                saga.undo(shop.do, f"{'bad ' * (name == 'two')}undo {await shop.do(name)}")
+            return await shop.do("bad")
+
+    return flow, ["one", "two", "three", "bad", "undo three", "bad undo two", "undo one", "bad"]
+
+
+def _the_saga_is_around_a_task_group(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        async with wf.saga() as saga:
+            saga.undo(shop.do, f"undo {await shop.do('one')}")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(shop.do("bad"))
+            await wf.sleep("1ms")
+            return "done"
+
+    return flow, ["one", "bad", "undo one", "bad"]
+
+
+def _a_task_cleaned_up_for_its_sibling(shop: Shop) -> Any:
+    async def tidy() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await shop.do("tidy")
+
+    async def fail() -> None:
+        await shop.do("one")
+        if shop.is_broken:
+            raise KeyError("of its own")
+
+    @wf.workflow
+    async def flow() -> str:
+        async with asyncio.TaskGroup() as group:
+            other = group.create_task(tidy())
+            await group.create_task(fail())
+            other.cancel()
+        return "done"
+
+    return flow, ["one", "tidy", "tidy"]
+
+
+def _a_clean_up_ran(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        try:
+            await shop.do("one")
+            return await shop.do("bad")
+        finally:
+            await shop.do("clean")
+            await shop.do("sweep")
+
+    return flow, ["one", "bad", "clean", "sweep", "bad", "clean", "sweep"]
+
+
+def _a_clean_up_failed_too(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        try:
+            await shop.do("one")
+            return await shop.do("bad")
+        finally:
+            await shop.do("clean")
+            await shop.do("bad sweep")
+
+    return flow, ["one", "bad", "clean", "bad sweep", "bad", "clean", "bad sweep"]
+
+
+def _only_the_clean_up_failed(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        try:
+            return await shop.do("one")
+        finally:
+            await shop.do("clean")
+            await shop.do("bad sweep")
+
+    return flow, ["one", "clean", "bad sweep", "bad sweep"]
+
+
+def _the_failure_was_translated(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        await shop.do("one")
+        try:
+            return await shop.do("bad")
+        except ValueError as error:
+            await shop.do("tell")
+            raise RuntimeError("no luck") from error
+
+    return flow, ["one", "bad", "tell", "bad"]
+
+
+def _the_failure_was_kept_and_raised_later(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        kept: list[ValueError] = []
+        try:
+            await shop.do("bad")
+        except ValueError as error:
+            kept.append(error)
+        await shop.do("one")
+        if kept:
+            raise kept[0]
+        return "done"
+
+    return flow, ["bad", "one", "bad", "one"]
+
+
+def _a_failure_was_dealt_with_before(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        with contextlib.suppress(ValueError):
+            await shop.do("bad")
+        await shop.do("one")
+        try:
+            return await shop.do("bad again")
+        finally:
+            await shop.do("clean")
+
+    return flow, ["bad", "one", "bad again", "clean", "bad again", "clean"]
+
+
+def _a_hook_was_waited_for_in_the_clean_up(shop: Shop) -> Any:
+    @wf.workflow
+    async def flow() -> str:
+        hook = wf.hook(token="clean")
+        try:
+            return await shop.do("bad")
+        except ValueError:
+            await hook
+            raise
+
+    return flow, ["bad", "bad"]
+
+
+def _a_child_run_failed(shop: Shop) -> Any:
+    @wf.workflow
+    async def child() -> str:
+        return await shop.do("bad")
+
+    @wf.workflow
+    async def flow() -> str:
+        await shop.do("one")
+        try:
+            return await child()
+        finally:
+            await shop.do("clean")
+
+    return flow, ["one", "bad", "clean", "bad", "clean"]
+
+
+CLEAN_UPS = [
+    _a_step_failed_in_a_saga, _the_body_raised_in_a_saga, _a_compensation_failed_too, _the_saga_is_around_a_task_group,
+    _a_task_cleaned_up_for_its_sibling, _a_clean_up_ran, _a_clean_up_failed_too, _only_the_clean_up_failed,
+    _the_failure_was_translated, _the_failure_was_kept_and_raised_later, _a_failure_was_dealt_with_before,
+    _a_hook_was_waited_for_in_the_clean_up, _a_child_run_failed,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", CLEAN_UPS, ids=[make.__name__.strip("_") for make in CLEAN_UPS])
+def test_a_retry_tries_again_what_failed_whatever_the_body_did_after_that(
+    kind: str, tmp_path: Path, make: Callable[[Shop], Any]
+) -> None:
+    shop = Shop()
+    flow, expected = make(shop)
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        run = await wf.start(flow)
+        if make is _a_hook_was_waited_for_in_the_clean_up:
+            await until(lambda: seqs_of(worker, run.run_id, events.STEP_FAILED), "it failed, and waits")
+            await wf.resume_hook("clean")
+        with pytest.raises(WorkflowRunFailedError):
+            await run.return_value(timeout=20)
+        await assert_replays(worker, run.run_id)
+        shop.is_broken = False
+        again = await retry_run(worker.session, run.run_id)
+        await again.return_value(timeout=20)
+        await assert_replays(worker, again.run_id)
+
+    play(kind, tmp_path, scene)
+    assert shop.calls == expected
+
+
+def test_a_retry_gives_a_time_limit_its_whole_time_again(kind: str, tmp_path: Path) -> None:
+    shop = Shop()
+    limits = iter([0.005, 20])
+
+    @wf.workflow
+    async def flow() -> str:
+        await shop.do("one")
+        try:
+            return await asyncio.wait_for(wf.hook(token="door"), next(limits))
+        finally:
+            await shop.do("clean")
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        run = await wf.start(flow)
+        with pytest.raises(WorkflowRunFailedError, match="TimeoutError"):
+            await run.return_value(timeout=20)
+        again = await retry_run(worker.session, run.run_id)
+        await until(lambda: worker.world.list_hooks(again.run_id), "it waits again")
+        await wf.resume_hook("door", "open")
+        assert await again.return_value(timeout=20) == "open"
+
+    play(kind, tmp_path, scene)
+    assert shop.calls == ["one", "clean", "clean"]
+
+
+def test_a_retry_of_a_run_whose_own_time_was_over_goes_on_from_before_that(kind: str, tmp_path: Path) -> None:
+    shop = Shop()
+
+    @wf.workflow(timeout="50ms")
+    async def flow() -> str:
+        try:
+            await shop.do("one")
+            if shop.is_broken:
+                await wf.hook()
+            return "done"
+        finally:
+            await shop.do("clean")
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        run = await wf.start(flow)
+        with pytest.raises(WorkflowRunFailedError, match="TIMEOUT"):
+            await run.return_value(timeout=20)
+        shop.is_broken = False
+        assert await (await retry_run(worker.session, run.run_id)).return_value(timeout=20) == "done"
+
+    play(kind, tmp_path, scene)
+    assert shop.calls == ["one", "clean", "clean"]
+
+
+def test_a_retry_claims_a_token_again_that_was_taken(kind: str, tmp_path: Path) -> None:
+    shop = Shop()
+
+    @wf.workflow
+    async def holder() -> None:
+        await wf.hook(token="mine")
+
+    @wf.workflow
+    async def flow() -> Any:
+        await shop.do("one")
+        hook = wf.hook(token="mine")
+        try:
+            return await hook
+        finally:
+            await shop.do("clean")
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        other = await wf.start(holder)
+        await until(worker.world.list_hooks, "it is taken")
+        run = await wf.start(flow)
+        with pytest.raises(WorkflowRunFailedError, match="HookConflictError"):
+            await run.return_value(timeout=20)
+        await other.terminate()
+        again = await retry_run(worker.session, run.run_id)
+        await until(lambda: worker.world.list_hooks(again.run_id), "it has the token")
+        await wf.resume_hook("mine", "payload")
+        assert await again.return_value(timeout=20) == "payload"
+
+    play(kind, tmp_path, scene)
+    assert shop.calls == ["one", "clean", "clean"]
+
+
+@pytest.mark.parametrize("does_clean_up_fail", [False, True])
+def test_a_retry_of_a_cancelled_run_goes_on_from_before_the_cancel(
+    kind: str, tmp_path: Path, does_clean_up_fail: bool
+) -> None:
+    shop = Shop()
+
+    @wf.workflow
+    async def flow() -> Any:
+        async with wf.saga() as saga:
+            saga.undo(shop.do, f"undo {await shop.do('one')}")
+            try:
+                return await wf.hook(token="door")
+            finally:
+                await shop.do("clean")
+                await shop.do("bad sweep" if does_clean_up_fail else "sweep")
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        run = await wf.start(flow)
+        await until(worker.world.list_hooks, "it waits")
+        await run.cancel("enough")
+        with pytest.raises(WorkflowRunFailedError if does_clean_up_fail else wf.WorkflowRunCancelledError):
+            await run.return_value(timeout=20)
+        await assert_replays(worker, run.run_id)
+        shop.is_broken = False
+        again = await retry_run(worker.session, run.run_id)
+        await until(lambda: worker.world.list_hooks(again.run_id), "it waits again")
+        await wf.resume_hook("door", "open")
+        assert await again.return_value(timeout=20) == "open"
+
+    play(kind, tmp_path, scene)
+    sweep = "bad sweep" if does_clean_up_fail else "sweep"
+    assert shop.calls == ["one", "clean", sweep, "undo one", "clean", sweep]
+
+
+def test_a_retry_of_a_terminated_run_goes_on_from_what_it_heard_last(kind: str, tmp_path: Path) -> None:
+    shop = Shop()
+
+    @wf.workflow
+    async def flow() -> Any:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(wf.hook(), 0.005)
+        await shop.do("one")
+        with contextlib.suppress(ValueError):
+            await shop.do("bad")
+        return await wf.hook(token="door")
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        run = await wf.start(flow)
+        await until(lambda: len_of(seqs_of(worker, run.run_id, events.HOOK_CREATED), 2), "it waits")
+        await run.terminate()
+        again = await retry_run(worker.session, run.run_id)
+        await until(lambda: len_of(worker.world.list_hooks(again.run_id), 2), "it waits again")
+        await wf.resume_hook("door", "open")
+        assert await again.return_value(timeout=20) == "open"
+
+    play(kind, tmp_path, scene)
+    assert shop.calls == ["one", "bad", "bad"], "a step that failed is tried again"
+
+
 def test_a_run_in_flight_is_not_retried_and_an_unknown_one_neither(tmp_path: Path) -> None:
     @wf.workflow
     async def flow() -> None:

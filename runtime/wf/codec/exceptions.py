@@ -52,7 +52,7 @@ _OWN_CODE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
 # What these print themselves from, unchecked, in C. It may have been too large to be kept.
 _OBJECTS: Final = {UnicodeDecodeError: bytes, UnicodeEncodeError: str, UnicodeTranslateError: str}
 _members_of: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
-_HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__", "__orig_class__"})
+_HIDDEN: Final = frozenset({"__notes__", "__wf_traceback__", "__wf_since__", "__orig_class__"})
 
 
 def resolve_exception(cls: type) -> Lower | None:

@@ -222,8 +222,15 @@ class Body:
 
     async def call_step(self, step: Any, arguments: bytes) -> Any:
         """Schedule a step, and give its result or raise its exception."""
+        self._see_handled()
         number = self._next_id()
         self._issue(commands.ScheduleStep(number, step.id, None, arguments))
+    def _see_handled(self) -> None:
+        """Note the exception in whose `except`, `finally` or saga the body calls or waits for something."""
+        error = sys.exception()
+        if error is not None:
+            self.loop.see(error)
+
         self._calls = number
         future = self.loop.create_future()
         state = StepState(number, step.id, step, arguments, future)
@@ -298,6 +305,7 @@ class Body:
                 hook.waiters.remove(future)
 
     def dispose_hook(self, hook: HookState) -> None:
+        self._see_handled()
         """Give the token up; awaits that are pending raise. Disposing twice is harmless."""
         if hook.is_disposed:
             return
@@ -365,6 +373,7 @@ class Body:
         outcome = await self.wait_child(state)
         return take_outcome(outcome, workflow.id)
 
+        self._see_handled()
     def next_run_id(self) -> str:
         """Name the run that this one continues as; the same name at every replay."""
         return ids.derive_run_id(self.loop.now_us, self.run_id, "next")

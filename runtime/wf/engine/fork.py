@@ -42,6 +42,11 @@ _ANSWERED: Final = {
     events.HOOK_RECEIVED: events.HOOK_CREATED,
     events.CHILD_COMPLETED: events.CHILD_STARTED,
 }
+_VAIN: Final = {
+    events.CHILD_COMPLETED: events.CHILD_STARTED,
+    events.HOOK_CONFLICT: events.HOOK_CREATED,
+    events.WAIT_COMPLETED: events.WAIT_CREATED,
+}
 _OPENINGS: Final = events.CALLS - events.ENDS - {events.HOOK_DISPOSED, events.LOCK_RELEASED, events.ATTRIBUTES_SET}
 _HANDLES: Final = (b'{"$stream":["', b'{"$run":"')
 
@@ -63,18 +68,51 @@ def find_cut(log: Sequence[Event], from_seq: int) -> int:
 def find_retry_cut(log: Sequence[Event]) -> int:
     """Give the cut from which an ended run is tried again: what failed or was cancelled comes after it.
 
-    The step that failed it runs again; where the body itself failed, the body goes on from the last
-    thing it heard.
+    The step that failed it runs again, whatever the body still did then: compensations of a saga, a `finally`. A child
+    run that failed or was cancelled, a timeout and a token that was taken begin anew with their calls, since what has
+    become of them would be the same. Where the body itself failed, it goes on from the last thing it heard before.
     """
-    deliveries = [event for event in log if event.type in events.DELIVERIES]
     end = next((event for event in log if event.type in events.ENDS), None)
-    before = [event for event in deliveries if end is None or event.seq < end.seq]
-    while before and before[-1].type in (events.STEP_FAILED, events.CANCEL_REQUESTED):
-        before.pop()
-    # The run's own timeout is a wait without a call (0). It is over for ever, in this run.
-    while before and before[-1].type == events.WAIT_COMPLETED and before[-1].correlation_id == 0:
-        before.pop()
-    return before[-1].seq if before else 1
+    since = _find_since(log, end)
+    heard = [event for event in log if event.type in events.DELIVERIES and event.seq <= since]
+    if heard and end is not None and end.type == events.RUN_FAILED and "forced" not in _of_json(end.meta):
+        opening = _find_vain_opening(log, heard[-1])
+        while heard and heard[-1].seq >= opening:
+            heard.pop()
+    while heard and (heard[-1].type in (events.STEP_FAILED, events.CANCEL_REQUESTED) or _is_own_timeout(heard[-1])):
+        heard.pop()
+    return heard[-1].seq if heard else 1
+
+
+def _find_since(log: Sequence[Event], end: Event | None) -> int:
+    """Give the delivery that the end of a run goes back to; behind it are only the last words of the body."""
+    before = log if end is None else log[: end.seq - 1]
+    if end is None or not before:
+        return len(log)
+    meta = _of_json(end.meta)
+    since = int(meta.get("since", before[-1].seq))
+    for event in before:
+        is_cause = event.type == events.CANCEL_REQUESTED and end.type == events.RUN_CANCELLED
+        if is_cause or (_is_own_timeout(event) and meta.get("code") == "TIMEOUT"):
+            return min(event.seq, since)
+    return since
+
+
+def _is_own_timeout(event: Event) -> bool:
+    """Tell whether the run's own timeout was over: a wait without a call (0). It is over for ever, in that run."""
+    return event.type == events.WAIT_COMPLETED and event.correlation_id == 0
+
+
+def _find_vain_opening(log: Sequence[Event], delivery: Event) -> int:
+    """Give the call that must be made anew, or else its answer would be this one again; beyond the log: none."""
+    type_ = _VAIN.get(delivery.type)
+    if delivery.type == events.CHILD_COMPLETED and _of_json(delivery.meta).get("status") == events.COMPLETED:
+        type_ = None
+    for call in log[: delivery.seq] if type_ is not None else ():
+        if call.type == type_ and call.correlation_id == delivery.correlation_id:
+            is_sleep = type_ == events.WAIT_CREATED and _of_json(call.meta).get("kind") != "deadline"
+            return len(log) + 1 if is_sleep else call.seq
+    return len(log) + 1
 
 
 def find_next_delivery(log: Sequence[Event], cut: int) -> int:

@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iter
 from contextvars import Context, copy_context
 from typing import Any, NoReturn
 
+from wf.engine.failures import find_since, mark
 from wf.errors import WorkflowError, WorkflowIOError
 
 MAX_CALLBACKS = 1_000_000
@@ -140,9 +141,10 @@ class BodyLoop(asyncio.AbstractEventLoop):
         self._on_timer = on_timer
         self._on_drop = on_drop
         self._ready: deque[asyncio.Handle] = deque()
+        self.seq = 0  # of the event that is being delivered
         # Consecutive from a number of the run's own: were it from 1 in every run, the process-wide
         # set in which asyncio keeps all tasks would put thousands into one bucket.
-        self._order = seed
+        self._order = self._life = seed
         self._closed = False
 
     # -- running
@@ -226,12 +228,26 @@ class BodyLoop(asyncio.AbstractEventLoop):
         self._order += 1
         task = BodyTask(coro, loop=self, order=self._order, name=name, context=context)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._on_done)
         return task
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Ignore what asyncio reports of lost tasks: it comes from the garbage collector, at no
         moment a replay could repeat. A body's own failure ends its run and is recorded."""
+
+    def _on_done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                self.see(error)
+
+    def see(self, error: BaseException) -> None:
+        """Note since when an exception is there (engine/failures.py)."""
+        mark(error, self._life, self.seq)
+
+    def find_since(self, error: BaseException) -> int | None:
+        return find_since(error, self._life)
 
     def default_exception_handler(self, context: dict[str, Any]) -> None: ...
 

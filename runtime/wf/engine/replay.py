@@ -112,6 +112,7 @@ class Replay:
         """Deliver one event that is not a call, and run the body until it blocks."""
         _DELIVER[event.type](self, event, data)
 
+        self.body.loop.seq = event.seq
     def take_commands(self) -> list[commands.Command]:
         """Give the commands made since the last time, in order."""
         made = list(self.commands)
@@ -203,7 +204,7 @@ class Replay:
         if not same:
             goes_on = is_end and command.event not in events.ENDS
             raise self._mismatch(event.seq, recorded, actual, command.where, is_extension=goes_on)
-        if command.meta != event.meta:
+        if command.meta != event.meta and not is_same_failure(event, command.meta):
             raise self._mismatch(event.seq, recorded, f"{actual} with {describe_meta(command.meta)}", command.where)
         if data != command.data and not is_same_call(event.type, data, command.data):
             changed = describe_change(data, command.data)
@@ -315,6 +316,7 @@ class Replay:
         add_note(error, f"step {state.name} failed in attempt {event.attempt}" + (f"\n{trace}" if trace else ""))
         state.future.set_exception(error)
         self._run()
+        self.body.loop.see(error)
 
     def _on_wait_completed(self, event: Event, data: bytes | None) -> None:
         if self.is_ended:
@@ -380,6 +382,8 @@ class Replay:
             status, value = "failed", error
         child.future.set_result(ChildOutcome(meta.get("run_id", child.run_id), status, code, value))
         self._run()
+        if isinstance(value, BaseException):
+            self.body.loop.see(value)
 
     def _on_cancel_requested(self, event: Event, data: bytes | None) -> None:
         self.is_cancelling = True
@@ -465,7 +469,11 @@ class Replay:
 
     def _fail(self, error: BaseException, code: str) -> None:
         self.body.is_ending = True
-        meta = msgspec.json.encode({"code": code, "error_type": codec.public_type_name(type(error))}).decode()
+        content: dict[str, Any] = {"code": code, "error_type": codec.public_type_name(type(error))}
+        since = self.body.loop.find_since(error)
+        if since is not None and since < self.body.loop.seq:  # the body went on running after that
+            content["since"] = since
+        meta = msgspec.json.encode(content).decode()
         self._end(commands.FailRun(None, None, meta, codec.encode(error, "error"), code=code))
 
     def _end(self, command: commands.Command) -> None:
@@ -535,6 +543,14 @@ def add_note(error: BaseException, note: str) -> None:
 
 def is_same_call(type_: str, recorded: bytes | None, actual: bytes | None) -> bool:
     """Tell whether two payloads that differ in their bytes make the same call all the same.
+def is_same_failure(event: Event, meta: str | None) -> bool:
+    """Tell whether a run fails as it did; since when what it failed of was there is told, and not compared."""
+    if event.type != events.RUN_FAILED or event.meta is None or meta is None:
+        return False
+    recorded, actual = _decode_meta(event.meta), _decode_meta(meta)
+    return {**recorded, "since": 0} == {**actual, "since": 0}
+
+
 
     The fields of a hook's model may grow while its runs wait, and where an exception was raised
     moves with every line added above.
