@@ -101,9 +101,9 @@ class WorkerProcess:
             await self.ended
 
     def kill(self) -> None:
+        """End the process, which nobody wants any more."""
         self.is_leaving = True
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+        _strike(self.pid)
 
     def bury(self, status: int) -> None:
         """Note the end of the process; `status` is a wait status."""
@@ -123,8 +123,7 @@ class ForkedBench:
 
     def kill(self) -> None:
         if not self.ended.done():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            _strike(self.pid)
 
     def bury(self, status: int) -> None:
         if not self.ended.done():
@@ -293,10 +292,15 @@ class Nursery:
                     else:
                         worker.bury(status)
         for worker in list(self._workers.values()):  # the parent died, and they with it
-            worker.kill()
+            _strike(worker.pid)  # not `kill`: nobody asked them to leave, and who misses them replaces them
             worker.bury(signal.SIGKILL)
         self._workers.clear()
         forked.put_nowait(None)
+
+
+def _strike(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _kill_unwanted(starting: asyncio.Task[WorkerProcess] | asyncio.Task[Started]) -> None:

@@ -452,6 +452,23 @@ def test_a_killed_worker_is_replaced_and_its_attempt_repeated(project: Project, 
     play(project, scene)
 
 
+def test_a_killed_warm_parent_takes_its_workers_along_and_they_are_replaced(project: Project, tmp_path: Path) -> None:
+    project.write("flow.py", SLOW.format(place=str(tmp_path)))
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main")
+        await until(lambda: attempts_of(tmp_path) == ["1"], "the step runs")
+        parent = dev.supervisor.fleet._nursery._process
+        assert parent is not None
+        os.kill(parent.pid, signal.SIGKILL)
+        await until(lambda: attempts_of(tmp_path) == ["1", "2"], "the next attempt runs in a new process")
+        (tmp_path / "go").touch()
+        assert await run.return_value("20s") == "attempt 2"
+        assert [told["cause"] for told in dev.told("worker")] == ["killed by SIGKILL"]
+
+    play(project, scene)
+
+
 def test_a_step_that_ends_its_process_every_time_fails_and_the_neighbours_do_not(
     project: Project, tmp_path: Path
 ) -> None:
