@@ -8,16 +8,23 @@ Requests and reports are JSON lines. The zygote itself never starts a thread, so
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
 import signal
 import sqlite3
 import sys
+import tomllib  # noqa: F401
 import traceback
 from typing import Any
 
+import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
+
 import wf
+import wf.deployment
+import wf.loading
+import wf.worker.worker
 from tests.crash.shapes import SHAPES
 from wf import chain
 from wf.events import STEP_COMPLETED, Event
@@ -25,7 +32,9 @@ from wf.histories import read_history, replay_recorded
 from wf.keys import Keyring
 from wf.records import read_fork
 from wf.session import current_session
-from wf.worlds.shared import SharedWorld  # noqa: F401  (imported before the fork, not in every child)
+from wf.worlds.shared import SharedWorld  # noqa: F401
+
+# Some of these nobody names here: what a trial would load lazily is loaded once, before the forks.
 
 RUN_ID = "crash-run"
 KEY = "a5" * 32
@@ -33,6 +42,7 @@ PATIENCE_SECONDS = 20.0
 
 
 def main() -> None:
+    gc.freeze()  # so that no child's collection copies all that was imported
     for line in sys.stdin:
         request = json.loads(line)
         read, write = os.pipe()
