@@ -5,7 +5,11 @@
     run.trace, run.log, run.row
 
 1. What is kept is the log as it is stored: payloads stay sealed until one of them is asked for.
-2. Making the trace of a long log takes a thread, so that who follows goes on answering meanwhile.
+2. A look costs what is new, however long the log is: its events are folded into the trace that there is.
+3. The trace of a long log is made piece by piece, so that who follows goes on answering meanwhile.
+
+The trace has the markers that events stand for. Those of batches of log lines and of streams, for which all of them
+would have to be read at each look, are `Reader.read_trace`'s.
 """
 
 from __future__ import annotations
@@ -16,18 +20,18 @@ from typing import Final
 from wf.errors import RunNotFoundError
 from wf.events import ENDED, Event
 from wf.ids import is_run_id
-from wf.world import RunRow
-from wfstudio.core.logs import open_batch
+from wf.world import LogRow, RunRow
+from wfstudio.core.logs import ENDS, open_batch
 from wfstudio.core.reading import MAX_PAGE, Reader
 from wfstudio.core.rows import Opener, show_event
 from wfstudio.core.steps import show_steps
-from wfstudio.core.traces import Trace, make_trace
+from wfstudio.core.traces import GrowingTrace, Trace
 from wfstudio.core.views import EventView, LogView, StepView
 
 _PAGE: Final = 2_000
 _MAX_BATCHES: Final = 100_000
-_LONG: Final = 1_000
-"""Events of which a trace is made at once: a few milliseconds."""
+_AT_ONCE: Final = 500
+"""Events that are folded in at once: a few milliseconds."""
 
 
 class FollowedRun:
@@ -39,6 +43,10 @@ class FollowedRun:
         self.row: RunRow | None = None
         self.log: list[Event] = []
         self._trace: Trace | None = None
+        self._growing: GrowingTrace | None = None
+        self._batches: dict[int, list[LogRow]] = {}
+        self._batches_seq = 0
+        """Up to which event the batches of log lines were read."""
         self._by_call: dict[int, list[Event]] = {}
         self._is_over = False
 
@@ -73,24 +81,25 @@ class FollowedRun:
                 return
 
     async def _make_trace(self, row: RunRow) -> None:
+        if self._growing is None:
+            self._growing = GrowingTrace(self.log)
+        while self._growing.advance(_AT_ONCE):  # noqa: ASYNC110  nothing is waited for: others get their turn
+            await asyncio.sleep(0)
         pending = None  # of a run that was imported the world has no waits: its log must do
         if row.origin is None:
-            waits = await self._reader.session.world.list_waits(self.run_id, MAX_PAGE)
+            is_asked = self._growing.has_open_waits
+            waits = await self._reader.session.world.list_waits(self.run_id, MAX_PAGE) if is_asked else []
             pending = {wait.correlation_id for wait in waits}
-        marks = await self._reader.read_marks(self.run_id)
-        if len(self.log) <= _LONG:
-            self._trace = make_trace(self.log, marks=marks, pending_waits=pending)
-        else:
-            log = list(self.log)
-            self._trace = await asyncio.to_thread(make_trace, log, marks=marks, pending_waits=pending)
+        self._trace = self._growing.show(pending_waits=pending)
 
     def _tell_if_over(self) -> bool:
         """Tell whether nothing comes any more, and all there is was read. Losers of a race end after their run."""
         row, trace = self.row, self._trace
         if row is None or trace is None or row.seq != len(self.log):
             return False
-        is_left = any(span.segments and span.segments[-1].outcome == "abandoned" for span in trace.spans)
-        return row.origin is not None or (row.status in ENDED and not is_left)
+        if row.origin is not None or row.status not in ENDED:
+            return row.origin is not None
+        return not any(span.segments and span.segments[-1].outcome == "abandoned" for span in trace.spans)
 
     # -- what is opened when it is asked for
 
@@ -110,11 +119,18 @@ class FollowedRun:
 
     async def read_logs_of(self, correlation_id: int) -> list[LogView]:
         """Give what the attempts of one call printed and logged, in order."""
-        session = self._reader.session
-        rows = [row for row in await session.world.read_logs(self.run_id, _MAX_BATCHES)
-                if row.correlation_id == correlation_id]  # fmt: skip
-        rows.sort(key=lambda row: (row.attempt, row.index))
-        return [line for row in rows for line in open_batch(session.keyring, row)]
+        ended = (event.seq for event in reversed(self.events_of(correlation_id)) if event.type in ENDS)
+        if next(ended, 0) > self._batches_seq:  # batches come with the end of their attempt
+            await self._read_batches()
+        rows = sorted(self._batches.get(correlation_id, ()), key=lambda row: (row.attempt, row.index))
+        return [line for row in rows for line in open_batch(self._reader.session.keyring, row)]
+
+    async def _read_batches(self) -> None:
+        seq = len(self.log)
+        rows = await self._reader.session.world.read_logs(self.run_id, _MAX_BATCHES)
+        self._batches, self._batches_seq = {}, seq
+        for row in rows:
+            self._batches.setdefault(row.correlation_id, []).append(row)
 
     def _open(self, max_bytes: int | None) -> Opener:
         return Opener(self._reader.session.keyring, self.run_id, is_locked=False, max_bytes=max_bytes)

@@ -1,6 +1,7 @@
 """Traces: a run's log as spans over time. This is *the* model of every timeline.
 
     trace = make_trace(events)        pure: the same events give the same trace, anywhere
+    growing = GrowingTrace(log)       the same for a log that grows: what was folded in once is not looked at again
 
 1. A span is one call of the body, or the run itself. Its id is the correlation id as text, the run's
    is `run`. Ids never change while a log grows, so a view can follow a live run.
@@ -22,6 +23,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -36,6 +39,7 @@ FAULT: Final = "wf/fault"
 """The name by which an injected fault changes its run's attributes (`wf.worker.interference`)."""
 
 _POSITION: Final = re.compile(r"position (\d{1,9})\b")
+_by_time: Final = attrgetter("at_ms")
 
 SpanKind = Literal["run", "step", "operation", "sleep", "deadline", "hook", "lock", "child", "watch"]
 """`operation` is a step of wf's own (what a body asks of another run, hook or stream); `watch` waits
@@ -152,28 +156,120 @@ def make_trace(
 
     Raises `ValueError` where there is no first event.
     """
-    if not events or events[0].type != types.RUN_CREATED:
-        raise ValueError("a trace begins with the run's first event, `run_created`")
-    gap = _measure_gap(events)
-    tracer = _Tracer(events[0], gap)
-    for event in events[1:]:
-        tracer.add(_close_gap(event, events[0], gap))
-    tracer.settle_waits(_close_gap(events[-1], events[0], gap), pending_waits)
-    for mark in marks:
-        tracer.mark(mark)
-    return tracer.finish(events[-1].seq)
+    growing = GrowingTrace(events)
+    growing.advance()
+    return growing.show(marks=marks, pending_waits=pending_waits)
 
 
-def _measure_gap(events: Sequence[Event]) -> int:
-    """Give the time between the end of a fork's inherited history and its creation; 0 where there is none."""
-    created = events[0].at
-    inherited = [event.at for event in events if event.at < created]
-    return created - max(inherited) if inherited else 0
+class GrowingTrace:
+    """The trace of a log to which events are added, and which changes in no other way.
 
+        while growing.advance(500): ...     folds in what is new, piece by piece
+        trace = growing.show()              what `make_trace` gives for the events so far
 
-def _close_gap(event: Event, created: Event, gap: int) -> Event:
-    """Move an inherited event to where it is drawn. Only a fork's log has events older than itself."""
-    return msgspec.structs.replace(event, at=event.at + gap) if event.at < created.at else event
+    A look costs what is new, what is open, and a copy of the list of spans: a span that did not change is the same
+    object as before, so whoever draws traces sees at once what changed. Raises `ValueError` where there is no first
+    event.
+    """
+
+    def __init__(self, log: Sequence[Event]) -> None:
+        if not log or log[0].type != types.RUN_CREATED:
+            raise ValueError("a trace begins with the run's first event, `run_created`")
+        self._log = log
+        self._measured = 0
+        self._last_inherited: int | None = None
+        self._begin(0)
+
+    def _begin(self, gap: int) -> None:
+        self._gap = gap
+        self._folded = 1
+        self._tracer = _Tracer(self._log[0], gap)
+        self._run: Span | None = None
+        self._spans: list[Span] = []
+        self._markers: list[Marker] = []
+        self._given_up: dict[int, int] = {}
+        """Waits that are shown as given up, with when, of which the log says nothing."""
+
+    @property
+    def has_open_waits(self) -> bool:
+        """Whether it matters which waits are pending."""
+        return bool(self._tracer.open_waits)
+
+    def advance(self, most: int | None = None) -> bool:
+        """Fold in what is new, at most so many events; tell whether more is left."""
+        gap = self._measure_gap()
+        if gap != self._gap:  # more of a fork's inherited history: all of it is drawn elsewhere
+            self._begin(gap)
+        end = len(self._log) if most is None else min(len(self._log), self._folded + most)
+        for event in self._log[self._folded : end]:
+            self._tracer.add(self._close_gap(event))
+        self._folded = end
+        self._refresh()
+        return end < len(self._log)
+
+    def _measure_gap(self) -> int:
+        """Give the time between the end of a fork's inherited history and its creation; 0 where there is none."""
+        created = self._log[0].at
+        inherited = [event.at for event in self._log[self._measured :] if event.at < created]
+        self._measured = len(self._log)
+        if inherited:
+            self._last_inherited = max([*inherited, *([] if self._last_inherited is None else [self._last_inherited])])
+        return 0 if self._last_inherited is None else created - self._last_inherited
+
+    def _close_gap(self, event: Event) -> Event:
+        """Move an inherited event to where it is drawn. Only a fork's log has events older than itself."""
+        if not self._gap or event.at >= self._log[0].at:
+            return event
+        return msgspec.structs.replace(event, at=event.at + self._gap)
+
+    def _refresh(self) -> None:
+        """Make the spans anew that have changed."""
+        tracer = self._tracer
+        for number in tracer.take_changed():
+            place, span = tracer.places[number], tracer.show(number)
+            if place < len(self._spans):
+                self._spans[place] = span
+            else:
+                self._spans.append(span)
+            self._given_up.pop(number, None)
+
+    def show(self, *, marks: Iterable[Mark] = (), pending_waits: Collection[int] | None = None) -> Trace:
+        """Give the trace of what is folded in."""
+        tracer = self._tracer
+        self._settle_waits(self._close_gap(self._log[self._folded - 1]).at, pending_waits)
+        run = tracer.show_run()
+        if self._run != run:
+            self._run = run
+        new = tracer.markers[len(self._markers) :]
+        if new:
+            self._markers = sorted([*self._markers, *new], key=_by_time)
+        markers = sorted([*self._markers, *map(tracer.mark, marks)], key=_by_time)
+        return Trace(
+            run_id=self._log[0].run_id,
+            workflow=run.name,
+            status=run.status,
+            seq=self._log[self._folded - 1].seq,
+            at=run.at,
+            end_ms=run.end_ms,
+            inherited_gap_ms=self._gap / 1000,
+            spans=[self._run, *self._spans],
+            markers=markers,
+        )
+
+    def _settle_waits(self, last_at: int, pending: Collection[int] | None) -> None:
+        """Show waits as given up that nobody wants any more. Their end may be recorded yet: nothing is folded in."""
+        tracer = self._tracer
+        for number, draft in tracer.open_waits.items():
+            due: int | None = draft.extra.get("due_us")
+            is_gone = number not in pending if pending is not None else due is not None and due < last_at
+            at = (last_at if due is None else min(due, last_at)) if is_gone else None
+            if self._given_up.get(number) == at:
+                continue
+            self._spans[tracer.places[number]] = tracer.show(number, given_up_at=at)
+            if at is None:
+                del self._given_up[number]
+            else:
+                self._given_up[number] = at
 
 
 class _Draft:
@@ -209,6 +305,12 @@ class _Draft:
         elif last.end == last.start:
             self.segments.pop()
 
+    def copy(self) -> _Draft:
+        """Give another one that says the same, to be changed by itself."""
+        other = copy(self)
+        other.segments = [copy(stretch) for stretch in self.segments]
+        return other
+
     def close(self, status: str, at: int, seq: int | None, outcome: str | None = None) -> None:
         self.leave(at, outcome)
         self.status = status
@@ -228,7 +330,7 @@ class _Stretch:
 
 
 class _Tracer:
-    """Folds events into drafts."""
+    """Folds events into drafts, and notes which calls changed."""
 
     def __init__(self, created: Event, gap: int) -> None:
         self.created = created
@@ -236,16 +338,34 @@ class _Tracer:
         self.run = _Draft("run", created.name or "", types.PENDING, created)
         self.run.enter("queued", created.at)
         self.calls: dict[int, _Draft] = {}
+        self.places: dict[int, int] = {}
+        """Where each call stands among all of them."""
+        self.open_waits: dict[int, _Draft] = {}
         self.markers: list[Marker] = []
+        """Of events, in their order."""
+        self._changed: set[int] = set()
 
     def add(self, event: Event) -> None:
         handle = _HANDLERS.get(event.type)
         if handle is None:  # a type of a later version: what it did not understand, it does not draw
             return
         handle(self, event)
+        number = event.correlation_id or 0
+        self._changed.add(number)
+        if number in self.open_waits and self.open_waits[number].end is not None:
+            del self.open_waits[number]
+
+    def take_changed(self) -> list[int]:
+        """Give the calls that changed since they were last taken, in order."""
+        changed = sorted((number for number in self._changed if number in self.places), key=self.places.__getitem__)
+        self._changed.clear()
+        return changed
 
     def _open(self, event: Event, draft: _Draft) -> _Draft:
-        self.calls[event.correlation_id or 0] = draft
+        number = event.correlation_id or 0
+        self.open_waits.pop(number, None)
+        self.places.setdefault(number, len(self.places))
+        self.calls[number] = draft
         return draft
 
     def _call(self, event: Event) -> _Draft | None:
@@ -269,11 +389,13 @@ class _Tracer:
         self.run.extra["error_type"] = meta.get("error_type")
         self.run.extra["error_code"] = meta.get("code")
         self.run.close(status, event.at, event.seq, status)
-        for draft in self.calls.values():
+        self.open_waits.clear()
+        for number, draft in self.calls.items():
             if draft.end is None:
                 kept = draft.kind == "hook" and draft.status == "received"
                 status = "released" if draft.status == "held" else draft.status if kept else "abandoned"
                 draft.close(status, event.at, None, "abandoned")
+                self._changed.add(number)
 
     def set_attributes(self, event: Event) -> None:
         if event.name == FAULT:
@@ -349,6 +471,7 @@ class _Tracer:
         kind: SpanKind = "deadline" if meta.get("kind") == "deadline" else "sleep"
         draft = self._open(event, _Draft(kind, kind, "waiting", event, due_us=meta.get("due_at")))
         draft.enter("waiting", event.at)
+        self.open_waits[event.correlation_id or 0] = draft
 
     def end_wait(self, event: Event) -> None:
         if event.correlation_id == 0:  # the run's own timeout, whose deadline is no event
@@ -356,15 +479,6 @@ class _Tracer:
         draft = self._call(event)
         if draft is not None:
             draft.close("completed", event.at, event.seq)
-
-    def settle_waits(self, last: Event, pending: Collection[int] | None) -> None:
-        for number, draft in self.calls.items():
-            if draft.kind not in ("sleep", "deadline") or draft.end is not None:
-                continue
-            due: int | None = draft.extra.get("due_us")
-            is_gone = number not in pending if pending is not None else due is not None and due < last.at
-            if is_gone:
-                draft.close("abandoned", last.at if due is None else min(due, last.at), None)
 
     # -- hooks
 
@@ -421,30 +535,29 @@ class _Tracer:
 
     # -- markers
 
-    def mark(self, mark: Mark) -> None:
+    def mark(self, mark: Mark) -> Marker:
         number = mark.correlation_id
-        self._mark(mark.kind, str(number) if number in self.calls else RUN_SPAN, mark.at_us, None, mark.data)
+        span_id = str(number) if number in self.calls else RUN_SPAN
+        return self._make_marker(mark.kind, span_id, mark.at_us, None, mark.data)
 
-    def _mark(self, kind: str, span_id: str, at: int, seq: int | None, data: dict[str, Any] | None = None) -> None:
-        self.markers.append(
-            Marker(kind=kind, span_id=span_id, at=self._show_at(at), at_ms=self._since_ms(at), seq=seq, data=data or {})
-        )
+    def _mark(self, kind: str, span_id: str, at: int, seq: int, data: dict[str, Any] | None = None) -> None:
+        self.markers.append(self._make_marker(kind, span_id, at, seq, data or {}))
 
-    # -- the whole
+    def _make_marker(self, kind: str, span_id: str, at: int, seq: int | None, data: dict[str, Any]) -> Marker:
+        return Marker(kind=kind, span_id=span_id, at=self._show_at(at), at_ms=self._since_ms(at), seq=seq, data=data)
 
-    def finish(self, seq: int) -> Trace:
-        run = self._show(RUN_SPAN, self.run, parent=None)
-        return Trace(
-            run_id=self.created.run_id,
-            workflow=self.run.name,
-            status=self.run.status,
-            seq=seq,
-            at=run.at,
-            end_ms=run.end_ms,
-            inherited_gap_ms=self._gap / 1000,
-            spans=[run, *(self._show(str(number), draft, parent=RUN_SPAN) for number, draft in self.calls.items())],
-            markers=sorted(self.markers, key=lambda marker: marker.at_ms),
-        )
+    # -- spans
+
+    def show_run(self) -> Span:
+        return self._show(RUN_SPAN, self.run, parent=None)
+
+    def show(self, number: int, *, given_up_at: int | None = None) -> Span:
+        """Give a call's span; of a wait, if it is so, as one that was given up."""
+        draft = self.calls[number]
+        if given_up_at is not None:
+            draft = draft.copy()
+            draft.close("abandoned", given_up_at, None)
+        return self._show(str(number), draft, parent=RUN_SPAN)
 
     def _show(self, id: str, draft: _Draft, parent: str | None) -> Span:
         extra = dict(draft.extra)

@@ -3,14 +3,16 @@
     look = await look_at(client, run_id)        reads
     looker = Looker(client, run_id)             looks again and again: `await looker.look()` reads what is new
     rows = lay_out(look)                        pure: spans in order, a child's under the call that made it
+    rows = layout.lay_out(look)                 the same, of look after look of one run, for what is new in it
 
 Rows are in the time of the run that was looked at: milliseconds since its creation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
+from itertools import compress
+from operator import is_not
 from typing import Final
 
 import msgspec
@@ -53,6 +55,7 @@ class Looker:
         self.run_id = run_id
         self.runs: dict[str, FollowedRun] = {}
         self.is_new = False
+        self._listed: dict[str, tuple[Trace, list[str | None]]] = {}
 
     @property
     def run(self) -> FollowedRun:
@@ -64,7 +67,7 @@ class Looker:
         children: dict[str, Trace] = {}
         level = [self.run.trace]
         for _ in range(DEEPEST):
-            ids = [span.child_run_id for parent in level for span in parent.spans if span.kind == "child"]
+            ids = [child_id for parent in level for child_id in self._list_children(parent)]
             level = []
             for child_id in ids:
                 if child_id is None or child_id in children or len(children) >= MOST_CHILDREN:
@@ -77,6 +80,14 @@ class Looker:
                 level.append(children[child_id])
         return Look(self.run.trace, children)
 
+    def _list_children(self, trace: Trace) -> list[str | None]:
+        """List the children of a run; of one that did not change they are known."""
+        known = self._listed.get(trace.run_id)
+        if known is None or known[0] is not trace:
+            ids = [span.child_run_id for span in trace.spans if span.kind == "child"]
+            known = self._listed[trace.run_id] = trace, ids
+        return known[1]
+
     async def _follow(self, run_id: str) -> bool:
         followed = self.runs.get(run_id) or FollowedRun(self._client, run_id)
         is_new = await followed.look()
@@ -86,18 +97,62 @@ class Looker:
 
 def lay_out(look: Look) -> list[Row]:
     """Give all spans in the order of their calls, each child's under the call that made it."""
-    return list(_walk(look, look.trace, 0, 0.0))
+    return Layout().lay_out(look)
 
 
-def _walk(look: Look, trace: Trace, depth: int, shift_ms: float) -> Iterator[Row]:
-    for span in trace.spans:
-        is_run = span.id == RUN_SPAN
-        if is_run and depth:
-            continue  # the call in its parent names it
-        yield Row(_shift(span, shift_ms), depth + (not is_run), trace.run_id)
-        child = look.children.get(span.child_run_id or "") if span.kind == "child" else None
-        if child is not None and depth < DEEPEST:
-            yield from _walk(look, child, depth + 1, _since_ms(look.trace, child))
+class Layout:
+    """Lays out look after look of one run. What did not change is laid out already: it has the same rows."""
+
+    def __init__(self) -> None:
+        self._laid: dict[tuple[str, int, float], _Laid] = {}
+
+    def lay_out(self, look: Look) -> list[Row]:
+        """Give all spans in the order of their calls, each child's under the call that made it."""
+        return self._lay_out(look, look.trace, 0, 0.0)
+
+    def _lay_out(self, look: Look, trace: Trace, depth: int, shift_ms: float) -> list[Row]:
+        key = trace.run_id, depth, shift_ms
+        laid = self._laid.get(key) or self._laid.setdefault(key, _Laid(depth, shift_ms))
+        laid.update(trace)
+        rows: list[Row] = []
+        start = 0
+        for place, child_id in sorted(laid.children.items()) if depth < DEEPEST else ():
+            child = look.children.get(child_id)
+            if child is not None:
+                rows += laid.rows[start : place + 1]
+                rows += self._lay_out(look, child, depth + 1, _since_ms(look.trace, child))
+                start = place + 1
+        return rows + laid.rows[start:]
+
+
+class _Laid:
+    """The rows of one run, without its children's. Its own span has one unless the call in its parent names it."""
+
+    def __init__(self, depth: int, shift_ms: float) -> None:
+        self._depth = depth
+        self._shift_ms = shift_ms
+        self._spans: list[Span] = []
+        self.rows: list[Row] = []
+        self.children: dict[int, str] = {}
+        """The places of calls that made a child, with its run."""
+
+    def update(self, trace: Trace) -> None:
+        spans = trace.spans[1:] if self._depth else trace.spans
+        known = min(len(self._spans), len(spans))
+        if known < len(self.rows):
+            del self.rows[known:]
+            self.children = {place: id for place, id in self.children.items() if place < known}
+        differs = map(is_not, self._spans, spans)
+        for place in compress(range(known), differs):
+            self.rows[place] = self._make_row(place, spans[place], trace)
+        for place in range(known, len(spans)):
+            self.rows.append(self._make_row(place, spans[place], trace))
+        self._spans = spans
+
+    def _make_row(self, place: int, span: Span, trace: Trace) -> Row:
+        if span.kind == "child" and span.child_run_id:
+            self.children[place] = span.child_run_id
+        return Row(_shift(span, self._shift_ms), self._depth + (span.id != RUN_SPAN), trace.run_id)
 
 
 def _shift(span: Span, by_ms: float) -> Span:

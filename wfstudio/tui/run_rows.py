@@ -5,7 +5,9 @@ A row is named by its run and its span, so that cursor and folds stay where they
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
+from operator import is_
 from typing import Final, NamedTuple
 
 from wfstudio.core.traces import RUN_SPAN, Span
@@ -89,8 +91,31 @@ def has_failed(span: Span) -> bool:
     return span.status in _FAILED or any(segment.outcome in _LOST for segment in span.segments)
 
 
-def find_row(rows: Sequence[Row], place: Place | None) -> int:
-    """Give the index of a place; 0 where it is not shown."""
+class Change(NamedTuple):
+    """How rows differ from what they were: a row that changed is gone, and another one is new."""
+
+    gone: list[Row]
+    new: list[Row]
+
+
+def compare_rows(before: Sequence[Row], now: Sequence[Row]) -> Change:
+    """Tell which rows are other ones. Rows that stayed are known by their identity, so this costs next to nothing."""
+    start = _count_same(before, now)
+    end = _count_same(reversed(before[start:]), reversed(now[start:]))
+    old, new = before[start : len(before) - end], now[start : len(now) - end]
+    kept = {*map(id, old)} & {*map(id, new)}
+    return Change([row for row in old if id(row) not in kept], [row for row in new if id(row) not in kept])
+
+
+def _count_same(ones: Iterable[Row], others: Iterable[Row]) -> int:
+    """Count the rows that are the same ones from the beginning on."""
+    return sum(1 for _ in takewhile(bool, map(is_, ones, others)))
+
+
+def find_row(rows: Sequence[Row], place: Place | None, likely: int = 0) -> int:
+    """Give the index of a place; 0 where it is not shown. `likely` is where to look first."""
+    if likely < len(rows) and place_of(rows[likely]) == place:
+        return likely
     return next((index for index, row in enumerate(rows) if place_of(row) == place), 0)
 
 

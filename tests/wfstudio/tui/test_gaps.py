@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from tests.wfstudio.tui.spans import span, trace
 from wfstudio.text.looks import Look, Row, lay_out
-from wfstudio.tui.gaps import Gap, Gaps, SqueezedScale, find_gaps
+from wfstudio.text.timeline import measure
+from wfstudio.tui.gaps import BusyTime, Gap, Gaps, SqueezedScale, find_gaps
+from wfstudio.tui.run_rows import compare_rows
 
 HOUR = 3_600_000.0
 
@@ -87,6 +89,9 @@ def test_an_attempt_that_runs_on_is_no_gap() -> None:
 def test_busy_stretches_and_gaps_make_the_whole() -> None:
     gaps = Gaps([Gap(10, 20), Gap(50, 90)], 1)
     assert list(gaps.list_busy(0, 100)) == [(0, 10), (20, 50), (90, 100)]
+    assert list(gaps.list_busy(15, 95)) == [(20, 50), (90, 95)]
+    assert list(gaps.list_busy(30, 40)) == [(30, 40)]
+    assert gaps.within(30, 40) == [Gap(10, 20)], "one before may reach into it"
     assert list(Gaps().list_busy(0, 100)) == [(0, 100)]
 
 
@@ -106,3 +111,28 @@ def test_a_scale_of_squeezed_time_draws_real_instants() -> None:
     scale = SqueezedScale(0, 300, 30, gaps)
     assert [scale.cell(at) for at in (0, 100, 1000, 1100)] == pytest.approx([0, 10, 20, 30])
     assert [scale.at(cell) for cell in (0, 10, 15, 20, 30)] == pytest.approx([0, 100, 550, 1000, 1100])
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Row:
+    """Draw a call of a few segments, which goes on or has ended."""
+    at = draw(st.integers(0, 50_000))
+    parts = []
+    for kind in draw(st.lists(st.sampled_from(["queued", "running", "waiting"]), min_size=1, max_size=3)):
+        parts.append((kind, float(at), float(at := at + draw(st.integers(0, 5_000)))))
+    if draw(st.booleans()):
+        parts[-1] = (*parts[-1][:2], None)
+    return Row(span("1", "charge", *parts), 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.lists(calls(), max_size=6)), max_size=8))
+def test_looking_at_what_is_new_finds_the_gaps_of_all(steps: list[tuple[int, list[Row]]]) -> None:
+    busy, before = BusyTime(), list[Row]()
+    for place, new in steps:
+        kept = before[:place] + before[place + len(new) // 2 :]
+        now = [*kept[: len(kept) // 2], *new, *kept[len(kept) // 2 :]]
+        busy.change(compare_rows(before, now))
+        before = now
+        found, whole = busy.find_gaps(100_000), find_gaps(now, 100_000)
+        assert (found.gaps, found.left_ms, found.is_open) == (whole.gaps, whole.left_ms, whole.is_open)
+        assert busy.reach(100_000) == measure(now, 100_000)

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.wfstudio.tui.spans import names, order_rows
-from wfstudio.tui.run_rows import Place, Wanted, choose_rows, find_failure, find_parent, find_row, is_parent, place_of
+from wfstudio.tui.run_rows import (
+    Place,
+    Wanted,
+    choose_rows,
+    compare_rows,
+    find_failure,
+    find_parent,
+    find_row,
+    is_parent,
+    place_of,
+)
 
 ROWS = order_rows()
 
@@ -58,3 +68,14 @@ def test_failures_are_found_round_from_the_top() -> None:
     assert find_failure(ROWS, 1) == 5
     assert find_failure(ROWS, 5) == 1
     assert find_failure(ROWS[2:5], 0) is None
+
+
+def test_rows_are_compared_by_which_they_are() -> None:
+    rows = order_rows()
+    other = order_rows()
+    assert compare_rows(rows, list(rows)) == ([], [])
+    assert compare_rows(rows[:3], rows) == ([], rows[3:])
+    assert compare_rows([*rows[:2], *rows[4:]], rows) == ([], rows[2:4]), "a child's go between those of its parent"
+    assert compare_rows(rows, [*rows[:2], other[2], *rows[3:]]) == ([rows[2]], [other[2]])
+    assert compare_rows([rows[0], rows[1], rows[2]], [rows[2], rows[1], other[0]]) == ([rows[0]], [other[0]])
+    assert compare_rows([], rows) == ([], rows)

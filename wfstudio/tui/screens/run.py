@@ -25,7 +25,7 @@ from wf.errors import RunNotFoundError, WorkflowError
 from wf.events import ENDED, Event
 from wfstudio.core.bells import Bell
 from wfstudio.core.views import ChunkView, EventView, LogView, RunView
-from wfstudio.text.looks import Looker, Row, lay_out
+from wfstudio.text.looks import Layout, Looker, Row
 from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines
@@ -102,6 +102,7 @@ class RunScreen(RunActing):
         self.run: RunView | None = None
         self._wanted_span = span
         self._looker: Looker | None = None
+        self._layout = Layout()
         self._is_looking = False
         self._next_look = 0.0
         self._trouble: str | None = None
@@ -207,7 +208,7 @@ class RunScreen(RunActing):
         if not self.is_mounted:
             return
         if self._looker.is_new or before is None:
-            self.timeline.show(lay_out(look), self._now_ms())
+            self.timeline.show(self._layout.lay_out(look), self._now_ms())
             self.event_list.show(self._looker.run.log, self._looker.run.log[0].at)
             self._show_more()
         if before is None:

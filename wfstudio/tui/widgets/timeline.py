@@ -23,18 +23,26 @@ from textual.strip import Strip
 from wfstudio.text.looks import Row
 from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
-from wfstudio.text.timeline import Columns, Scale, arrange, draw_legend, draw_row, label_row, measure
+from wfstudio.text.timeline import Columns, Scale, arrange, draw_legend, draw_row, label_row
 from wfstudio.text.widths import cell_width
 from wfstudio.tui.camera import Camera, list_ticks, show_tick
-from wfstudio.tui.gaps import Gaps, SqueezedScale, find_gaps
+from wfstudio.tui.gaps import BusyTime, Gaps, SqueezedScale
 from wfstudio.tui.inks import Inks
-from wfstudio.tui.run_rows import Place, Wanted, choose_rows, find_failure, find_parent, find_row, is_parent, place_of
+from wfstudio.tui.run_rows import (
+    Place,
+    Wanted,
+    choose_rows,
+    compare_rows,
+    find_failure,
+    find_parent,
+    find_row,
+    is_parent,
+    place_of,
+)
 
 TALL: Final = 14
 """From so many lines on there is room for a legend."""
 _CELLS_A_TICK: Final = 16
-_FEW: Final = 2_000
-"""Spans whose gaps are looked for four times a second."""
 _MARGIN: Final = 4
 """Cells of a row that are neither name nor bar nor duration: its sign, and the gaps."""
 
@@ -114,7 +122,9 @@ class Timeline(ScrollView, can_focus=True):
         self.camera = Camera.whole(0, 1)
         self.now_ms = 0.0
         self._all: Sequence[Row] = ()
-        self._labels: list[str] = []
+        self._busy = BusyTime()
+        self._longest = 0
+        """The width of the longest name, of all rows that were ever shown since they were chosen."""
         self._folded: set[Place] = set()
         self._columns = Columns(12, 10)
         self._gaps = Gaps()
@@ -133,25 +143,23 @@ class Timeline(ScrollView, can_focus=True):
     def show(self, rows: Sequence[Row], now_ms: float) -> None:
         """Show these spans; `now_ms` is where what has not ended reaches to."""
         is_first = not self.rows
+        change = compare_rows(self._all, rows)
         self._all = rows
+        self._busy.change(change)
         self._find_gaps(now_ms)
         self.camera = Camera.whole(*self._bounds) if is_first else self.camera.grow(*self._bounds)
-        self._choose(is_following=True)
+        self._choose(is_following=True, new=change.new)
 
     def tick(self, now_ms: float) -> None:
         """Let time go on: what has not ended grows."""
-        if len(self._all) < _FEW:
-            self._find_gaps(now_ms)
-        else:
-            self.now_ms, self._gaps = now_ms, self._gaps.end_at(now_ms)
-            self._reach = self._reach[0], max(self._reach[1], now_ms)
+        self._find_gaps(now_ms)
         self.camera = self.camera.grow(*self._bounds)
         self.refresh()
 
     def _find_gaps(self, now_ms: float) -> None:
-        self.now_ms, self._reach = now_ms, measure(self._all, now_ms)
+        self.now_ms, self._reach = now_ms, self._busy.reach(now_ms)
         had = bool(self._gaps.gaps)
-        self._gaps = find_gaps(self._all, now_ms) if self.is_squeezing else Gaps()
+        self._gaps = self._busy.find_gaps(now_ms) if self.is_squeezing else Gaps()
         if bool(self._gaps.gaps) != had:  # what the camera stood on is another time now
             self.camera = Camera.whole(*self._bounds)
 
@@ -171,16 +179,21 @@ class Timeline(ScrollView, can_focus=True):
         self.cursor = find_row(self.rows, place)
         return True
 
-    def _choose(self, *, is_following: bool = False) -> None:
-        """Choose what is shown of all spans; the cursor stays on its span, or at the end of a run that grows."""
+    def _choose(self, *, is_following: bool = False, new: Sequence[Row] | None = None) -> None:
+        """Choose what is shown of all spans; the cursor stays on its span, or at the end of a run that grows.
+
+        Where only `new` rows came to those that there were, nothing else is measured.
+        """
         before = self.row
         is_at_end = is_following and 0 < self.cursor == len(self.rows) - 1
         self.rows = choose_rows(self._all, self._folded, self.wanted)
-        self._labels = [self._label(index) for index in range(len(self.rows))]
-        self._columns = arrange(self._width, self._labels)
-        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+        if new is None or self._folded or not self.wanted.is_all:
+            self._longest, new = 0, self.rows
+        self._longest = max([self._longest, *map(_measure_label, new)])
+        self._measure()
         place = None if before is None else place_of(before)
-        index = len(self.rows) - 1 if is_at_end and self.wanted.is_all else find_row(self.rows, place)
+        is_last = is_at_end and self.wanted.is_all
+        index = len(self.rows) - 1 if is_last else find_row(self.rows, place, self.cursor)
         self.set_reactive(Timeline.cursor, index)
         self._reveal()
         self.refresh()
@@ -200,6 +213,10 @@ class Timeline(ScrollView, can_focus=True):
         indent = len(label) - len(label.lstrip(" "))
         return f"{label[:indent]}{mark}{label[indent:]}"
 
+    def _measure(self) -> None:
+        self._columns = arrange(self._width, [" " * self._longest])
+        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+
     @property
     def _width(self) -> int:
         return self.scrollable_content_region.width
@@ -214,8 +231,7 @@ class Timeline(ScrollView, can_focus=True):
         return SqueezedScale(start_ms, end_ms, width, self._gaps) if self._gaps.gaps else Scale(start_ms, end_ms, width)
 
     def on_resize(self, event: events.Resize) -> None:
-        self._columns = arrange(self._width, self._labels)
-        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+        self._measure()
         self._reveal()
         self.refresh()
 
@@ -376,7 +392,7 @@ class Timeline(ScrollView, can_focus=True):
         if index == self.cursor:
             inks = self._find_inks(is_cursor=True)
         row = self.rows[index]
-        line = draw_row(Pen(width=width), row.span, self._labels[index], self._columns, self.scale, self.now_ms)
+        line = draw_row(Pen(width=width), row.span, self._label(index), self._columns, self.scale, self.now_ms)
         return self._mark(inks.to_strip(line, width), "│")
 
     def _find_inks(self, *, is_cursor: bool) -> Inks:
@@ -407,14 +423,14 @@ class Timeline(ScrollView, can_focus=True):
         labels: list[tuple[int, str]] = []
         if not self._all:
             return labels
-        for start_ms, end_ms in self._gaps.list_busy(*self._reach):
-            start_ms, end_ms = max(start_ms, scale.at(0)), min(end_ms, scale.at(scale.width))
+        first_ms, last_ms = max(self._reach[0], scale.at(0)), min(self._reach[1], scale.at(scale.width))
+        for start_ms, end_ms in self._gaps.list_busy(first_ms, last_ms):
             room = scale.cell(end_ms) - scale.cell(start_ms)
             if room < 1:
                 continue
             for at_ms in list_ticks(start_ms, end_ms, max(1, int(room // _CELLS_A_TICK))):
                 labels.append((min(int(scale.cell(at_ms)), scale.width - 1), f"╷{show_tick(at_ms)}"))
-        for gap in self._gaps.gaps:
+        for gap in self._gaps.within(first_ms, last_ms):
             place = int(scale.cell(gap.start_ms))
             if 0 <= place < scale.width:
                 labels.append((place, f"┆{show_ms(gap.end_ms - gap.start_ms)} idle"))
@@ -436,3 +452,8 @@ class Timeline(ScrollView, can_focus=True):
         style = next((segment.style for segment in cell if segment.style), self.rich_style)
         colour = self.get_component_rich_style("timeline--playhead", partial=True)
         return Strip.join([before, Strip([Segment(sign, style + colour)]), after])
+
+
+def _measure_label(row: Row) -> int:
+    """Give how wide a name is; that of a child has a mark in front when there is something to fold away."""
+    return cell_width(label_row(row)) + 2 * (row.span.kind == "child")
