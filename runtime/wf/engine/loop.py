@@ -117,6 +117,10 @@ def _nothing(correlation_id: int) -> None:
     pass
 
 
+def _set_no_timer(timer: BodyTimer, delay_us: int, is_sleep: bool) -> None:
+    pass
+
+
 def _refusal(name: str) -> Any:
     def refuse(self: BodyLoop, *args: Any, **kwargs: Any) -> NoReturn:
         raise WorkflowIOError(f"a workflow body cannot use `loop.{name}`: it would not replay; move it into a step")
@@ -270,6 +274,11 @@ class BodyLoop(asyncio.AbstractEventLoop):
     def close(self) -> None:
         self._closed = True
         self._ready.clear()
+
+    def let_go(self) -> None:
+        """Forget whose loop this was. What is still called on it, closed as it is, comes to nothing."""
+        self._on_timer = _set_no_timer
+        self._on_drop = _nothing
 
     def unwind(self, task: BodyTask) -> None:
         """Close a task's coroutine without running the loop; one that goes on awaiting stays.

@@ -104,7 +104,9 @@ class Replay:
         self._deployment_id = ""
 
     def close(self) -> None:
+        """Put the body away, for ever. Nothing of it is asked for after this but its `info`."""
         self.body.close()
+        self.body.let_go()
 
     # -- feeding
 

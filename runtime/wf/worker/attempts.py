@@ -184,6 +184,7 @@ class Attempt:
     def _end(self, error: BaseException | None) -> None:
         """Leave the run's attempts and give the slot back; `error` is how it ended, None for a result."""
         self.live.attempts.pop(self.number, None)
+        del self.task  # its context has this attempt: without the circle both go at once, not with the garbage
         self.live.worker.free_slot(self.step)
 
     async def _call(self, function: Callable[..., Any], args: Any, kwargs: Any, context: Context) -> Any:
