@@ -29,6 +29,7 @@ PUBLIC = """
     BaseHook hook HookEvent Hook webhook Request Response resume_hook resume_webhook get_hook_by_token
     start run get_run list_runs Run RunPage Attention worker lifespan configure
     get_writable read_stream StreamInfo serializable register_serializable
+    WorkflowWritable WorkflowStreamWriter WorkflowStreamHandle WorkflowRunStatus
     errors testing
     WorkflowError FatalError RetryableError StepError StepTimeoutError SerializationError PayloadTooLargeError
     HookNotFoundError HookDisposedError HookConflictError ValidationError

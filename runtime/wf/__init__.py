@@ -7,7 +7,7 @@ months of sleep, on an event log that this process keeps itself.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wf import errors
 from wf.codec import register_serializable, serializable
@@ -50,18 +50,33 @@ from wf.primitives import (
     uuid4,
 )
 from wf.registry import SandboxPolicy, Workflows, register_directives, step, workflow
-from wf.run import Run, RunPage, get_run, list_runs
+from wf.run import Run, RunPage, WorkflowRunStatus, get_run, list_runs
 from wf.settings import configure
 from wf.starting import continue_as_new, start
-from wf.streams import StreamInfo, get_writable, read_stream
+from wf.streams import (
+    StreamInfo,
+    WorkflowStreamHandle,
+    WorkflowStreamWriter,
+    WorkflowWritable,
+    get_writable,
+    read_stream,
+)
 from wf.webhooks import Request, Response, resume_webhook, webhook
 from wf.world import Attention
 
+if TYPE_CHECKING:
+    from wf import testing
+    from wf.vercel import *  # noqa: F403  what programs of Vercel's SDK import, too
+else:
 
-def __getattr__(name: str) -> Any:
-    if name == "testing":  # only tests pay for it
-        return importlib.import_module("wf.testing")
-    raise AttributeError(f"module 'wf' has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name == "testing":  # only tests pay for it
+            return importlib.import_module("wf.testing")
+        if not name.startswith("_"):
+            vercel = importlib.import_module("wf.vercel")
+            if name in vercel.__all__:
+                return getattr(vercel, name)
+        raise AttributeError(f"module 'wf' has no attribute {name!r}")
 
 
 __all__ = [
@@ -97,6 +112,10 @@ __all__ = [
     "WorkflowInfo",
     "WorkflowRunCancelledError",
     "WorkflowRunFailedError",
+    "WorkflowRunStatus",
+    "WorkflowStreamHandle",
+    "WorkflowStreamWriter",
+    "WorkflowWritable",
     "Workflows",
     "WorldError",
     "configure",

@@ -22,7 +22,11 @@ _UNITS_US = {
     "d": 86_400 * SECOND_US,
     "w": 604_800 * SECOND_US,
 }
-_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)(?![a-z])\s*,?", re.IGNORECASE)
+# The words are those that programs of Vercel's SDK may hold; what we write has the short units.
+_PART = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*(ms|s(?:econds?)?|m(?:inutes?)?|h(?:ours?)?|d(?:ays?)?|w(?:eeks?)?)(?![a-z])\s*,?",
+    re.IGNORECASE,
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -62,7 +66,8 @@ def _parse_text(text: str, what: str) -> int:
         match = _PART.match(text, position)
         if match is None:
             break
-        total += float(match[1]) * _UNITS_US[match[2].lower()]
+        unit = match[2].lower()
+        total += float(match[1]) * _UNITS_US[unit if unit == "ms" else unit[0]]
         position = match.end()
     if position == 0 or text[position:].strip():
         raise ValueError(f"{what}: {text!r} is not a duration; write it like '1h 30m' (ms s m h d w)")

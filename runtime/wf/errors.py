@@ -33,8 +33,9 @@ command line, HTTP and both studios show the same fields.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 
 class WorkflowError(Exception):
@@ -202,6 +203,11 @@ class WorkflowRunFailedError(WorkflowError):
         self.run_id = run_id
         self.error_code = error_code
         self.reason = reason
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that the run's body raised: the cause, by its name in Vercel's SDK."""
+        return self.__cause__
 
     def __str__(self) -> str:
         tail = f": {self.reason}" if self.reason else ""
@@ -406,3 +412,13 @@ def shorten(value: object, limit: int = 80) -> str:
 __all__ = [
     name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, WorkflowError)
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Give the errors of Vercel's SDK that programs import from its `errors`."""
+        if name.endswith("Error"):
+            vercel = importlib.import_module("wf.vercel")
+            if name in vercel.__all__:
+                return getattr(vercel, name)
+        raise AttributeError(f"module 'wf.errors' has no attribute {name!r}")

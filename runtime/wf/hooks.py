@@ -8,7 +8,7 @@ one that arrives while nobody awaits is kept, in order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -58,13 +58,14 @@ class HookEvent(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         return self._next().__await__()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        while True:
-            try:
-                payload = await self._next()
-            except HookDisposedError:
-                return
-            yield payload
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._next()
+        except HookDisposedError:
+            raise StopAsyncIteration from None
 
     async def get_conflict(self) -> Run[Any] | None:
         """Commit the registration; give None, or the run that owns the token already."""
@@ -107,9 +108,9 @@ class BaseHook:
         """Register a hook whose payloads are instances of this class. Only in a workflow body."""
         return _register(cls, token, metadata, name=codec.type_name(cls))
 
-    async def resume(self, token: str | Hook) -> Hook:
-        """Send this object to the hook with a token."""
-        return await resume_hook(token, self)
+    async def resume(self, token: str | Hook, **dumping: Any) -> Hook:
+        """Send this object to the hook with a token. `dumping` is for pydantic's `model_dump`, as in Vercel's SDK."""
+        return await resume_hook(token, schemas.dump(self, dumping) if dumping else self)
 
 
 def hook(token: str | None = None, metadata: Any = None, schema: Any = None) -> HookEvent[Any]:

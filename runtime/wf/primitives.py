@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from wf.context import StepInfo, WorkflowInfo, current_attempt, current_body
 from wf.durations import Duration, from_instant, parse_duration, to_instant
 from wf.engine.body import check_attributes
-from wf.errors import NotInRunError
+from wf.errors import FatalError, NotInRunError, shorten
 from wf.run import running_body
 
 
@@ -100,7 +100,10 @@ def set_attributes(
     The change is recorded by the call, awaited or not; in a step the await ends when it is durable.
     A key, value or number over the limits raises `FatalError` and writes nothing.
     """
-    changes: dict[str, str | None] = {**(mapping or {}), **attributes}
+    try:
+        changes: dict[str, str | None] = {**dict(mapping or {}), **attributes}
+    except (TypeError, ValueError):
+        raise FatalError(f"set_attributes: {shorten(mapping)} is not a mapping of texts") from None
     attempt = current_attempt.get()
     if attempt is not None:
         durable: Awaitable[None] | None = attempt.set_attributes(changes, allow_reserved=allow_reserved_attributes)
@@ -112,8 +115,11 @@ def set_attributes(
     return _Recorded()
 
 
-def remove_attributes(*keys: str) -> Awaitable[None]:
-    """Delete attributes of the run; one that is not set is nothing."""
+def remove_attributes(*keys: str, allow_reserved_attributes: bool = True) -> Awaitable[None]:
+    """Delete attributes of the run; one that is not set is nothing.
+
+    Reserved ones, too: `allow_reserved_attributes` is accepted for programs of Vercel's SDK.
+    """
     return set_attributes(dict.fromkeys(keys), allow_reserved_attributes=True)
 
 

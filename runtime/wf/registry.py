@@ -24,7 +24,20 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, Concatenate, Final, Generic, Literal, ParamSpec, Protocol, Self, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+)
 
 import msgspec
 
@@ -102,6 +115,7 @@ class Workflow(Definition[P, R]):
 
     __slots__ = ("options",)
     kind = "workflow"
+    func: Callable[P, Coroutine[Any, Any, R]]
 
     def __init__(
         self, func: Callable[P, Any], id: str, *, timeout: Duration | None = None, concurrency: int | None = None
@@ -205,15 +219,24 @@ class Step(Definition[P, R]):
         return self if instance is None else MethodType(self, instance)
 
 
+if TYPE_CHECKING:  # one class; a checker is told which kind of function `.func` is
+
+    class AsyncStep(Step[P, R]):
+        func: Callable[P, Coroutine[Any, Any, R]]
+
+    class PlainStep(Step[P, R]):
+        func: Callable[P, R]
+
+
 class WorkflowDecorator(Protocol):
     def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Workflow[P, R]: ...
 
 
 class StepDecorator(Protocol):
     @overload
-    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncStep[P, R]: ...  # type: ignore[overload-overlap]
     @overload
-    def __call__(self, func: Callable[P, R], /) -> Step[P, R]: ...
+    def __call__(self, func: Callable[P, R], /) -> PlainStep[P, R]: ...
 
 
 class SandboxPolicy:
@@ -226,11 +249,16 @@ class SandboxPolicy:
 
 
 class Workflows:
-    """A registry with its own decorators. A `namespace` stands before the ids it gives, with a slash."""
+    """A registry with its own decorators. A `namespace` stands before the ids it gives, with a slash.
+
+    `as_vercel_job` is accepted for programs of Vercel's SDK and means nothing here.
+    """
 
     __slots__ = ("namespace",)
 
-    def __init__(self, *, namespace: str | None = None, sandbox_policy: object = None) -> None:
+    def __init__(
+        self, *, namespace: str | None = None, sandbox_policy: object = None, as_vercel_job: bool = True
+    ) -> None:
         if namespace is not None and not (isinstance(namespace, str) and _NAMESPACE.match(namespace)):
             raise ValueError(f"namespace: {shorten(namespace)} is not a name; use letters, digits and _.-")
         self.namespace = namespace
@@ -270,9 +298,9 @@ class Workflows:
         return self._decorate("workflow", func, name, {"timeout": timeout, "concurrency": concurrency})
 
     @overload
-    def step(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+    def step(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncStep[P, R]: ...  # type: ignore[overload-overlap]
     @overload
-    def step(self, func: Callable[P, R], /) -> Step[P, R]: ...
+    def step(self, func: Callable[P, R], /) -> PlainStep[P, R]: ...
     @overload
     def step(
         self,

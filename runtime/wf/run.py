@@ -7,13 +7,13 @@ workflow body every one of them is durable.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 import msgspec
 
-from wf import codec, events, streams
+from wf import codec, events, schemas, streams
 from wf import operations as ops
 from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
@@ -32,6 +32,8 @@ from wf.session import current_session
 from wf.world import Attention, RunRow
 
 T = TypeVar("T")
+Chunk = TypeVar("Chunk")
+WorkflowRunStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 
 
 def running_body() -> Any:
@@ -42,10 +44,11 @@ def running_body() -> Any:
 class Run(Generic[T]):
     """A handle to a run. Making one reads nothing; an unknown id raises `RunNotFoundError` on first use."""
 
-    __slots__ = ("run_id",)
+    __slots__ = ("_type", "run_id")
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, type: Any = Any) -> None:
         self.run_id = run_id
+        self._type = type
 
     def __repr__(self) -> str:
         return f"<run {self.run_id}>"
@@ -56,9 +59,9 @@ class Run(Generic[T]):
     def __hash__(self) -> int:
         return hash(self.run_id)
 
-    async def status(self) -> str:
+    async def status(self) -> WorkflowRunStatus:
         """Give `pending`, `running`, `completed`, `failed` or `cancelled`."""
-        return await ops.run_status(self.run_id)
+        return cast(WorkflowRunStatus, await ops.run_status(self.run_id))
 
     async def attributes(self) -> dict[str, str]:
         return await ops.run_attributes(self.run_id)
@@ -70,21 +73,25 @@ class Run(Generic[T]):
     async def continued_as(self) -> Run[T] | None:
         """Give the run that this one continued as, or None."""
         next_id = await ops.run_continued_as(self.run_id)
-        return Run(next_id) if next_id is not None else None
+        return Run(next_id, self._type) if next_id is not None else None
 
     async def return_value(self, timeout: Duration | None = None) -> T:
         """Wait for the end of the run, and of those it continued as, and give the result.
 
         Raises `WorkflowRunFailedError` (its cause is the body's exception),
         `WorkflowRunCancelledError`, the run's attention as an error, `ImportedRunError` for a run that
-        was imported and had not ended, or `TimeoutError`.
+        was imported and had not ended, `TimeoutError`, or `ValidationError` for a result that is not of
+        the `type` that `get_run` was given.
         """
         body = running_body()
         if body is not None:
-            return cast(T, await _wait_in_body(body, self.run_id, timeout))
-        seconds = None if timeout is None else parse_duration(timeout, "timeout") / 1_000_000
-        end = await _wait_outside(self.run_id, seconds)
-        return cast(T, take_end(end))
+            value = await _wait_in_body(body, self.run_id, timeout)
+        else:
+            seconds = None if timeout is None else parse_duration(timeout, "timeout") / 1_000_000
+            value = take_end(await _wait_outside(self.run_id, seconds))
+        if self._type is not Any:
+            value = schemas.check_value(value, self._type, f"the result of run {self.run_id}")
+        return cast(T, value)
 
     async def cancel(self, reason: str | None = None, *, force: bool = False) -> None:
         """Ask the body to stop: `CancelledError` is raised at its await. A second cancel ends it at once.
@@ -101,11 +108,30 @@ class Run(Generic[T]):
         """End the run's pending sleeps early, and say how many. Deadlines of timeouts stay."""
         return await ops.wake_run(self.run_id)
 
-    def readable(self, namespace: str | None = None, start_index: int = 0) -> AsyncIterator[Any]:
-        """Iterate over a stream's values from an index; a negative one counts from the tail."""
-        return streams.read_values(self.run_id, streams.stream_name(namespace), start_index)
+    @overload
+    def readable(
+        self, namespace: str | None = None, start_index: int | None = None, *, type: None = None
+    ) -> AsyncGenerator[Any, None]: ...
+    @overload
+    def readable(
+        self, namespace: str | None = None, start_index: int | None = None, *, type: type[Chunk]
+    ) -> AsyncGenerator[Chunk, None]: ...
+    @overload
+    def readable(
+        self, namespace: str | None = None, start_index: int | None = None, *, type: Any
+    ) -> AsyncGenerator[Any, None]: ...
+    def readable(
+        self, namespace: str | None = None, start_index: int | None = None, *, type: Any = None
+    ) -> AsyncGenerator[Any, None]:
+        """Iterate over a stream's values from an index; a negative one counts from the tail.
 
-    def readable_bytes(self, namespace: str | None = None, start_index: int = 0) -> AsyncIterator[bytes]:
+        With a `type`, a chunk that is none raises `ValidationError`.
+        """
+        return streams.read_values(self.run_id, streams.stream_name(namespace), start_index, type)
+
+    def readable_bytes(
+        self, namespace: str | None = None, start_index: int | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """Iterate over a stream of bytes (texts are given as UTF-8)."""
         return streams.read_bytes(self.run_id, streams.stream_name(namespace), start_index)
 
@@ -126,9 +152,22 @@ def take_end(end: End) -> Any:
         return value
     if end.status == "cancelled":
         raise WorkflowRunCancelledError(end.run_id, value)
+    raise _make_failure(end.run_id, end.code, value)
+
+
+def _make_failure(run_id: str, code: str | None, value: Any) -> WorkflowRunFailedError:
+    """Make the error for who waited for a failed run.
+
+    A note shows where the body raised: the cause has no frames in this process that Python could print.
+    """
     cause = value if isinstance(value, BaseException) else None
     text = f"{type(cause).__name__}: {cause}" if cause is not None else ""
-    raise WorkflowRunFailedError(end.run_id, end.code or "USER_ERROR", text) from cause
+    failure = WorkflowRunFailedError(run_id, code or "USER_ERROR", text)
+    failure.__cause__ = cause
+    trace = getattr(cause, "__wf_traceback__", None)
+    if isinstance(trace, str) and trace:
+        failure.add_note(f"{type(cause).__name__} was raised in the run\n{trace.rstrip()}")
+    return failure
 
 
 async def _wait_outside(run_id: str, seconds: float | None) -> End:
@@ -201,9 +240,7 @@ async def _wait_in_body(body: Any, run_id: str, timeout: Duration | None) -> Any
         raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
     if isinstance(outcome.value, (RunNotFoundError, ImportedRunError)):
         raise outcome.value
-    cause = outcome.value if isinstance(outcome.value, BaseException) else None
-    text = f"{type(cause).__name__}: {cause}" if cause is not None else ""
-    raise WorkflowRunFailedError(outcome.run_id, outcome.code or "USER_ERROR", text) from cause
+    raise _make_failure(outcome.run_id, outcome.code, outcome.value)
 
 
 # -- lists --------------------------------------------------------------------------------------
@@ -288,8 +325,14 @@ def _read_instant(value: datetime | Duration | None, what: str) -> int | None:
     return int(now - parse_duration(value, what))
 
 
+@overload
+def get_run(run_id: str) -> Run[Any]: ...
+@overload
+def get_run(run_id: str, type: type[T]) -> Run[T]: ...
+@overload
+def get_run(run_id: str, type: Any) -> Run[Any]: ...
 def get_run(run_id: str, type: Any = Any) -> Run[Any]:
-    """Give a handle to a run; `type` names its result for checkers."""
+    """Give a handle to a run; `type` is that of its result, for checkers and for `return_value`, which checks it."""
     if not isinstance(run_id, str):
         raise TypeError(f"run_id: {run_id.__class__.__name__} is not a text")
-    return Run(run_id)
+    return Run(run_id, type)

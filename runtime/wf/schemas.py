@@ -7,6 +7,7 @@ plain JSON values and becomes an instance of the type in the body.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
@@ -156,6 +157,13 @@ def to_plain(payload: Any) -> Any:
         return payload
 
 
+def dump(payload: Any, options: dict[str, Any]) -> Any:
+    """Turn a model or dataclass into plain values with options of its own (`exclude_none=True`)."""
+    if is_pydantic(type(payload)) and hasattr(payload, "model_dump"):
+        return payload.model_dump(**{"mode": "json", **options})
+    return dataclasses.asdict(payload, **options)
+
+
 def _model_to_plain(value: Any) -> Any:
     return _adapter(type(value)).dump_python(value, mode="json") if is_pydantic(type(value)) else value
 
@@ -173,6 +181,30 @@ def check(plain: Any, schema: Any) -> Any:
         return msgspec.convert(plain, schema, strict=True)
     except (ValueError, TypeError) as error:
         raise ValidationError(f"the payload does not fit {getattr(schema, '__name__', schema)}: {error}") from error
+
+
+def check_value(value: Any, kind: Any, what: str) -> Any:
+    """Give a value that was carried as a type asks for it, or raise `ValidationError`.
+
+    Instances of the type pass as they are, plain values become instances, and a type that can be
+    checked by neither msgspec nor pydantic checks nothing.
+    """
+    if kind is Any or (isinstance(kind, type) and isinstance(value, kind)):
+        return value
+    try:
+        if _needs_pydantic(kind):
+            return _adapter(kind).validate_python(value)
+        return msgspec.convert(value, kind, strict=True, dec_hook=_keep_instance)
+    except TypeError:
+        return value
+    except ValueError as error:
+        raise ValidationError(f"{what} does not fit {getattr(kind, '__name__', kind)}: {error}") from error
+
+
+def _keep_instance(kind: Any, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+    return value
 
 
 def check_json(plain: Any, schema: dict[str, Any]) -> None:

@@ -9,18 +9,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 import msgspec
 
-from wf import codec
+from wf import codec, schemas
 from wf import operations as ops
 from wf.context import current_attempt, current_body
 from wf.errors import NotInRunError, PayloadTooLargeError, RunNotFoundError, WorkflowError
 from wf.records import chunk_place as chunk_place
 from wf.session import current_session
+
+T = TypeVar("T")
+Chunk = TypeVar("Chunk")
 
 DEFAULT = "default"
 MAX_NAME = 256
@@ -32,6 +35,11 @@ class StreamInfo(msgspec.Struct, frozen=True):
 
     tail_index: int
     closed: bool
+
+    @property
+    def done(self) -> bool:
+        """`closed`, by its name in Vercel's SDK."""
+        return self.closed
 
 
 def stream_name(namespace: str | None) -> str:
@@ -47,8 +55,8 @@ def stream_name(namespace: str | None) -> str:
     return namespace
 
 
-class Writable:
-    """A stream to write to. In a workflow body it is a handle to pass to steps and child runs."""
+class Writable(Generic[T]):
+    """A stream of `T` to write to. In a workflow body it is a handle to pass to steps and child runs."""
 
     __slots__ = ("_lock", "_tail", "name", "run_id")
 
@@ -67,7 +75,11 @@ class Writable:
     def __hash__(self) -> int:
         return hash((self.run_id, self.name))
 
-    async def write(self, value: Any) -> None:
+    def with_type(self, type: type[Chunk]) -> Writable[Chunk]:
+        """Give the same stream as one of another type, for checkers."""
+        return cast("Writable[Chunk]", self)
+
+    async def write(self, value: T) -> None:
         """Append a value; it is durable when this returns. A closed stream refuses it."""
         session = current_session()
         data = codec.encode(value, "chunk")
@@ -77,7 +89,7 @@ class Writable:
         if not await self._append(codec.pack(data)):
             raise WorkflowError(f"the stream {self.name} of run {self.run_id} is closed")
 
-    async def write_from(self, values: AsyncIterable[Any]) -> None:
+    async def write_from(self, values: AsyncIterable[T]) -> None:
         """Append every value of an async iterable, each as it comes."""
         async for value in values:
             await self.write(value)
@@ -133,8 +145,19 @@ class Writable:
 
 codec.register_tag("stream", Writable, lambda w: [w.run_id, w.name], lambda data: Writable(data[0], data[1]))
 
+# The names of Vercel's SDK, for annotations. Its two classes are one here: where the object is decides.
+WorkflowWritable = Writable
+WorkflowStreamWriter = Writable
+WorkflowStreamHandle = Writable
 
-def get_writable(type: Any = None, namespace: str | None = None) -> Writable:
+
+@overload
+def get_writable(type: None = None, namespace: str | None = None) -> Writable[Any]: ...
+@overload
+def get_writable(type: type[Chunk], namespace: str | None = None) -> Writable[Chunk]: ...
+@overload
+def get_writable(type: Any, namespace: str | None = None) -> Writable[Any]: ...
+def get_writable(type: Any = None, namespace: str | None = None) -> Writable[Any]:
     """Give the run's stream: in a step a writer, in a workflow body a handle to pass on.
 
     `type` names the type of the chunks for readers and checkers.
@@ -207,21 +230,23 @@ async def list_names(run_id: str) -> list[str]:
     return await stream_names(run_id)
 
 
-async def read_values(run_id: str, name: str, start_index: int = 0) -> AsyncIterator[Any]:
-    """Iterate over a stream's values until it is closed, or its run cancelled."""
-    index = start_index
+async def read_values(
+    run_id: str, name: str, start_index: int | None = None, type: Any = None
+) -> AsyncGenerator[Any, None]:
+    """Iterate over a stream's values until it is closed, or its run cancelled. With a `type` each is checked."""
+    index = start_index or 0
     if index < 0:
         index = max(0, (await read_info(run_id, name)).tail_index + 1 + index)
     while True:
         values, is_end = await read_chunks(run_id, name, index, READ_AHEAD)
         for value in values:
+            yield value if type is None else schemas.check_value(value, type, f"chunk {index} of the stream {name}")
             index += 1
-            yield value
         if is_end:
             return
 
 
-async def read_bytes(run_id: str, name: str, start_index: int = 0) -> AsyncIterator[bytes]:
+async def read_bytes(run_id: str, name: str, start_index: int | None = None) -> AsyncGenerator[bytes, None]:
     async for value in read_values(run_id, name, start_index):
         if isinstance(value, str):
             yield value.encode("utf-8", "surrogatepass")
@@ -231,6 +256,23 @@ async def read_bytes(run_id: str, name: str, start_index: int = 0) -> AsyncItera
             raise TypeError(f"stream {name} holds {type(value).__name__}, not bytes; read it with `readable`")
 
 
-def read_stream(run_id: str, name: str = DEFAULT, start_index: int = 0) -> AsyncIterator[Any]:
-    """Iterate over a stream by the name that `list_streams` gives."""
-    return read_values(run_id, name, start_index)
+@overload
+def read_stream(
+    run_id: str, name: str = DEFAULT, start_index: int | None = None, *, type: None = None
+) -> AsyncGenerator[Any, None]: ...
+@overload
+def read_stream(
+    run_id: str, name: str = DEFAULT, start_index: int | None = None, *, type: type[Chunk]
+) -> AsyncGenerator[Chunk, None]: ...
+@overload
+def read_stream(
+    run_id: str, name: str = DEFAULT, start_index: int | None = None, *, type: Any
+) -> AsyncGenerator[Any, None]: ...
+def read_stream(
+    run_id: str, name: str = DEFAULT, start_index: int | None = None, *, type: Any = None
+) -> AsyncGenerator[Any, None]:
+    """Iterate over a stream by the name that `list_streams` gives.
+
+    With a `type`, a chunk that is none raises `ValidationError`.
+    """
+    return read_values(run_id, name, start_index, type)

@@ -59,7 +59,7 @@ class Request(msgspec.Struct, frozen=True):
         if self.answer_to is None:
             raise NotInRunError('this request waits for no answer: make the webhook with respond_with="manual"')
         answer = response if isinstance(response, Response) else Response(response, body, dict(headers or {}))
-        stream = streams.Writable(*self.answer_to)
+        stream = streams.Writable[Response](*self.answer_to)
         await stream.write(answer)
         await stream.close()
 

@@ -690,3 +690,64 @@ async def test_errors_carry_values_in_their_args(wf_env):
             return list(error.args)
 
     assert await wf_env.run(flow) == [Struct(4), {"a": (1, 2)}, timedelta(1)]
+
+
+# -- what is around an exception
+
+
+@wf.step(max_retries=1, retry_delay=0)
+async def fall(message):
+    raise ValueError(message)
+
+
+@wf.step(max_retries=0)
+def fall_in_a_thread(message):
+    raise ValueError(message)
+
+
+async def test_what_a_body_raises_has_the_context_that_python_gives_it(wf_env, restart):
+    @wf.workflow
+    async def flow(pause):
+        seen = []
+        for step in (fall, fall_in_a_thread):
+            try:
+                await step("down")
+            except ValueError as error:
+                seen.append(error.__context__)
+        if pause:
+            await wf.hook(token="go on")
+        raise KeyError(*seen)
+
+    live, replayed = await wf_env.start(flow, False), await wf_env.start(flow, True)
+    await wf_env.wait_for_hook(replayed)
+    await restart()
+    await wf.resume_hook("go on")
+    for run in (live, replayed):
+        with pytest.raises(wf.WorkflowRunFailedError) as failed:
+            await run.return_value()
+        cause = failed.value.__cause__
+        assert (type(cause), cause.args, cause.__context__) == (KeyError, (None, None), None)
+
+
+async def test_a_failed_runs_error_shows_where_the_body_raised(wf_env):
+    @wf.workflow
+    async def child():
+        raise ValueError("in the child")
+
+    @wf.workflow
+    async def flow():
+        run = await wf.start(child)
+        try:
+            await run.return_value()
+        except wf.WorkflowRunFailedError as error:
+            return "".join(traceback.format_exception(error))
+
+    text = await wf_env.run(flow)
+    assert "ValueError was raised in the run\n  File " in text
+    assert 'in child\n    raise ValueError("in the child")\n' in text.partition("was raised in the run")[2]
+    run = await wf_env.start(child)
+    with pytest.raises(wf.WorkflowRunFailedError) as failed:
+        await run.return_value()
+    [note] = failed.value.__notes__
+    assert note.startswith("ValueError was raised in the run\n  File ")
+    assert note.endswith('in child\n    raise ValueError("in the child")')

@@ -675,5 +675,5 @@ def test_get_run_takes_a_type_and_reads_nothing():
     assert run.run_id == "any"
     assert wf.get_run(run_id="any", type=int) == run
     with pytest.raises(TypeError):
-        wf.get_run(5)
+        wf.get_run(5)  # type: ignore[call-overload]
     assert wf.Run[int] is not None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
+import wf
 from wf import codec, registry
 from wf.context import current_attempt, current_body
 from wf.errors import SerializationError
@@ -712,4 +713,18 @@ if TYPE_CHECKING:
         task.result()
         return 1.0
 
+    async def program() -> None:
+        run = assert_type(await wf.start(typed.with_options(id="x"), 1), wf.Run[float])
+        assert_type(await run.return_value(timeout="1s"), float)
+        assert_type(await wf.get_run("x", type=int).return_value(), int)
+        assert_type(await wf.get_run("x").return_value(), Any)
+        assert_type(await typed.func(1), float)
+        assert_type(await fetch.func(1), str)
+        assert_type(render.func(1), bytes)
+        assert_type(await anext(run.readable(type=int)), int)
+        async with wf.testing.WorkflowEnvironment() as env:
+            assert_type(await env.run(typed, 1), float)
+        print(wf.no_such_name)  # type: ignore[attr-defined]
+
+    assert_type(wf.run(typed, 1), float)
     assert_type(typed.with_options(id="x").id, str)

@@ -146,6 +146,8 @@ class Attempt:
     async def _run(self, context: Context) -> None:
         live, number, attempt = self.live, self.number, self.attempt
         is_final = False
+        failure: BaseException | None = None
+        data = b""
         self._is_begun = True
         try:
             if self.is_unwanted:
@@ -166,19 +168,19 @@ class Attempt:
             except (SerializationError, PayloadTooLargeError):
                 is_final = True  # the same result would be refused again
                 raise
-        except asyncio.CancelledError as error:
-            # Cancelled from within (the step cancelled itself), by the body, or because we leave.
-            self._end(error)
-            if not live.is_lost and not live.worker.is_leaving:
-                live.attempt_failed(number, attempt, error, self.log.take(self), is_final=self.state.is_cancelled)
-            live.worker.attempt_ended(live)
-            return
         except BaseException as error:  # SystemExit and KeyboardInterrupt of a step end the attempt only
-            self._end(error)
-            live.attempt_failed(number, attempt, _strip(error), self.log.take(self), is_final=is_final)
-        else:
-            self._end(None)
+            failure = error
+        # The body goes on in the calls below. Not in the handler: what it raises next would get the step's own
+        # exception as its context, and no replay would do the same.
+        self._end(failure)
+        if failure is None:
             live.attempt_succeeded(number, attempt, data, self.log.take(self))
+        elif not isinstance(failure, asyncio.CancelledError):
+            live.attempt_failed(number, attempt, _strip(failure), self.log.take(self), is_final=is_final)
+        elif not live.is_lost and not live.worker.is_leaving:
+            # Cancelled from within (the step cancelled itself), or by the body.
+            live.attempt_failed(number, attempt, failure, self.log.take(self), is_final=self.state.is_cancelled)
+        failure = None  # its traceback holds this frame
         live.worker.attempt_ended(live)
 
     def _end(self, error: BaseException | None) -> None:

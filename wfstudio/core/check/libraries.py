@@ -153,6 +153,9 @@ _SAME: Final[Mapping[str, str]] = {
     "wf.Workflows.step": "wf.step",
     "wf.Workflows.workflow": "wf.workflow",
     "wf.streams.Writable": "wf.Writable",
+    "wf.WorkflowStreamHandle": "wf.Writable",
+    "wf.WorkflowStreamWriter": "wf.Writable",
+    "wf.WorkflowWritable": "wf.Writable",
     "wf.locks.Lock": "wf.Lock",
     "wf.locks.Saga": "wf.Saga",
 }
