@@ -122,7 +122,7 @@ until wf hooks order-live | grep site:ada; do sleep 0.1; done
 """
 
 READ = re.compile(
-    r"wf (dev|worker|serve|mcp|tui)\b|--watch|--debug|ssh there|^wf (new|query)$"  # stays, asks, or is elsewhere
+    r"wf (dev|worker|serve|mcp|tui)\b|--watch|--debug|\bssh\b|^wf (new|query)$"  # stays, asks, or is elsewhere
 )
 
 CODES = {

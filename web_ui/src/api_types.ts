@@ -427,6 +427,12 @@ export interface ItemView {
   value: ValueView;
 }
 
+/** `code` opens one browser: it goes behind the studio's address, as `/#code=…`, and is good once. */
+export interface LaunchCode {
+  code: string;
+  expires_in_ms: number;
+}
+
 export interface LineView {
   number: number;
   text: string;
@@ -984,6 +990,7 @@ export interface Bodies {
   "POST /api/dev/reload": EmptyBody;
   "POST /api/faults": FaultBody;
   "POST /api/hooks/{token}/resume": ResumeBody;
+  "POST /api/link": EmptyBody;
   "POST /api/open": OpenBody;
   "POST /api/queries": SaveBody;
   "POST /api/query": QueryBody;
@@ -1016,6 +1023,7 @@ export interface Answers {
   "GET /api/hooks": HookList;
   "POST /api/hooks/{token}/resume": HookView;
   "POST /api/import": ImportView;
+  "POST /api/link": LaunchCode;
   "POST /api/open": Opened;
   "GET /api/queries": SavedQueries;
   "POST /api/queries": SavedQuery;

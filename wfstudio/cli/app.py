@@ -64,6 +64,7 @@ COMMANDS: Final[dict[str, dict[str, Entry]]] = {
     "Operate": {
         "worker": Entry("worker:worker", "Run the project's workflows until told to stop."),
         "serve": Entry("serve:serve", "A worker with HTTP API and webhooks, for production."),
+        "link": Entry("link:link", "Print a link that opens the studio of the running server."),
         "doctor": Entry("doctor:doctor", "Check this machine, the project and its world."),
         "gc": Entry("gc:gc", "Forget runs that ended long ago, and free the disk."),
         "keys": Entry("keys:keys", "List the keys of the world, or put a fresh one in front."),

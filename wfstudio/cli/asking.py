@@ -28,9 +28,15 @@ class Answered(WorkflowError):
 
 def ask_server(server: ServerFile, method: str, path: str, body: Any = None) -> Any:
     """Ask the server that runs beside a world, and give the JSON of its answer. Raises `WorkflowError`."""
-    address = urlsplit(server.url)
-    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_SECONDS)
-    headers = {"Authorization": f"Bearer {server.token}", "X-WF": "1"}
+    return ask_at(server.url, server.token, method, path, body)
+
+
+def ask_at(url: str, token: str, method: str, path: str, body: Any = None) -> Any:
+    """Ask a server at an address. No redirection is followed: the token is for who was named."""
+    address = urlsplit(url)
+    make = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = make(address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_SECONDS)
+    headers = {"Authorization": f"Bearer {token}", "X-WF": "1"}
     data = None
     if body is not None:
         data = json.dumps(body).encode()
@@ -40,10 +46,16 @@ def ask_server(server: ServerFile, method: str, path: str, body: Any = None) -> 
         answer = connection.getresponse()
         text = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise NotFoundError(f"the studio at {server.url} does not answer: {error}", "start it anew: `wf dev`") from None
+        raise NotFoundError(f"the studio at {url} does not answer: {error}", "start it anew: `wf dev`") from None
     finally:
         connection.close()
-    told = json.loads(text) if text else None
-    if answer.status >= 400:
-        raise Answered(told.get("error", {}) if isinstance(told, dict) else {})
+    try:
+        told = json.loads(text) if text else None
+    except ValueError:
+        told = text
+    refusal = told.get("error") if isinstance(told, dict) else None
+    if answer.status >= 400 and isinstance(refusal, dict):
+        raise Answered(refusal)
+    if answer.status >= 300 or isinstance(told, bytes):
+        raise NotFoundError(f"what answers at {url} is no studio (HTTP {answer.status})", "check the address")
     return told

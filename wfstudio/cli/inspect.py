@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import webbrowser
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
+from urllib.parse import quote, urlencode
 
 import msgspec
 import typer
@@ -21,6 +21,7 @@ from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core import reading
 from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
+from wfstudio.core.server_file import ServerFile
 from wfstudio.core.views import RunView, StepView
 from wfstudio.text.details import MOST_LINES, draw_run, draw_step
 from wfstudio.text.looks import Looker
@@ -29,6 +30,14 @@ from wfstudio.text.printable import printable
 KINDS: Final = (*LISTINGS, "run", "step")
 DEFAULT_LIMIT: Final = 50
 _OF_RUNS: Final = ("steps", "events", "hooks", "waits", "streams", "logs", "attributes")
+_TABS: Final = ("events", "steps", "streams", "logs")
+"""Kinds that have a tab of their own in the browser's page of a run."""
+_SCREENS: Final = {
+    "hooks": ("hooks", "token"),
+    "workflows": ("workflows", "workflow"),
+    "deployments": ("code", "deployment"),
+}
+"""Kinds that have a screen of their own there, with the parameter that chooses one."""
 
 
 def complete_kind(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -96,9 +105,11 @@ def inspect(
         async with open_client(world) as client:
             subject = await _find_subject(client, kind, id)
             if is_url or is_web:
-                url = _find_url(subject, world)
-                if is_url or not webbrowser.open(url):
-                    results().print(url)
+                server, place = _find_server(world), _find_place(subject)
+                if is_url:
+                    results().print(f"{server.url}{place}")
+                else:
+                    _open_in_browser(server, place)
                 return 0
             question = Question(name=subject.name, runs=query, is_locked=is_locked)
             view = _View(client, subject, question, form, limit)
@@ -157,14 +168,34 @@ async def _find_subject(client: Client, kind: str | None, id: str | None) -> _Su
     return _Subject(kind, id)
 
 
-def _find_url(subject: _Subject, world: str | None) -> str:
+def _find_server(world: str | None) -> ServerFile:
     server = find_server(settle(world))
     if server is None:
         raise NotFoundError("no studio runs beside this world", "start one with `wf dev`")
+    return server
+
+
+def _find_place(subject: _Subject) -> str:
+    """Give the path at which the browser studio shows it."""
     if subject.kind in ("run", "step", *_OF_RUNS) and subject.name is not None:
         run, _, number = subject.name.rpartition(":") if subject.kind == "step" else (subject.name, "", "")
-        return f"{server.url}/runs/{run}" + (f"?step={number}" if number else "")
-    return f"{server.url}/{subject.kind}"
+        params = {"span": number} if number else {"tab": subject.kind} if subject.kind in _TABS else {}
+        return f"/runs/{quote(run, safe='')}" + (f"?{urlencode(params)}" if params else "")
+    screen = _SCREENS.get(subject.kind)
+    if screen is None:
+        return "/runs"
+    name, param = screen
+    return f"/studio/{name}" + (f"?{urlencode({param: subject.name})}" if subject.name else "")
+
+
+def _open_in_browser(server: ServerFile, place: str) -> None:
+    """Open it signed in: by a code that is good once. Where there is no desktop, the link is printed."""
+    from wfstudio.cli.link import draw_code, make_link  # the only thing here that needs the server's modules
+    from wfstudio.dev.terminal import open_browser
+
+    url = make_link(server.url, place, draw_code(server.url, server.token))
+    if not open_browser(url):
+        results().print(url)
 
 
 # -- showing it -------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from wfstudio.cli.worker import (
     watching_for_stop,
 )
 from wfstudio.core.client import Client
+from wfstudio.core.cookie_secret import cookie_secret_path, keep_cookie_secret
 from wfstudio.core.live import Feed, ids_from_now
 from wfstudio.core.replays import Replays
 from wfstudio.core.server_file import ServerFile, remove_server_file, server_file_path, write_server_file
@@ -132,7 +133,9 @@ async def _serve(
     async with watching_for_stop() as stop:
         async with EmbeddedWorker(modules=modules, concurrency=concurrency, grace=grace, settings=settings) as embedded:
             session = embedded.session
-            access = Access(address.token, allowed_hosts=address.allowed_hosts)
+            # A token that was chosen may be meant to shut out whoever had another.
+            secret = None if address.token else keep_cookie_secret(cookie_secret_path(session.settings))
+            access = Access(address.token, allowed_hosts=address.allowed_hosts, cookie_secret=secret)
             replays = Replays(session, targets=targets)
             app = make_app(Client(session), Feed(after=ids_from_now()), access=access, replays=replays)
             port = session.settings.port if address.port is None else address.port
@@ -153,7 +156,8 @@ def _describe(server: Server, access: Access, now_us: int) -> ServerFile:
 
 
 def _tell_serving(journal: Journal, server: Server) -> None:
-    journal.tell("serving", f"serving {server.url}, webhooks at {server.url}/hooks/TOKEN", url=server.url)
+    text = f"serving {server.url}, webhooks at {server.url}/hooks/TOKEN; `wf link` opens the studio"
+    journal.tell("serving", text, url=server.url)
     if not is_loopback(server.host):
         text = "other machines can reach this: put TLS in front of it, and name it with --allow-host"
         journal.tell("warning", text, message=text)

@@ -1,13 +1,13 @@
 """Access: who may ask this server anything. One token, one cookie made of it, codes that open a browser.
 
 1. The token has 256 random bits unless one was given; it is never in a URL, a log or a page.
-2. The cookie's value is derived from a secret (of `wf dev` one that outlives it, so that browsers stay signed in;
-   else the token) and its name holds the port: cookies ignore ports, and another server of this machine must
-   neither get ours nor overwrite it.
+2. The cookie's value is derived from a secret (one that outlives the server, so that browsers stay signed in, or,
+   where a token was chosen, that) and its name holds the port: cookies ignore ports, and another server of this
+   machine must neither get ours nor overwrite it.
 3. A launch code is good once, for 60 seconds. It travels in a URL's fragment, which browsers do not
    send, and is exchanged for the cookie by POST.
 4. A `Host` is a name that was allowed *and our port*: a page that had its name rebound to this machine
-   asks under its own name.
+   asks under its own name. Only a name that was allowed may come without a port, as proxies ask.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_CODES: Final = 32
 
 class Access:
     """`port` is 0 until the server is bound. `allowed_hosts` are names besides the loopback ones; one
-    without a port stands for that name at ours."""
+    without a port stands for that name at ours, and without any: behind a proxy at 80 or 443."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ def _ways_to_ask(name: str, port: int) -> tuple[str, ...]:
     where it is the scheme's."""
     _, _, own_port = name.rpartition("]")[2].partition(":")
     if not own_port.isdigit():
-        return (f"{name}:{port}",)
+        return (f"{name}:{port}", name)
     short = name.removesuffix(f":{own_port}")
     return (name, short) if own_port in ("80", "443") else (name,)
 

@@ -58,7 +58,7 @@ HEADERS: Final = {
     "cache-control": "no-store",
 }
 
-_HINT: Final = "open the studio by the link that `wf dev` prints, or send `Authorization: Bearer TOKEN`"
+_HINT: Final = "open the studio by a link that `wf link` prints, or send `Authorization: Bearer TOKEN`"
 
 
 class Guard:

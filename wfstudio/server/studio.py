@@ -15,6 +15,7 @@ from wf.errors import WorkflowError
 from wfstudio.core.client import Client
 from wfstudio.core.errors import AccessError, NotFoundError
 from wfstudio.core.live import Feed
+from wfstudio.server.access import CODE_SECONDS
 from wfstudio.server.answers import show_error
 from wfstudio.server.questions import EmptyBody, LiveQuery, OpenBody, RemedyBody, SessionBody, read_number
 from wfstudio.server.routing import Call, Route
@@ -76,6 +77,13 @@ class Opened(msgspec.Struct, frozen=True):
     editor: str
 
 
+class LaunchCode(msgspec.Struct, frozen=True):
+    """`code` opens one browser: it goes behind the studio's address, as `/#code=…`, and is good once."""
+
+    code: str
+    expires_in_ms: float
+
+
 async def show_page(call: Call) -> Response:
     page = WEB_UI / "index.html"
     return FileResponse(page, media_type="text/html") if page.is_file() else HTMLResponse(NOT_BUILT)
@@ -114,11 +122,18 @@ async def open_session(call: Call) -> Response:
     body = await call.read_body(SessionBody)
     access = call.services.access
     if not access.take_code(body.code):
-        text = "this link was used already, or is too old"
-        raise AccessError(text, "`wf dev` makes a new one: press `o`", status=401)
+        raise AccessError("this link was used already, or is too old", "`wf link` makes a new one", status=401)
     response = Response(status_code=204)
-    response.set_cookie(access.cookie_name, access.cookie_value, httponly=True, samesite="strict", path="/")
+    is_tls = call.request.headers.get("origin", "").startswith("https:")  # a proxy's: we speak http
+    response.set_cookie(
+        access.cookie_name, access.cookie_value, httponly=True, samesite="strict", path="/", secure=is_tls
+    )
     return response
+
+
+async def draw_code(call: Call) -> LaunchCode:
+    await call.read_body(EmptyBody)
+    return LaunchCode(call.services.access.make_code(), CODE_SECONDS * 1000)
 
 
 async def follow_live(call: Call) -> Response:
@@ -197,6 +212,8 @@ ROUTES = [
           answer=Health, is_public=True),
     Route(method="POST", path="/api/session", handler=open_session, summary="Exchange a launch code for a cookie",
           body=SessionBody, status=204, is_public=True),
+    Route(method="POST", path="/api/link", handler=draw_code, summary="Draw a launch code, which opens a browser once",
+          body=EmptyBody, answer=LaunchCode, status=201),
     Route(method="GET", path="/api/live", handler=follow_live, summary="Follow what happens",
           query=LiveQuery, streams="always"),
 ]  # fmt: skip

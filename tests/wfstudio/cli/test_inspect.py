@@ -186,7 +186,17 @@ def test_the_url_is_the_running_studios(look: Wf, world: World, project) -> None
     write_server_file(path, server)
     try:
         assert look(world.completed, "--url").out == f"http://127.0.0.1:4600/runs/{world.completed}\n"
-        assert look("hooks", "--url").out == "http://127.0.0.1:4600/hooks\n"
+        for words, place in (
+            ((), "/runs"),
+            (("waits",), "/runs"),
+            (("hooks",), "/studio/hooks"),  # `/hooks/…` are the webhooks'
+            (("workflows",), "/studio/workflows"),
+            (("deployments", "dep_1"), "/studio/code?deployment=dep_1"),
+            (("events", world.completed), f"/runs/{world.completed}?tab=events"),
+            (("waits", world.waiting), f"/runs/{world.waiting}"),
+            (("step", f"{world.completed}:1"), f"/runs/{world.completed}?span=1"),
+        ):
+            assert look(*words, "--url").out == f"http://127.0.0.1:4600{place}\n"
         assert "secret" not in look("--url").out + look("--url").err
     finally:
         path.unlink()

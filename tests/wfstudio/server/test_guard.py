@@ -48,7 +48,8 @@ async def test_a_name_is_served_when_it_was_allowed() -> None:
         assert (await site.ask("GET", "/health", host=f"studio.test:{PORT}")).status == 200
         assert (await site.ask("GET", "/health", host="tunnel.test:443")).status == 200
         assert (await site.ask("GET", "/health", host="tunnel.test")).status == 200, "browsers leave 443 out"
-        assert (await site.ask("GET", "/health", host="studio.test")).status == 403
+        assert (await site.ask("GET", "/health", host="studio.test")).status == 200, "a proxy at 80 or 443"
+        assert (await site.ask("GET", "/health", host="studio.test:1")).status == 403
         assert (await site.ask("GET", "/health", host=f"tunnel.test:{PORT}")).status == 403
 
 
@@ -277,6 +278,25 @@ async def test_a_code_is_good_once_and_gives_a_cookie_that_scripts_cannot_read()
         assert TOKEN not in cookie
         assert (await exchange(site, code)).status == 401
         assert TOKEN not in str(answer.headers)
+
+
+async def test_behind_tls_the_cookie_is_for_tls_only() -> None:
+    async with open_site(allowed_hosts=["tunnel.test"]) as site:
+        code = (await site.ask("POST", "/api/link", {})).json["code"]
+        headers = site.browser(cookie="none", origin="https://tunnel.test")
+        answer = await exchange(site, code, headers=headers, host="tunnel.test")
+        assert answer.status == 204
+        assert (answer.header("set-cookie") or "").endswith("SameSite=strict; Secure")
+
+
+async def test_a_code_is_drawn_for_the_token_only() -> None:
+    async with open_site() as site:
+        drawn = await site.ask("POST", "/api/link")
+        assert (drawn.status, drawn.json["expires_in_ms"]) == (201, 60_000.0)
+        assert (await exchange(site, drawn.json["code"])).status == 204
+        assert (await site.ask("POST", "/api/link", token=None)).status == 401
+        assert (await site.ask("POST", "/api/link", token="x" * 43)).status == 401
+        assert (await site.ask("GET", "/api/link")).status == 405
 
 
 async def test_a_code_dies_after_a_minute() -> None:

@@ -18,7 +18,7 @@ export function SignIn({ refused }: { refused: Failure | null }) {
           press <kbd>o</kbd> in the terminal where <code>wf dev</code> runs, or <kbd>u</kbd> to have the link printed
         </li>
         <li>
-          or start it again: <Command text="wf dev --open" />
+          or, wherever the server runs: <Command text="wf link" />
         </li>
       </ul>
       <p class="dim">This page goes on by itself as soon as the link was opened in another tab.</p>
