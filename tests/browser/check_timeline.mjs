@@ -2,7 +2,7 @@
 /**
  * Uses the timeline in headless Chromium as people do: pointer, wheel, keys, table; and asks axe about it.
  *
- *     node tests/browser/check_timeline.mjs      prints a line for each check; exit 1 when one fails
+ *     node tests/browser/check_timeline.mjs [WORDS]      prints a line for each check (that has the words); exit 1 when one fails
  *
  * The page is the bench's, under the studio's Content-Security-Policy.
  */
@@ -333,6 +333,60 @@ async function checkMotion(browser, url) {
   await page.close();
 }
 
+/** What is painted where a run grew, on what was there, is what is painted at once, on any screen. */
+async function checkGrowth(browser, url, deviceScaleFactor) {
+  const { page, complaints } = await openPage(browser, `${url}/timeline.html`, { deviceScaleFactor });
+  const found = { parts: 0, wholes: 0 };
+  for (const [arrangement, seed] of [["calls", 1], ["names", 2], ["names", 3]]) {
+    await page.evaluate(([seed]) => {
+      window.grow = window.bench.growLog(4000, seed);
+    }, [seed]);
+    await page.waitForFunction(() => window.timelineChart?.scene.rowCount > 0);
+    const one = await page.evaluate(async ([arrangement]) => {
+      const chart = window.timelineChart;
+      chart.arrange(arrangement);
+      const said = { parts: 0, wholes: 0, differs: [] };
+      const take = chart.growth.take.bind(chart.growth);
+      let fromPx = 0;
+      chart.growth.take = (view, rows) => {
+        fromPx = take(view, rows);
+        said[fromPx > 0 ? "parts" : "wholes"]++;
+        return fromPx;
+      };
+      const canvas = document.querySelector(".tl-chart");
+      const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      for (let turn = 0, isMore = true; isMore && turn < 50; turn++) {
+        isMore = window.grow(1 + ((turn * 7) % 12));
+        if (turn === 25) chart.select({ track: chart.scene.root, span: chart.scene.root.table.count - 1 }, false);
+        chart.frame(performance.now());
+        const parts = pixels();
+        const partPx = fromPx;
+        chart.growth.painted = null;
+        chart.paintNow();
+        const whole = pixels();
+        // Edges of texts may differ by a shade, as they do between two paintings of one picture, and round corners
+        // where they are cut.
+        const seamPx = Math.floor((chart.labelPx + partPx) * devicePixelRatio);
+        const isSeam = (pixel) => Math.abs((pixel % canvas.width) - seamPx) < 3;
+        const wrong = [];
+        for (let at = 0; at < whole.length; at++) {
+          if (Math.abs(parts[at] - whole[at]) > 12 && !isSeam(at >> 2)) wrong.push(at >> 2);
+        }
+        const places = wrong.map((pixel) => `${pixel % canvas.width},${Math.floor(pixel / canvas.width)}`);
+        if (wrong.length > 0) said.differs.push(`turn ${turn}, from ${partPx}: ${wrong.length} at ${places.slice(0, 9).join(" ")}`);
+      }
+      return said;
+    }, [arrangement]);
+    assert.deepEqual(one.differs, [], `${arrangement}, seed ${seed}`);
+    found.parts += one.parts;
+    found.wholes += one.wholes;
+    await page.evaluate(() => window.timelineChart.dispose());
+  }
+  assert.ok(found.parts > 20, `only ${found.parts} of ${found.parts + found.wholes} pictures were painted in parts`);
+  assert.deepEqual(complaints, []);
+  await page.close();
+}
+
 /** Ratios of WCAG: texts 4.5, shapes 3, on each ground that they are drawn on. */
 async function checkContrast(page, scheme) {
   const pairs = await page.evaluate(() => {
@@ -367,12 +421,14 @@ async function checkAxe(page, scheme) {
 }
 
 async function main() {
+  const only = process.argv[2] ?? "";
   const directory = mkdtempSync(join(tmpdir(), "wf-timeline-"));
   buildPage(directory);
   const server = await serve(directory, { traces: readFixtures() });
   const browser = await chromium.launch({ executablePath: findChromium(), args: FLAGS });
   let failed = 0;
   const check = async (name, run) => {
+    if (!name.includes(only)) return;
     try {
       await run();
       console.log(`ok    ${name}`);
@@ -391,6 +447,9 @@ async function main() {
     await page.close();
     await check("a child run opens below its call, by keys alone", () => checkChild(browser, server.url));
     await check("who prefers less motion gets none", () => checkMotion(browser, server.url));
+    for (const ratio of [1, 1.5, 2]) {
+      await check(`what grew is painted as the whole would be, at ${ratio} pixels a pixel`, () => checkGrowth(browser, server.url, ratio));
+    }
     for (const colorScheme of ["light", "dark"]) {
       const { page } = await openPage(browser, `${server.url}/timeline.html?spans=${SPANS}`, { colorScheme, bypassCSP: true });
       await page.waitForFunction(() => window.timelineChart !== undefined);

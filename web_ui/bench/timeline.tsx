@@ -8,10 +8,11 @@ import { render } from "preact";
 import type { EventView, Trace } from "../src/api_types";
 import type { TimelineSource } from "../src/views/run/following";
 import { LiveTrace } from "../src/model/live_trace";
+import { parseInstantUs } from "../src/model/timeline_spans";
 import type { Chart } from "../src/canvas/chart";
 import { Timeline } from "../src/views/run/Timeline";
 import { followKeys } from "../src/state/keyboard";
-import { makeSyntheticTrace } from "./synthetic";
+import { beginTrace, makeSyntheticTrace, SyntheticLog } from "./synthetic";
 
 const query = new URLSearchParams(location.search);
 const root = document.getElementById("root")!;
@@ -36,7 +37,11 @@ let view: string | null = null;
 function show(given: Trace, live: boolean, nowUs?: () => number): void {
   const trace = new LiveTrace(given);
   if (live) follow(trace);
-  const draw = (): void =>
+  draw(trace, live, nowUs);
+}
+
+function draw(trace: LiveTrace, live: boolean, nowUs?: () => number): void {
+  const again = (): void =>
     render(
       <Timeline
         trace={trace}
@@ -44,7 +49,7 @@ function show(given: Trace, live: boolean, nowUs?: () => number): void {
         selectedId={selectedId}
         onSelect={(id) => {
           selectedId = id;
-          draw();
+          again();
         }}
         source={source}
         onView={(shown) => {
@@ -57,7 +62,24 @@ function show(given: Trace, live: boolean, nowUs?: () => number): void {
       />,
       root,
     );
-  draw();
+  again();
+}
+
+/**
+ * Show a run that grows only when it is told to, by events of its log; "now" is when the last of them came. Gives what
+ * lets so many more in, and tells whether there are more.
+ */
+function growLog(spans: number, seed: number): (events: number) => boolean {
+  const log = new SyntheticLog(spans, seed, false).events;
+  const trace = new LiveTrace(beginTrace("wrun_growing", "shop.site:build"));
+  let at = 0;
+  const grow = (events: number): boolean => {
+    trace.add(log.slice(at, (at += events)));
+    return at < log.length;
+  };
+  grow(Math.floor(log.length * 0.9));
+  draw(trace, true, () => parseInstantUs(log[Math.min(at, log.length) - 1]!.at) + 500);
+  return grow;
 }
 
 /** After the frame in which it was called has been handed over to the compositor. */
@@ -118,6 +140,7 @@ const bench = {
   selectedId: () => selectedId,
   view: () => view,
   show,
+  growLog,
   paintFirst,
   afterPaint,
   recordFrames,

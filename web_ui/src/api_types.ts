@@ -619,6 +619,7 @@ export interface Reload {
   clean: number;
   diverging: Verdict[];
   error: NotLoaded | null;
+  is_mended: boolean;
 }
 
 export interface RemedyBody {

@@ -18,6 +18,8 @@ import { fitText, setFont, textWidth } from "./texts";
 const BAR_PX = 12;
 /** Narrower spans have no room for a pattern: they are drawn as crowds are. */
 const DETAILED_PX = 4;
+/** How far a bar's signs reach beyond its end: a point, a frame. */
+const BESIDE_PX = 8;
 /** A call that succeeded at once is a plain bar in any case; from here on its corners can be seen. */
 const SIMPLE_PX = 14;
 
@@ -32,7 +34,7 @@ export function drawSpan(on: Canvas, picture: Picture, track: Track, span: numbe
   const nowMs = view.nowMs - shiftMs;
   const startPx = toPx(view, table.startMs[span]! + shiftMs);
   const endPx = toPx(view, table.reachMs(span, nowMs) + shiftMs);
-  if (endPx < -NARROWEST_PX || startPx > view.camera.widthPx) return;
+  if (endPx < picture.fromPx - BESIDE_PX || startPx > view.camera.widthPx) return;
   on.globalAlpha = alphaOf(picture, track, span);
   if (track.parent === null && span === RUN) drawRun(on, picture, track, startPx, endPx, yPx);
   else {
@@ -95,7 +97,7 @@ function drawSegment(
       return;
     case "retry_wait":
       drawDashes(on, theme.retry, fromPx, toEndPx, yPx, 2);
-      label(on, picture, theme.ink, `↻ ${durationOf(picture, track, segment)}`, fromPx, widthPx, yPx, true);
+      labelLine(on, picture, `↻ ${durationOf(picture, track, segment)}`, fromPx, widthPx, yPx, isOpen);
       return;
     case "waiting":
     case "open":
@@ -160,7 +162,7 @@ function drawAttempt(
     on.fillStyle = theme.onBar;
     on.fillText(sign, fromPx + widthPx - signPx + 1, yPx + 0.5);
   } else if (isOneOfMany) {
-    label(on, picture, theme.onBar, `${attempt} ✓`, fromPx, widthPx, yPx, false);
+    label(on, picture, isOpen ? `${attempt}` : `${attempt} ✓`, fromPx, widthPx, yPx);
   }
 }
 
@@ -203,27 +205,32 @@ function outline(on: Canvas, colour: string, xPx: number, yPx: number, widthPx: 
   on.strokeRect(xPx + 0.5, yPx + 0.5, Math.max(widthPx - 1, 1), heightPx - 1);
 }
 
-/** Write within a bar, or on a line (then on a ground of its own), if there is room. */
-function label(
+/** Write within a bar, if there is room. */
+function label(on: Canvas, picture: Picture, text: string, fromPx: number, widthPx: number, yPx: number): void {
+  if (widthPx < 22) return;
+  setFont(on, picture.theme.smallFont);
+  if (textWidth(on, text) + 6 > widthPx) return;
+  on.fillStyle = picture.theme.onBar;
+  on.fillText(text, fromPx + 4, yPx + 0.5);
+}
+
+/** Write on a line, on a ground of its own, if there is room: in its middle, or where it still grows. */
+function labelLine(
   on: Canvas,
   picture: Picture,
-  colour: string,
   text: string,
   fromPx: number,
   widthPx: number,
   yPx: number,
-  isOnLine: boolean,
+  isOpen: boolean,
 ): void {
-  if (widthPx < 22) return;
   setFont(on, picture.theme.smallFont);
   const textPx = textWidth(on, text);
-  if (textPx + (isOnLine ? 20 : 6) > widthPx) return;
-  const xPx = isOnLine ? fromPx + (widthPx - textPx) / 2 : fromPx + 4;
-  if (isOnLine) {
-    on.fillStyle = picture.theme.ground;
-    on.fillRect(xPx - 3, yPx - 6, textPx + 6, 12);
-  }
-  on.fillStyle = colour;
+  if (textPx + 20 > widthPx) return;
+  const xPx = isOpen ? fromPx + widthPx - textPx - 10 : fromPx + (widthPx - textPx) / 2;
+  on.fillStyle = picture.theme.ground;
+  on.fillRect(xPx - 3, yPx - 6, textPx + 6, 12);
+  on.fillStyle = picture.theme.ink;
   on.fillText(text, xPx, yPx + 0.5);
 }
 
@@ -274,7 +281,7 @@ export function drawLane(on: Canvas, picture: Picture, track: Track, lane: Lane,
   const failed = packColour(readColour(theme.failed), 1);
   const isPlain = picture.matches.isEmpty && picture.paths === null;
   const bottomPx = yPx - AXIS_PX + BAR_PX / 2;
-  sliceLane(table, lane, view, track.shiftMs, (box) => {
+  sliceLane(table, lane, view, track.shiftMs, picture.fromPx, (box) => {
     const span = lane.spans[box.from]!;
     const widthPx = Math.max(box.endPx - box.startPx, 1);
     const isOne = box.to - box.from === 1;

@@ -27,6 +27,7 @@ import { type Arrangement, Scene, type SpanAt, type Track } from "../model/timel
 import { NONE, RUN } from "../model/timeline_spans";
 import { Crowds } from "./crowds";
 import { Eye, type Following } from "./eye";
+import { Growth } from "./growth";
 import { twistyPx } from "./labels";
 import { type Brush, MINIMAP_PX, Minimap } from "./minimap";
 import { Pacer } from "./pacer";
@@ -97,6 +98,7 @@ export class Chart {
   private readonly minimap: Minimap;
   private readonly crowds = new Crowds();
   private readonly readings: Readings;
+  private readonly growth = new Growth();
   private readonly pacer = new Pacer((timeMs) => this.frame(timeMs));
   private readonly undo: (() => void)[] = [];
   private theme: Theme;
@@ -156,11 +158,11 @@ export class Chart {
     const stops = [
       live.onEdge((span, kind, atMs, delta) => {
         const track = this.trackOf(live.runId);
-        if (track !== null) this.scene.noteEdge(track, span, kind, atMs, delta);
+        if (track !== null) this.noteEdge(track, span, kind, atMs, delta);
       }),
       live.onChange((change) => {
         if (change === "anew") this.rebuild();
-        else this.grew();
+        else this.grew(change === "marked");
       }),
     ];
     this.lives.set(live.runId, {
@@ -171,8 +173,16 @@ export class Chart {
     });
   }
 
-  private grew(): void {
+  private noteEdge(track: Track, span: number, kind: string, atMs: number, delta: 1 | -1): void {
+    this.scene.noteEdge(track, span, kind, atMs, delta);
+    // The run's own bar grows at its end only, but its end is another picture.
+    if (span !== RUN) this.growth.note(track.table.startMs[span]! + track.shiftMs);
+    else this.growth.all();
+  }
+
+  private grew(isAnywhere: boolean): void {
     this.version++;
+    if (isAnywhere) this.growth.all();
     // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
     this.pacer.within(Math.min(NEWS_MS, this.stepMs));
   }
@@ -474,6 +484,7 @@ export class Chart {
   // -- the frame
 
   invalidate(): void {
+    this.growth.all();
     this.pacer.now();
   }
 
@@ -508,6 +519,7 @@ export class Chart {
     this.labelPx = Math.min(this.labelPx, Math.round(widthPx * 0.6));
     this.eye.resize(Math.max(1, widthPx - this.labelPx), Math.max(1, heightPx - AXIS_PX));
     // A new size clears a canvas: paint now, or a frame would be empty.
+    this.growth.all();
     if (this.hasBegun) this.paintNow();
     this.touch();
   }
@@ -560,7 +572,7 @@ export class Chart {
       this.derivedVersion = this.version;
       this.derivedAtMs = timeMs;
       this.rescale();
-      this.readings.renew(scene);
+      if (this.readings.renew(scene)) this.growth.all();
     } else if (this.isGrowing && scene.isWaiting(this.nowMs)) this.rescale();
   }
 
@@ -575,7 +587,7 @@ export class Chart {
 
   private rescale(): void {
     const before = this.scene.scale;
-    this.scene.rescale(this.nowMs);
+    this.scene.rescale(this.nowMs, this.isGrowing);
     this.eye.rescale(before, this.scene.scale);
   }
 
@@ -590,8 +602,16 @@ export class Chart {
   }
 
   private paintNow(): void {
-    paint(this.surface.begin(), this.picture());
+    const fromPx = this.fromPixel(this.growth.take(this.view(), this.scene.rowCount));
+    paint(this.surface.begin(fromPx === 0), this.picture(fromPx));
     this.paintMinimap();
+  }
+
+  /** Where a part may begin: at a pixel of the screen, or its edge would mix two pictures. */
+  private fromPixel(px: number): number {
+    const { ratio } = this.surface;
+    if (!Number.isInteger(this.labelPx * ratio)) return 0;
+    return Math.floor(px * ratio) / ratio;
   }
 
   private paintMinimap(): void {
@@ -612,10 +632,10 @@ export class Chart {
     const wanted = [derivedVersion, age, scene.arrangement, strip.widthPx].join(" ");
     const next = this.minimap.work(wanted, scene, this.nowMs, strip, this.theme);
     if (next === "paint") this.paintMinimap();
-    else if (next === "go on") this.invalidate();
+    else if (next === "go on") this.pacer.now();
   }
 
-  private picture(): Picture {
+  private picture(fromPx: number): Picture {
     const { measured, readings } = this;
     return {
       scene: this.scene,
@@ -627,6 +647,7 @@ export class Chart {
       heightPx: this.surface.heightPx,
       labelPx: this.labelPx,
       rowPx: this.rowPx,
+      fromPx,
       selected: this.selected,
       hovered: this.hovered,
       hoveredRow: this.hoveredRow,

@@ -12,8 +12,10 @@ export class Crowds {
   private pixels = new Uint32Array(0);
   private isUsed = false;
 
-  /** Begin a picture. */
-  begin(width: number, height: number): void {
+  private fromPx = 0;
+
+  /** Begin a picture, or the part of it that is right of a column. */
+  begin(width: number, height: number, fromPx: number): void {
     const widthPx = Math.max(1, width);
     const heightPx = Math.max(1, height);
     if (this.image === null || this.canvas.width !== widthPx || this.canvas.height !== heightPx) {
@@ -21,8 +23,15 @@ export class Crowds {
       this.canvas.height = heightPx;
       this.image = new ImageData(widthPx, heightPx);
       this.pixels = new Uint32Array(this.image.data.buffer);
-    } else if (this.isUsed) this.pixels.fill(0);
-    this.isUsed = false;
+    } else if (this.isUsed) this.clear(Math.floor(fromPx));
+    if (fromPx === 0) this.isUsed = false;
+    this.fromPx = Math.floor(fromPx);
+  }
+
+  private clear(fromPx: number): void {
+    const { width } = this.canvas;
+    if (fromPx === 0) this.pixels.fill(0);
+    else for (let at = fromPx; at < this.pixels.length; at += width) this.pixels.fill(0, at, at + width - fromPx);
   }
 
   /** Fill a rectangle; at least one pixel wide. */
@@ -44,10 +53,15 @@ export class Crowds {
   /** Put the picture on a canvas, its left top corner at the origin. */
   flush(on: CanvasRenderingContext2D): void {
     if (!this.isUsed || this.image === null) return;
-    this.canvas.getContext("2d")?.putImageData(this.image, 0, 0);
+    const { fromPx } = this;
+    const { width, height } = this.canvas;
+    if (fromPx >= width) return;
+    this.canvas.getContext("2d")?.putImageData(this.image, 0, 0, fromPx, 0, width - fromPx, height);
     const isSmooth = on.imageSmoothingEnabled;
     on.imageSmoothingEnabled = false;
-    on.drawImage(this.canvas, 0, 0);
+    // All of it, and clipped: a part, on a screen of one and a half pixels a pixel, would round to other pixels. And a
+    // little aside: a pixel of the screen whose middle is an edge would go to one side or the other by chance.
+    on.drawImage(this.canvas, 1e-3, 1e-3);
     on.imageSmoothingEnabled = isSmooth;
   }
 }

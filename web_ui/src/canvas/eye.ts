@@ -13,6 +13,7 @@ import {
   endFolded,
   fitAll,
   fitRange,
+  isNear,
   mixCameras,
 } from "../model/timeline_camera";
 import type { TimeScale } from "../model/timeline_scale";
@@ -110,7 +111,7 @@ export class Eye {
       this.camera = mixCameras(this.glide.from, this.glide.to, progress);
       if (progress >= 1) this.glide = null;
     } else if (this.isGrowing()) {
-      if (this.following === "all") this.camera = this.everything;
+      if (this.following === "all") this.keepAll();
       else if (this.following === "end") this.goToEnd();
     }
     this.camera = clampCamera(this.camera, this.bounds());
@@ -119,6 +120,12 @@ export class Eye {
   /** Whether everything is in sight, so that there is nothing to remember. */
   isAll(): boolean {
     return this.following !== "off" || Math.abs(this.camera.foldedPerPx / this.everything.foldedPerPx - 1) < 1e-6;
+  }
+
+  /** Less than a pixel more is no other picture. */
+  private keepAll(): void {
+    const { everything } = this;
+    if (!isNear(this.camera, everything)) this.camera = everything;
   }
 
   private goToEnd(): void {

@@ -27,8 +27,9 @@ function drawTrack(on: Canvas, picture: Picture, track: Track): void {
     const yPx = AXIS_PX + row * rowPx - view.camera.topPx + rowPx / 2;
     if (yPx < AXIS_PX - rowPx || yPx > heightPx + rowPx) continue;
     // Of a crowd in one place one is enough, unless it is of the rare kinds.
-    if (marker.kind === "log" && xPx - (lastOfRow.get(row) ?? -9) < 2) continue;
-    lastOfRow.set(row, xPx);
+    const place = Math.floor(xPx / 2);
+    if (marker.kind === "log" && lastOfRow.get(row) === place) continue;
+    lastOfRow.set(row, place);
     drawMarker(on, picture, marker.kind, xPx, yPx);
   }
 }
@@ -40,7 +41,7 @@ function findFirst(picture: Picture, track: Track): number {
   let high = markers.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (toPx(picture.view, markers[middle]!.at_ms + track.shiftMs) < -6) low = middle + 1;
+    if (toPx(picture.view, markers[middle]!.at_ms + track.shiftMs) < picture.fromPx - 8) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -17,8 +17,23 @@ import { setFont, textWidth } from "./texts";
 
 type Canvas = CanvasRenderingContext2D;
 
-/** Paint the chart; the context is cleared and scaled to CSS pixels. */
+/** Paint the chart, or what has grown of it; the context is scaled to CSS pixels. */
 export function paint(on: Canvas, picture: Picture): void {
+  on.save();
+  if (picture.fromPx > 0) clipToGrowth(on, picture);
+  paintAll(on, picture);
+  on.restore();
+}
+
+/** Names, whose counts and durations change, and the columns that have grown. */
+function clipToGrowth(on: Canvas, { labelPx, fromPx, widthPx, heightPx }: Picture): void {
+  on.beginPath();
+  on.rect(0, 0, labelPx, heightPx);
+  on.rect(labelPx + fromPx, 0, Math.max(0, widthPx - labelPx - fromPx), heightPx);
+  on.clip();
+}
+
+function paintAll(on: Canvas, picture: Picture): void {
   const { widthPx, heightPx, labelPx, theme } = picture;
   const axis = makeAxis(picture.view);
   on.fillStyle = theme.ground;
@@ -41,7 +56,7 @@ export function paint(on: Canvas, picture: Picture): void {
   on.rect(labelPx, AXIS_PX, widthPx - labelPx, heightPx - AXIS_PX);
   on.clip();
   on.translate(labelPx, 0);
-  picture.crowds.begin(Math.ceil(widthPx - labelPx), Math.ceil(heightPx - AXIS_PX));
+  picture.crowds.begin(Math.ceil(widthPx - labelPx), Math.ceil(heightPx - AXIS_PX), picture.fromPx);
   forEachRow(picture, (row, yPx) => {
     const found = picture.scene.rowAt(row)!;
     if (found.kind === "span") {
@@ -78,8 +93,9 @@ export function forEachRow(picture: Picture, visit: (row: number, yPx: number) =
 }
 
 function drawGrid(on: Canvas, picture: Picture, axis: Axis): void {
-  const { theme, heightPx, patterns } = picture;
+  const { theme, heightPx, patterns, fromPx } = picture;
   for (const { startPx, endPx } of axis.breaks) {
+    if (endPx + 1 < fromPx) continue;
     on.fillStyle = patterns.gap;
     on.fillRect(startPx, AXIS_PX, endPx - startPx, heightPx - AXIS_PX);
     on.fillStyle = theme.gridStrong;
@@ -87,6 +103,7 @@ function drawGrid(on: Canvas, picture: Picture, axis: Axis): void {
     on.fillRect(Math.round(endPx), AXIS_PX, 1, heightPx);
   }
   for (const tick of axis.ticks) {
+    if (tick.px + 1 < fromPx) continue;
     on.fillStyle = tick.isMajor ? theme.gridStrong : theme.grid;
     on.fillRect(Math.round(tick.px), AXIS_PX, 1, heightPx);
   }

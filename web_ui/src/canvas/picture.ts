@@ -19,6 +19,8 @@ export interface Picture {
   readonly heightPx: number;
   readonly labelPx: number;
   readonly rowPx: number;
+  /** Only names, and what lies right of this column of the chart, are painted; the rest is there. 0 is everything. */
+  readonly fromPx: number;
   readonly selected: SpanAt | null;
   readonly hovered: SpanAt | null;
   readonly hoveredRow: number;

@@ -16,13 +16,15 @@ export class Readings {
     this.matches = new Matches(scene, "");
   }
 
-  /** The run has changed, or another one is shown. */
-  renew(scene: Scene): void {
+  /** The run has changed, or another one is shown. Tells whether that can change what is drawn. */
+  renew(scene: Scene): boolean {
     this.scene = scene;
+    const isDrawn = !this.matches.isEmpty || this.isPathShown || this.paths !== null;
     if (!this.matches.isEmpty) this.matches = new Matches(scene, this.matches.text);
-    this.paths = null;
-    if (!this.isPathShown) return;
-    this.paths = new Map([...scene.tracks()].map((track) => [track, findCriticalPath(track.table)]));
+    this.paths = this.isPathShown
+      ? new Map([...scene.tracks()].map((track) => [track, findCriticalPath(track.table)]))
+      : null;
+    return isDrawn;
   }
 
   search(text: string): void {

@@ -27,11 +27,11 @@ export class Surface {
     return true;
   }
 
-  /** Begin a picture: everything is cleared, and nothing of the one before remains set. */
-  begin(): CanvasRenderingContext2D {
+  /** Begin a picture: nothing of the one before remains set, and, unless parts of it stay, nothing painted. */
+  begin(isWhole = true): CanvasRenderingContext2D {
     const { context, ratio } = this;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, this.widthPx, this.heightPx);
+    if (isWhole) context.clearRect(0, 0, this.widthPx, this.heightPx);
     context.globalAlpha = 1;
     context.textBaseline = "middle";
     return context;

@@ -61,8 +61,11 @@ describe("a trace that grows", () => {
       { kind: "stream_opened" as const, at: instantAt(60), correlation_id: null, data: { name: "default" } },
       { kind: "log" as const, at: instantAt(70), correlation_id: 999, data: { attempt: 1 } },
     ];
+    const heard: Change[] = [];
+    live.onChange((change) => heard.push(change));
     live.setMarks({ seq: live.seq, items, pending_waits: [] });
     live.setMarks({ seq: live.seq, items, pending_waits: [] });
+    expect(heard).toEqual(["marked"]);
     expect(live.table.markers.map(({ kind, span_id, at_ms }) => [kind, span_id, at_ms])).toEqual([
       ["log", String(number), 40],
       ["cancel_requested", "run", 50],

@@ -8,8 +8,8 @@ import type { EventView, Marker, MarksView, Span, Trace } from "../api_types";
 import { Fold } from "./timeline_fold";
 import { NONE, parseInstantUs, RUN_ID, readTrace, type SpanTable, showSpan, showTrace } from "./timeline_spans";
 
-/** `grew`: the table has more in it. `anew`: it is another table. */
-export type Change = "grew" | "anew";
+/** `grew`: events were folded in. `marked`: there is more of what no event tells, anywhere. `anew`: it is another table. */
+export type Change = "grew" | "marked" | "anew";
 export type EdgeEar = (span: number, segmentKind: string, atMs: number, delta: 1 | -1) => void;
 
 export class LiveTrace {
@@ -80,7 +80,7 @@ export class LiveTrace {
       table.markers = [...told, ...found].sort((left, right) => left.at_ms - right.at_ms);
       table.version++;
     } else if (!hasGivenUp) return;
-    this.tell("grew");
+    this.tell("marked");
   }
 
   /** Give a span as the server would; null: there is none of this id. */

@@ -48,6 +48,18 @@ export function fitAll(camera: Camera, bounds: Bounds): Camera {
   return { ...camera, startFolded: bounds.startFolded - lengthFolded * 0.004, foldedPerPx };
 }
 
+/** Whether two cameras show the same, but for less than a pixel. */
+export function isNear(left: Camera, right: Camera): boolean {
+  const hair = Math.min(left.foldedPerPx, right.foldedPerPx);
+  return (
+    left.widthPx === right.widthPx &&
+    left.heightPx === right.heightPx &&
+    left.topPx === right.topPx &&
+    Math.abs(left.startFolded - right.startFolded) < hair &&
+    Math.abs(endFolded(left) - endFolded(right)) < hair
+  );
+}
+
 export function fitRange(camera: Camera, startFolded: number, rangeEndFolded: number): Camera {
   const length = Math.max(rangeEndFolded - startFolded, CLOSEST * camera.widthPx);
   return { ...camera, startFolded, foldedPerPx: length / Math.max(1, camera.widthPx) };

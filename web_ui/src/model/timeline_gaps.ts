@@ -18,6 +18,8 @@ const TIMES_WORK = 5;
 /** A gap's share of the axis: this, or less when there are many, so that work keeps most of it. */
 const GAP_SHARE = 0.04;
 const ALL_GAPS_SHARE = 0.3;
+/** All gaps together are a third of the axis: this share of a third is less than a pixel. */
+const HAIR = 1 / 500;
 
 /** Finds where at least `SHORTEST_GAP_MS` passed with nothing but waits. */
 export class Idleness {
@@ -163,8 +165,18 @@ function intersectTwo(left: readonly Gap[], right: readonly Gap[], shiftMs: numb
   return found;
 }
 
-/** Choose the gaps that are worth pressing together, and how wide they become. */
-export function makeScale(gaps: readonly Gap[], startMs: number, endMs: number): TimeScale {
+/**
+ * Choose the gaps that are worth pressing together, and how wide they become.
+ *
+ * `before` is the scale of a run that grows as it was a moment ago: it stays where it differs by less than a hair, so
+ * that what was painted by it is still true.
+ */
+export function makeScale(
+  gaps: readonly Gap[],
+  startMs: number,
+  endMs: number,
+  before: TimeScale | null = null,
+): TimeScale {
   if (gaps.length === 0) return PLAIN;
   let idleMs = 0;
   for (const gap of gaps) idleMs += gap.endMs - gap.startMs;
@@ -176,5 +188,12 @@ export function makeScale(gaps: readonly Gap[], startMs: number, endMs: number):
   const keptMs = endMs - startMs - savedMs;
   // Nothing else to see, or the axis would be hardly longer: leave time as it was.
   if (chosen.length === 0 || keptMs <= 0 || savedMs < 0.3 * (endMs - startMs)) return PLAIN;
-  return new TimeScale(chosen, keptMs * Math.min(GAP_SHARE, ALL_GAPS_SHARE / chosen.length));
+  const gapFolded = keptMs * Math.min(GAP_SHARE, ALL_GAPS_SHARE / chosen.length);
+  if (before !== null && isNear(before, chosen, gapFolded)) return before;
+  return new TimeScale(chosen, gapFolded);
+}
+
+function isNear(scale: TimeScale, gaps: readonly Gap[], gapFolded: number): boolean {
+  if (scale.gaps.length !== gaps.length || Math.abs(scale.gapFolded - gapFolded) > HAIR * gapFolded) return false;
+  return gaps.every((gap, at) => gap.startMs === scale.gaps[at]!.startMs && gap.endMs === scale.gaps[at]!.endMs);
 }

@@ -14,7 +14,7 @@ import {
   revealTime,
   zoomAt,
 } from "./timeline_camera";
-import { NARROWEST_PX, sliceLane, toMs, toPx, type View } from "./timeline_columns";
+import { type Box, NARROWEST_PX, sliceLane, toMs, toPx, type View } from "./timeline_columns";
 import { makeDensity } from "./timeline_density";
 import { Fold } from "./timeline_fold";
 import { distancePx, hitSpan, REACH_PX } from "./timeline_hit";
@@ -120,7 +120,7 @@ describe("level of detail", () => {
           let busyMs = 0;
           let failed = 0;
           let next = 0;
-          sliceLane(table, lane, view, 0, (box) => {
+          sliceLane(table, lane, view, 0, 0, (box) => {
             expect(box.from).toBe(next); // in order, none twice, none left out
             next = box.to;
             busyMs += box.busyMs;
@@ -152,7 +152,7 @@ describe("level of detail", () => {
           for (const lane of lanes) {
             const shown = new Set<number>();
             let boxes = 0;
-            sliceLane(table, lane, view, 0, (box) => {
+            sliceLane(table, lane, view, 0, 0, (box) => {
               boxes++;
               for (let at = box.from; at < box.to; at++) shown.add(lane.spans[at]!);
               if (box.to - box.from === 1) return;
@@ -168,6 +168,35 @@ describe("level of detail", () => {
               if (isInside) expect(shown.has(span), `seed ${seed}, span ${span}`).toBe(true);
             }
           }
+        }
+      }
+    }
+  });
+});
+
+describe("a lane that is drawn in parts", () => {
+  it("has the boxes that it has when drawn at once, from whichever column on", () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const scene = makeScene(2000, seed);
+      const { table, packing } = scene.root;
+      packing.extend();
+      const random = makeRandom(seed + 7);
+      const view = makeView(scene, random);
+      for (const { lanes } of packing.groups) {
+        for (const lane of lanes) {
+          const slice = (fromPx: number) => {
+            const boxes: Box[] = [];
+            sliceLane(table, lane, view, 0, fromPx, (box) => boxes.push({ ...box }));
+            return boxes;
+          };
+          const whole = slice(0);
+          const fromPx = Math.floor(random() * view.camera.widthPx);
+          const part = slice(fromPx);
+          // What ends left of the column may be there or not; from the column on nothing differs.
+          expect(part).toEqual(whole.slice(whole.length - part.length));
+          const left = whole.slice(0, whole.length - part.length);
+          for (const box of left) expect(box.startPx).toBeLessThan(fromPx);
+          expect(left.every((box) => box.endPx <= fromPx + 1e-6)).toBe(true);
         }
       }
     }

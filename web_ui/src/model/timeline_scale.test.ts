@@ -149,6 +149,17 @@ describe("idle gaps", () => {
     expect(makeScale([{ startMs: 0, endMs: 1000 }], 0, 1000)).toBe(PLAIN); // there is nothing else
   });
 
+  it("stay as they were while a run grows by less than can be seen", () => {
+    const gaps = [{ startMs: 1000, endMs: 500_000 }];
+    const before = makeScale(gaps, 0, 510_000);
+    expect(makeScale(gaps, 0, 510_010, before)).toBe(before);
+    expect(makeScale(gaps, 0, 510_010).gapFolded).not.toBe(before.gapFolded);
+    const later = makeScale(gaps, 0, 511_000, before);
+    expect(later.gapFolded).toBeGreaterThan(before.gapFolded);
+    expect(makeScale([{ startMs: 1000, endMs: 500_001 }], 0, 510_010, before)).not.toBe(before);
+    expect(makeScale([...gaps, { startMs: 510_000, endMs: 599_000 }], 0, 600_000, before).gaps).toHaveLength(2);
+  });
+
   it("keep most of the axis for work, however many they are", () => {
     const gaps = Array.from({ length: 500 }, (_, at) => ({ startMs: at * 10_000, endMs: at * 10_000 + 9_990 }));
     const scale = makeScale(gaps, 0, 5_000_000);

@@ -190,8 +190,8 @@ export class Scene {
     return NONE;
   }
 
-  /** Choose anew which gaps are pressed together. */
-  rescale(nowMs: number): void {
+  /** Choose anew which gaps are pressed together. While a run grows, a scale that is nearly the same stays. */
+  rescale(nowMs: number, isGrowing = false): void {
     if (!this.isFolding) {
       this.scale = PLAIN;
       return;
@@ -200,7 +200,8 @@ export class Scene {
       const gaps = track.idleness.until(nowMs - track.shiftMs);
       return { gaps: track === this.root ? gaps : surround(track, gaps, nowMs), shiftMs: track.shiftMs };
     });
-    this.scale = makeScale(intersectGaps(lists), this.startMs, this.endMs(nowMs));
+    const before = isGrowing ? this.scale : null;
+    this.scale = makeScale(intersectGaps(lists), this.startMs, this.endMs(nowMs), before);
   }
 
   /** Whether the axis ends in a gap that grows with time, so that it must be chosen anew for every picture. */
