@@ -245,6 +245,11 @@ async def everything(other):
     return child, wf.get_writable()
 
 
+@wf.workflow
+async def parent_of_waiting():
+    await waiting("child")
+
+
 async def until_hook(token):
     while True:
         try:
@@ -271,6 +276,10 @@ async def first():
         await until_hook("c")
         await cancelled.cancel("changed my mind")
         await quietly(cancelled)
+        parent = await wf.start(parent_of_waiting.with_options(id="parent"))
+        await until_hook("child")
+        await parent.cancel()
+        await quietly(parent)
         terminated = await wf.start(waiting.with_options(id="terminated"), "t")
         await until_hook("t")
         await terminated.terminate("enough")

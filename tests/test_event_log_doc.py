@@ -329,7 +329,7 @@ def test_law_2_a_log_begins_with_its_creation_and_then_its_start_or_a_forced_end
 
 
 def test_law_4_calls_are_counted_from_1_in_the_order_of_the_log(world: World) -> None:
-    again = {"hook_disposed", "lock_released"}
+    again = {"hook_disposed", "lock_released", "child_cancelled"}
     for log in logs_of(world):
         calls = [event for event in log if describe(event).kind == "call" and event.correlation_id is not None]
         firsts = [event.correlation_id for event in calls if event.type not in again]

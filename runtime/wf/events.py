@@ -34,6 +34,7 @@ LOCK_REQUESTED: Final = "lock_requested"
 LOCK_ACQUIRED: Final = "lock_acquired"
 LOCK_RELEASED: Final = "lock_released"
 CHILD_STARTED: Final = "child_started"
+CHILD_CANCELLED: Final = "child_cancelled"
 CHILD_COMPLETED: Final = "child_completed"
 ATTRIBUTES_SET: Final = "attributes_set"
 CANCEL_REQUESTED: Final = "cancel_requested"
@@ -45,7 +46,7 @@ ENDS: Final = frozenset({RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED})
 CALLS: Final = frozenset(
     {
         STEP_CREATED, WAIT_CREATED, HOOK_CREATED, HOOK_DISPOSED, LOCK_REQUESTED, LOCK_RELEASED,
-        CHILD_STARTED, ATTRIBUTES_SET, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED,
+        CHILD_STARTED, CHILD_CANCELLED, ATTRIBUTES_SET, RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED,
     }
 )  # fmt: skip
 """Events that record what a body did; a replay must do the same, in the same order."""

@@ -175,6 +175,13 @@ def open_message(key: RunKey, message: InboxMessage) -> bytes | None:
     return codec.unpack(key.open(INBOX, message.kind, message.payload))
 
 
+def open_reason(key: RunKey, message: InboxMessage) -> bytes | None:
+    """Open why a run is to end. To a child whose parent gave it up the world says so itself, in clear."""
+    data = open_message(key, message)
+    reason = decode_meta(message.meta).get("reason") if data is None else None
+    return data if reason is None else codec.encode(reason, "reason")
+
+
 def open_event(key: RunKey, event: Event) -> bytes | None:
     """Open and unpack an event's payload; what it yields is encoded as the codec says."""
     if event.payload is None:

@@ -207,9 +207,10 @@ class Message(msgspec.Struct, frozen=True):
     """A message to put into a run's inbox.
 
     Kinds a client sends: `hook_payload`, `cancel`, `terminate`, `wake`. Kinds only a world writes:
-    `child_ended` (meta `{"run_id"}`), `lock_granted`, `hook_conflict` (meta `{"run_id"}`: whose
-    the token is), `child_conflict` (meta `{"run_id"}`: the id belongs to a run of another workflow,
-    or to one that was imported).
+    `cancel` of a child whose parent gave it up (meta `{"reason"}`, in clear), `child_ended` (meta
+    `{"run_id"}`), `lock_granted`, `hook_conflict` (meta `{"run_id"}`: whose the token is),
+    `child_conflict` (meta `{"run_id"}`: the id belongs to a run of another workflow, or to one that
+    was imported).
     `delivery_id` makes a delivery idempotent: a second message of the same id is not written.
     """
 
@@ -285,6 +286,17 @@ class WatchRun(msgspec.Struct, frozen=True, tag="watch_run"):
     run_id: str
 
 
+class CancelChild(msgspec.Struct, frozen=True, tag="cancel_child"):
+    """Put a `cancel` message (meta `{"reason"}`) into the inbox of a run that this one started, unless it has ended.
+
+    A child that continued as new passes it on. Nothing comes of it for a run that somebody else started.
+    """
+
+    correlation_id: int
+    run_id: str
+    reason: str
+
+
 class SetAttributes(msgspec.Struct, frozen=True, tag="set_attributes"):
     """Replace the run's attributes by these (the whole state, not a change)."""
 
@@ -318,7 +330,7 @@ class PutLog(msgspec.Struct, frozen=True, tag="put_log"):
 
 
 Effect = (
-    PutWait | DropWait | PutHook | DropHook | RequestLock | ReleaseLock | StartChild | WatchRun
+    PutWait | DropWait | PutHook | DropHook | RequestLock | ReleaseLock | StartChild | WatchRun | CancelChild
     | SetAttributes | StartRun | EndRun | PutLog
 )  # fmt: skip
 

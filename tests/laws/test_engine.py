@@ -950,6 +950,56 @@ def test_an_exception_object_that_many_bodies_raise_is_marked_in_each_anew():
             assert f'"since":{2 * turns + 2}}}' in str(stage.log.events[-1][0].meta)
 
 
+HAS_A_CHILD = """
+    import wf
+
+    @wf.workflow(name="kid")
+    async def kid() -> None: ...
+
+    @wf.workflow(name="parent")
+    async def parent() -> None:
+        await kid()
+"""
+
+
+def _cancel_with_child(parent: Workflow[..., Any]) -> Stage:
+    stage = Stage(parent)
+    stage.give(lambda log: log.cancel("enough"))
+    return stage
+
+
+def test_a_call_of_a_child_that_is_cancelled_is_recorded_before_the_end():
+    with load(HAS_A_CHILD, "parent") as parent:
+        log = _cancel_with_child(parent).log.events
+        make_replay(parent).replay(log)
+    *_, started, _, given_up, end = [event for event, _ in log]
+    assert (given_up.type, given_up.correlation_id, given_up.name) == (events.CHILD_CANCELLED, 1, "kid")
+    assert (given_up.meta, end.type) == (started.meta, events.RUN_CANCELLED)
+
+
+def test_a_log_of_before_children_were_cancelled_with_their_parents_replays():
+    with load(HAS_A_CHILD, "parent") as parent:
+        log = _cancel_with_child(parent).log.events
+        make_replay(parent).replay([event for event in log if event[0].type != events.CHILD_CANCELLED])
+
+
+def test_a_child_that_is_given_up_where_the_body_does_not_is_a_mismatch():
+    with load(HAS_A_CHILD, "parent") as parent:
+        log = _cancel_with_child(parent).log.events
+    other = HAS_A_CHILD.replace("await kid()", "await (await wf.start(kid)).return_value()")
+    with load(other, "parent") as parent, pytest.raises(NondeterminismError, match="cancelling the child run of kid"):
+        make_replay(parent).replay(log)
+
+
+def test_a_child_that_was_given_up_by_force_is_no_call_of_the_body():
+    with load(HAS_A_CHILD, "parent") as parent:
+        log = Stage(parent).log
+        started = log.events[-1][0]
+        meta = str(started.meta).replace("}", ',"forced":true}')
+        log.add(events.CHILD_CANCELLED, 1, "kid", None, meta).forced_end()
+        make_replay(parent).replay(log.events)
+
+
 def test_what_a_task_left_behind_still_calls_is_not_recorded():
     @wf.step(name="one")
     async def one(x: str) -> None: ...

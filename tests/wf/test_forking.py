@@ -475,6 +475,60 @@ def test_a_retry_claims_a_token_again_that_was_taken(kind: str, tmp_path: Path) 
     assert shop.calls == ["one", "clean", "clean"]
 
 
+@pytest.mark.parametrize("how", ["cancel", "terminate", "failure"])
+def test_a_retry_begins_the_children_anew_that_were_cancelled_with_their_parent(
+    kind: str, tmp_path: Path, how: str
+) -> None:
+    shop = Shop()
+
+    @wf.workflow
+    async def child(name: str) -> str:
+        await shop.do(f"{name} begins")
+        return str(await wf.hook(token=name))
+
+    @wf.workflow
+    async def flow() -> list[str]:
+        await shop.do("one")
+        early = asyncio.create_task(child("early"))
+        await shop.do("two")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(early, 0.005)
+        return [await shop.do("three"), *await asyncio.gather(child("late"), wf.hook(token="door"), doubtful())]
+
+    async def doubtful() -> str:
+        await wf.hook(token="gate")
+        if shop.is_broken:
+            raise KeyError("no")
+        return "well"
+
+    async def scene(worker: EmbeddedWorker) -> None:
+        async def tokens() -> bool:
+            return len(await worker.world.list_hooks()) == 3
+
+        run = await wf.start(flow)
+        await until(tokens, "all is under way")
+        if how == "failure":
+            await wf.resume_hook("gate")
+        else:
+            await (run.cancel() if how == "cancel" else run.terminate())
+        with pytest.raises((WorkflowRunFailedError, wf.WorkflowRunCancelledError)):
+            await run.return_value(timeout=20)
+        await until(lambda: no_hooks(worker), "the child is cancelled, too")
+        shop.is_broken = False
+        again = await retry_run(worker.session, run.run_id)
+        await until(tokens, "all is under way again")
+        for token in ("late", "door", "gate"):
+            await wf.resume_hook(token, token)
+        assert await again.return_value(timeout=20) == ["three", "late", "door", "well"]
+
+    async def no_hooks(worker: EmbeddedWorker) -> bool:
+        return not await worker.world.list_hooks()
+
+    play(kind, tmp_path, scene)
+    begun = ["one", "early begins", "two", "three", "late begins"]
+    assert sorted(shop.calls) == sorted([*begun, "late begins"])
+
+
 @pytest.mark.parametrize("does_clean_up_fail", [False, True])
 def test_a_retry_of_a_cancelled_run_goes_on_from_before_the_cancel(
     kind: str, tmp_path: Path, does_clean_up_fail: bool

@@ -64,7 +64,7 @@ class Openings:
                 self.locks.pop(number, None)
             case types.CHILD_STARTED:
                 self.children[number] = decode_meta(event.meta).get("run_id", "")
-            case types.CHILD_COMPLETED:
+            case types.CHILD_COMPLETED | types.CHILD_CANCELLED:
                 self.children.pop(number, None)
 
 

@@ -63,6 +63,7 @@ class _Completed(msgspec.Struct):
 class _Failed(msgspec.Struct):
     code: Name
     error_type: Name | None = None
+    since: int | None = None
     forced: bool = False
 
 
@@ -103,6 +104,11 @@ class _Lock(msgspec.Struct):
 class _ChildStarted(msgspec.Struct):
     run_id: str
     watch: bool = False
+
+
+class _ChildCancelled(msgspec.Struct):
+    run_id: str
+    forced: bool = False
 
 
 class _ChildCompleted(msgspec.Struct):
@@ -152,6 +158,7 @@ _RULES: Final[dict[str, _Rule]] = {
     types.LOCK_ACQUIRED: _Rule(_Nothing, of="lock"),
     types.LOCK_RELEASED: _Rule(_Nothing, of="lock"),
     types.CHILD_STARTED: _Rule(_ChildStarted, opens="child"),
+    types.CHILD_CANCELLED: _Rule(_ChildCancelled, of="child", needs_name=True),
     types.CHILD_COMPLETED: _Rule(_ChildCompleted, of="child"),
     types.ATTRIBUTES_SET: _Rule(_Attributes, opens="attributes"),
     types.CANCEL_REQUESTED: _Rule(_Nothing),

@@ -121,13 +121,20 @@ class ChildOutcome(msgspec.Struct, frozen=True):
 
 
 class ChildState:
-    __slots__ = ("correlation_id", "future", "run_id", "workflow")
+    """A run that the body hears the end of. `is_awaited` while it is the awaited call of a workflow, and no handle."""
+
+    __slots__ = ("correlation_id", "future", "is_awaited", "run_id", "workflow")
 
     def __init__(self, correlation_id: int, run_id: str, workflow: str | None, future: BodyFuture) -> None:
         self.correlation_id = correlation_id
         self.run_id = run_id
         self.workflow = workflow
         self.future = future
+        self.is_awaited = False
+
+    @property
+    def meta(self) -> str:
+        return msgspec.json.encode({"run_id": self.run_id}).decode()
 
 
 class Body:
@@ -222,7 +229,14 @@ class Body:
             raise PayloadTooLargeError(what, len(command.data), self.payload_limit)
         if self.is_tracing:
             command.where = find_caller() or find_position(self.main)
+        self._see_handled()
         self.commands.append(command)
+
+    def _see_handled(self) -> None:
+        """Note the exception in whose `except`, `finally` or saga the body calls or waits for something."""
+        error = sys.exception()
+        if error is not None:
+            self.loop.see(error)
 
     def _next_id(self) -> int:
         if self.is_ending:
@@ -231,15 +245,8 @@ class Body:
 
     async def call_step(self, step: Any, arguments: bytes) -> Any:
         """Schedule a step, and give its result or raise its exception."""
-        self._see_handled()
         number = self._next_id()
         self._issue(commands.ScheduleStep(number, step.id, None, arguments))
-    def _see_handled(self) -> None:
-        """Note the exception in whose `except`, `finally` or saga the body calls or waits for something."""
-        error = sys.exception()
-        if error is not None:
-            self.loop.see(error)
-
         self._calls = number
         future = self.loop.create_future()
         state = StepState(number, step.id, step, arguments, future)
@@ -305,6 +312,7 @@ class Body:
             return hook.payloads.popleft()
         if hook.is_disposed:
             raise HookDisposedError(hook.given)
+        self._see_handled()
         future = self.loop.create_future()
         hook.waiters.append(future)
         try:
@@ -314,7 +322,6 @@ class Body:
                 hook.waiters.remove(future)
 
     def dispose_hook(self, hook: HookState) -> None:
-        self._see_handled()
         """Give the token up; awaits that are pending raise. Disposing twice is harmless."""
         if hook.is_disposed:
             return
@@ -373,16 +380,35 @@ class Body:
 
     async def wait_child(self, state: ChildState) -> ChildOutcome:
         """Wait for the end of a run without using it up: others may wait for it, too."""
+        self._see_handled()
         return await asyncio.shield(state.future)
 
     async def call_child(self, workflow: Any, arguments: bytes) -> Any:
-        """Run a child and give its result, or raise the exception that its body raised."""
+        """Run a child and give its result, or raise the exception that its body raised.
+
+        Who cancels the call cancels the child, as with any coroutine that is awaited. It is told so and not waited for,
+        like a step's attempt: a `CancelledError` is raised at the await, whatever becomes of what was awaited.
+        """
         options = workflow.options
         state = self.start_child(workflow, arguments, options.id if options else None)
-        outcome = await self.wait_child(state)
+        state.is_awaited = True
+        try:
+            outcome = await self.wait_child(state)
+        except asyncio.CancelledError:
+            if not state.future.done():
+                self._cancel_child(state)
+            raise
+        finally:
+            state.is_awaited = False
         return take_outcome(outcome, workflow.id)
 
-        self._see_handled()
+    def _cancel_child(self, state: ChildState) -> None:
+        """Also of a body that ends: what it leaves behind awaits no child any more."""
+        command = commands.CancelChild(state.correlation_id, state.workflow, state.meta, run_id=state.run_id)
+        if self.is_tracing:
+            command.where = find_caller() or find_position(self.main)
+        self.commands.append(command)
+
     def next_run_id(self) -> str:
         """Name the run that this one continues as; the same name at every replay."""
         return ids.derive_run_id(self.loop.now_us, self.run_id, "next")

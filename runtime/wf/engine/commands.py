@@ -71,6 +71,14 @@ class StartChild(Command, kw_only=True):
     options: Any = None
 
 
+class CancelChild(Command, kw_only=True):
+    """Tell a child run to cancel: what awaited it was cancelled, and nobody else has its result."""
+
+    event = events.CHILD_CANCELLED
+
+    run_id: str
+
+
 class SetAttributes(Command, kw_only=True):
     event = events.ATTRIBUTES_SET
 

@@ -33,7 +33,7 @@ Opened = tuple[Event, bytes | None]
 _STEP_ENDS: Final = frozenset({events.STEP_COMPLETED, events.STEP_FAILED})
 _ATTEMPTS: Final = frozenset({events.STEP_STARTED, events.STEP_RETRYING})
 _CALL_ENDS: Final = frozenset(
-    {events.STEP_COMPLETED, events.STEP_FAILED, events.WAIT_COMPLETED, events.CHILD_COMPLETED}
+    {events.STEP_COMPLETED, events.STEP_FAILED, events.WAIT_COMPLETED, events.CHILD_COMPLETED, events.CHILD_CANCELLED}
     | {events.HOOK_DISPOSED, events.HOOK_CONFLICT, events.LOCK_RELEASED}
 )
 _ANSWERED: Final = {
@@ -70,7 +70,7 @@ def find_retry_cut(log: Sequence[Event]) -> int:
 
     The step that failed it runs again, whatever the body still did then: compensations of a saga, a `finally`. A child
     run that failed or was cancelled, a timeout and a token that was taken begin anew with their calls, since what has
-    become of them would be the same. Where the body itself failed, it goes on from the last thing it heard before.
+    become of them stays as it is. Where the body itself failed, it goes on from the last thing it heard before.
     """
     end = next((event for event in log if event.type in events.ENDS), None)
     since = _find_since(log, end)
@@ -81,7 +81,21 @@ def find_retry_cut(log: Sequence[Event]) -> int:
             heard.pop()
     while heard and (heard[-1].type in (events.STEP_FAILED, events.CANCEL_REQUESTED) or _is_own_timeout(heard[-1])):
         heard.pop()
+    _drop_given_up(log, heard)
     return heard[-1].seq if heard else 1
+
+
+def _drop_given_up(log: Sequence[Event], heard: list[Event]) -> None:
+    """Go back to before the calls of children that were given up later: they are cancelled, and begin anew, too."""
+    while heard:
+        cut = heard[-1].seq
+        given_up = {event.correlation_id for event in log[cut:] if event.type == events.CHILD_CANCELLED}
+        calls = (event.seq for event in log[:cut] if event.type == events.CHILD_STARTED)
+        opening = next((seq for seq in calls if log[seq - 1].correlation_id in given_up), None)
+        if opening is None:
+            return
+        while heard and heard[-1].seq > opening:
+            heard.pop()
 
 
 def _find_since(log: Sequence[Event], end: Event | None) -> int:

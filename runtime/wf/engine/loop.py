@@ -141,11 +141,11 @@ class BodyLoop(asyncio.AbstractEventLoop):
         self, seed: int, on_timer: Callable[[BodyTimer, int, bool], None], on_drop: Callable[[int], None]
     ) -> None:
         self.now_us = 0
+        self.seq = 0  # of the event that is being delivered
         self.tasks: set[BodyTask] = set()
         self._on_timer = on_timer
         self._on_drop = on_drop
         self._ready: deque[asyncio.Handle] = deque()
-        self.seq = 0  # of the event that is being delivered
         # Consecutive from a number of the run's own: were it from 1 in every run, the process-wide
         # set in which asyncio keeps all tasks would put thousands into one bucket.
         self._order = self._life = seed
@@ -235,10 +235,6 @@ class BodyLoop(asyncio.AbstractEventLoop):
         task.add_done_callback(self._on_done)
         return task
 
-    def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Ignore what asyncio reports of lost tasks: it comes from the garbage collector, at no
-        moment a replay could repeat. A body's own failure ends its run and is recorded."""
-
     def _on_done(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         if not task.cancelled():
@@ -252,6 +248,10 @@ class BodyLoop(asyncio.AbstractEventLoop):
 
     def find_since(self, error: BaseException) -> int | None:
         return find_since(error, self._life)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Ignore what asyncio reports of lost tasks: it comes from the garbage collector, at no
+        moment a replay could repeat. A body's own failure ends its run and is recorded."""
 
     def default_exception_handler(self, context: dict[str, Any]) -> None: ...
 

@@ -112,9 +112,9 @@ class Replay:
 
     def apply(self, event: Event, data: bytes | None) -> None:
         """Deliver one event that is not a call, and run the body until it blocks."""
+        self.body.loop.seq = event.seq
         _DELIVER[event.type](self, event, data)
 
-        self.body.loop.seq = event.seq
     def take_commands(self) -> list[commands.Command]:
         """Give the commands made since the last time, in order."""
         made = list(self.commands)
@@ -179,18 +179,24 @@ class Replay:
             return False
         if event.type == events.ATTRIBUTES_SET:
             return event.correlation_id is not None
-        return not (event.type in events.ENDS and event.meta is not None and "forced" in _decode_meta(event.meta))
+        may_be_forced = event.type in events.ENDS or event.type == events.CHILD_CANCELLED
+        return not (may_be_forced and event.meta is not None and "forced" in _decode_meta(event.meta))
 
-    def _next_recorded(self) -> commands.Command | None:
-        """Give the first command that a log would record, dropping those that it would not."""
+    def _next_recorded(self, wanted: str = "") -> commands.Command | None:
+        """Give the first command that a log would record, dropping those that it would not.
+
+        Logs of before children were cancelled with their parents lack `child_cancelled`: it is dropped where it is not
+        wanted. It has no consequence in the body.
+        """
         while self.commands:
-            if self.commands[0].event is not None:
+            type_ = self.commands[0].event
+            if type_ is not None and (type_ != events.CHILD_CANCELLED or type_ == wanted):
                 return self.commands[0]
             self.commands.popleft()
         return None
 
     def _match(self, event: Event, data: bytes | None) -> None:
-        command = self._next_recorded()
+        command = self._next_recorded(event.type)
         is_end = event.type in events.ENDS  # then a body that does not end here has only more to do
         if command is None:
             ended = self.body.is_ending
@@ -316,9 +322,9 @@ class Replay:
         error = decode_error(data)
         trace = getattr(error, "__wf_traceback__", None)
         add_note(error, f"step {state.name} failed in attempt {event.attempt}" + (f"\n{trace}" if trace else ""))
+        self.body.loop.see(error)
         state.future.set_exception(error)
         self._run()
-        self.body.loop.see(error)
 
     def _on_wait_completed(self, event: Event, data: bytes | None) -> None:
         if self.is_ended:
@@ -382,10 +388,10 @@ class Replay:
             value = codec.decode(data) if data else None
         except SerializationError as error:
             status, value = "failed", error
-        child.future.set_result(ChildOutcome(meta.get("run_id", child.run_id), status, code, value))
-        self._run()
         if isinstance(value, BaseException):
             self.body.loop.see(value)
+        child.future.set_result(ChildOutcome(meta.get("run_id", child.run_id), status, code, value))
+        self._run()
 
     def _on_cancel_requested(self, event: Event, data: bytes | None) -> None:
         self.is_cancelling = True
@@ -497,6 +503,7 @@ _DELIVER: dict[str, Callable[[Replay, Event, bytes | None], None]] = {
     events.HOOK_RECEIVED: Replay._on_hook_received,
     events.HOOK_CONFLICT: Replay._on_hook_conflict,
     events.LOCK_ACQUIRED: Replay._on_lock_acquired,
+    events.CHILD_CANCELLED: Replay._on_nothing,
     events.CHILD_COMPLETED: Replay._on_child_completed,
     events.CANCEL_REQUESTED: Replay._on_cancel_requested,
     events.ATTRIBUTES_SET: Replay._on_attributes_set,
@@ -543,8 +550,6 @@ def add_note(error: BaseException, note: str) -> None:
         return
 
 
-def is_same_call(type_: str, recorded: bytes | None, actual: bytes | None) -> bool:
-    """Tell whether two payloads that differ in their bytes make the same call all the same.
 def is_same_failure(event: Event, meta: str | None) -> bool:
     """Tell whether a run fails as it did; since when what it failed of was there is told, and not compared."""
     if event.type != events.RUN_FAILED or event.meta is None or meta is None:
@@ -553,6 +558,8 @@ def is_same_failure(event: Event, meta: str | None) -> bool:
     return {**recorded, "since": 0} == {**actual, "since": 0}
 
 
+def is_same_call(type_: str, recorded: bytes | None, actual: bytes | None) -> bool:
+    """Tell whether two payloads that differ in their bytes make the same call all the same.
 
     The fields of a hook's model may grow while its runs wait, and where an exception was raised
     moves with every line added above.
@@ -600,6 +607,8 @@ def _describe(type_: str, correlation_id: int | None, name: str | None, meta: st
         return ("a sleep" if kind == "sleep" else "a timeout") + position
     if type_ == events.CHILD_STARTED:
         return (f"child run of {name}" if name else "a wait for another run") + position
+    if type_ == events.CHILD_CANCELLED:
+        return f"cancelling the child run of {name}{position}"
     words = {
         events.HOOK_CREATED: f"hook {name}",
         events.HOOK_DISPOSED: "disposing of a hook",

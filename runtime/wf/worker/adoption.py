@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wf import events, registry
 from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
-from wf.records import decode_meta, encode_meta, open_message, read_fork
+from wf.records import decode_meta, encode_meta, open_reason, read_fork
 from wf.worker.attention import describe_trouble, explain, find_missing_step
 from wf.worker.casualties import MOST_DEATHS
 from wf.worker.inheritance import inherit
@@ -82,7 +82,7 @@ async def _end_without_body(worker: Worker, claimed: Claimed) -> None:
     row, key = claimed.run, worker.keyring.run(claimed.run.run_id)
     message = next(m for m in claimed.inbox if m.kind in ("cancel", "terminate"))
     try:
-        data = open_message(key, message)
+        data = open_reason(key, message)
     except DecryptionError:
         data = None  # the reason is lost with its key; the end that was asked for is not
     tail = LogTail(row, key)

@@ -23,7 +23,7 @@ from wf.engine import commands
 from wf.engine.body import MAX_ATTRIBUTES, StepState, merge_attributes
 from wf.engine.replay import Opened
 from wf.errors import DecryptionError, FatalError, StepError
-from wf.records import End, decode_meta, encode_meta, open_message, seal_new_run
+from wf.records import End, decode_meta, encode_meta, open_message, open_reason, seal_new_run
 from wf.registry import Workflow
 from wf.worker.inheritance import find_deadline, take_up_the_world
 from wf.worker.interference import ATTRIBUTE, FAULT, cut_text
@@ -31,6 +31,7 @@ from wf.worker.opening import make_replay
 from wf.worker.tail import LogTail
 from wf.world import (
     Append,
+    CancelChild,
     DropHook,
     DropWait,
     EndRun,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 STEP_LOCK = "step:"
 LOST = "worker lost"
+PARENT_CANCELLED = "parent cancelled"
+NOT_AWAITED = "its parent does not await it any more"
 
 Taken = tuple[Append, list[StepState], list[Callable[[], None]]]
 """What is to be committed, the attempts that its commit starts, and the callers that it answers."""
@@ -231,6 +234,9 @@ class LiveRun:
                     tail.add_effect(WatchRun(number, command.run_id))
                 else:
                     tail.add_effect(StartChild(number, self._new_child(command, event.at)))
+            case commands.CancelChild():
+                self._record(command)
+                tail.add_effect(CancelChild(number, command.run_id, self._say_why_given_up()))
             case commands.SetAttributes():
                 self._log_attributes(self._record(command))
             case commands.CompleteRun():
@@ -268,6 +274,7 @@ class LiveRun:
 
     def end_by_force(self, type_: str, meta: dict[str, Any], data: bytes | None) -> None:
         """End the run from outside its body: no clean-up runs, and no replay expects the call."""
+        self._give_up_children(type_)
         event = self.add_event(type_, None, None, None, encode_meta({**meta, "forced": True}), data)
         self.replay.apply(event, data)
         self.replay.commands.clear()
@@ -276,6 +283,17 @@ class LiveRun:
                 attempt.cancel("the run has ended")
         status = {events.RUN_FAILED: "failed", events.RUN_CANCELLED: "cancelled"}[type_]
         self._finish(event, status, data, error_code=meta.get("code"))
+
+    def _give_up_children(self, end: str) -> None:
+        """Cancel the children that a body awaits which is put away, as it would have done."""
+        for child in [child for child in self.replay.body.children.values() if child.is_awaited]:
+            meta = encode_meta({"run_id": child.run_id, "forced": True})
+            self.add_event(events.CHILD_CANCELLED, child.correlation_id, child.workflow, None, meta)
+            reason = self._say_why_given_up(is_cancelled=end == events.RUN_CANCELLED)
+            self.tail.add_effect(CancelChild(child.correlation_id, child.run_id, reason))
+
+    def _say_why_given_up(self, *, is_cancelled: bool = False) -> str:
+        return PARENT_CANCELLED if is_cancelled or self.replay.is_cancelling else NOT_AWAITED
 
     # -- new runs
 
@@ -529,7 +547,9 @@ class LiveRun:
         self.process_commands()
 
     def _receive_cancel(self, message: InboxMessage, meta: dict[str, Any]) -> None:
-        data = self._open(message)
+        if self.replay.is_cancelling and "reason" in meta:  # of the parent: it does not press what cleans up already
+            return
+        data = open_reason(self.tail.key, message)
         if not self.replay.is_started or self.replay.is_cancelling or meta.get("force"):
             self.end_by_force(events.RUN_CANCELLED, {}, data)
             return

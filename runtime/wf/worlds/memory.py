@@ -24,6 +24,7 @@ from wf.world import (
     Append,
     Appended,
     Attention,
+    CancelChild,
     ChunkRow,
     Claimed,
     Claims,
@@ -637,9 +638,21 @@ class MemoryWorld:
         self._wanting[run_id] = run
         self._ring("claimable")
 
-    def _notify(self, run: _Run, kind: str, at: int, correlation_id: int, meta: dict[str, str] | None = None) -> None:
+    def _notify(
+        self, run: _Run, kind: str, at: int, correlation_id: int | None, meta: dict[str, str] | None = None
+    ) -> None:
         if not run.is_ended:
             self._put_message(run, kind, at, correlation_id, None if meta is None else _to_json(meta), None)
+
+    def _cancel_child(self, parent_run_id: str, run_id: str, reason: str, at: int) -> None:
+        while True:
+            child = self._runs.get(run_id)
+            if child is None or child.row.parent_run_id != parent_run_id or child.row.origin is not None:
+                return
+            if child.row.continued_as is None:
+                break
+            run_id = child.row.continued_as
+        self._notify(child, "cancel", at, None, {"reason": reason})
 
     def _watch(self, watcher: _Run, correlation_id: int, run_id: str, at: int) -> None:
         watched = self._runs.get(run_id)
@@ -805,6 +818,8 @@ class MemoryWorld:
                     self._watch(run, correlation_id, child.run_id, at)
             case WatchRun(correlation_id, watched_id):
                 self._watch(run, correlation_id, watched_id, at)
+            case CancelChild(_, child_id, reason):
+                self._cancel_child(run_id, child_id, reason, at)
             case SetAttributes(attributes):
                 run.change(attributes=dict(attributes))
             case StartRun():

@@ -6,14 +6,16 @@ import asyncio
 
 import pytest
 
-from tests.wf.worlds.acts import FLOW, T0, Bell, Owner, claim_all, hello, link_of, new_run, own, send
+from tests.wf.worlds.acts import FLOW, T0, Bell, Owner, claim_all, hello, imported_run, link_of, new_run, own, send
 from wf.events import HOOK_CREATED, Event
 from wf.world import (
+    CancelChild,
     DropHook,
     DropWait,
     HookRow,
     LockRow,
     Message,
+    NewRun,
     PutHook,
     PutWait,
     ReleaseLock,
@@ -433,6 +435,83 @@ async def test_who_watches_a_run_that_continued_watches_the_last_of_the_chain(wo
     assert await watcher.inbox() == [("child_ended", 1, told), ("child_ended", 2, told)]
     await watcher.commit(WatchRun(3, "c0"))
     assert (await watcher.inbox())[2:] == [("child_ended", 3, told)]
+
+
+# -- children that are given up
+
+GIVEN_UP = ("cancel", None, '{"reason":"parent cancelled"}')
+
+
+def child_of(parent: str, run_id: str) -> NewRun:
+    return new_run(run_id, parent_run_id=parent, parent_correlation_id=1)
+
+
+async def test_a_child_that_its_parent_gives_up_gets_a_cancel_in_the_same_commit(world: World) -> None:
+    parent = await own(world)
+    await parent.commit(StartChild(1, child_of("r1", "c1")))
+    child = (await claim_all(world))["c1"]
+    bell = await Bell.at(world, "worker:w1")
+    await parent.commit(CancelChild(1, "c1", "parent cancelled"))
+    assert await child.inbox() == [GIVEN_UP]
+    assert "c1" in await bell.heard()
+
+
+async def test_a_child_that_is_started_and_given_up_in_one_commit_is_cancelled_before_it_begins(world: World) -> None:
+    parent = await own(world)
+    await parent.commit(StartChild(1, child_of("r1", "c1")), CancelChild(1, "c1", "parent cancelled"))
+    assert await (await claim_all(world))["c1"].inbox() == [GIVEN_UP]
+
+
+async def test_a_child_at_rest_is_due_when_it_is_given_up(world: World) -> None:
+    parent = await own(world)
+    await parent.commit(StartChild(1, child_of("r1", "c1")))
+    child = (await claim_all(world))["c1"]
+    await child.commit(StartRun(T0))
+    await child.release()
+    assert await claim_all(world) == {}
+    bell = await Bell.at(world, "claimable")
+    await parent.commit(CancelChild(1, "c1", "parent cancelled"))
+    assert len(await bell.heard()) == 1
+    assert list(await claim_all(world)) == ["c1"]
+
+
+async def test_a_child_that_continued_is_cancelled_where_it_goes_on(world: World) -> None:
+    parent = await own(world)
+    await parent.commit(StartChild(1, child_of("r1", "c1")))
+    await (await claim_all(world))["c1"].end(continued=new_run("c2"))
+    await parent.commit(CancelChild(1, "c1", "parent cancelled"))
+    assert await (await claim_all(world))["c2"].inbox() == [GIVEN_UP]
+
+
+async def test_a_run_that_somebody_else_started_is_left_alone(world: World) -> None:
+    parent, others = await own(world), await own(world, "r2")
+    await world.create_run(child_of("r2", "c1"))
+    await parent.commit(
+        StartChild(1, child_of("r1", "c1")), *(CancelChild(1, name, "parent cancelled") for name in ("c1", "r2", "r?"))
+    )
+    assert await (await claim_all(world))["c1"].inbox() == []
+    assert await others.inbox() == []
+
+
+async def test_an_imported_child_and_one_that_has_ended_get_no_message(world: World) -> None:
+    parent = await own(world)
+    await world.import_run(imported_run("theirs", parent_run_id="r1", parent_correlation_id=1))
+    await parent.commit(StartChild(2, child_of("r1", "c1")))
+    child = (await claim_all(world))["c1"]
+    await child.end()
+    await parent.commit(CancelChild(1, "theirs", "parent cancelled"), CancelChild(2, "c1", "parent cancelled"))
+    assert await child.inbox() == []
+
+
+async def test_a_past_owner_gives_up_nothing(world: World) -> None:
+    parent = await own(world)
+    await parent.commit(StartChild(1, child_of("r1", "c1")))
+    child = (await claim_all(world))["c1"]
+    await parent.release()
+    await send(world, "r1")
+    await claim_all(world)
+    assert await parent.try_commit(CancelChild(1, "c1", "parent cancelled")) == "fenced"
+    assert await child.inbox() == []
 
 
 # -- the end

@@ -20,6 +20,7 @@ from wf.events import ENDED
 from wf.world import (
     Append,
     Attention,
+    CancelChild,
     Claims,
     DropHook,
     DropWait,
@@ -64,8 +65,12 @@ effects: st.SearchStrategy[Effect] = st.one_of(
     st.builds(DropHook, numbers),
     st.builds(RequestLock, numbers, st.sampled_from(["db", "cache"]), st.integers(1, 2)),
     st.builds(ReleaseLock, numbers),
-    st.builds(lambda number, run_id, flow: StartChild(number, new_run(run_id, flow)), numbers, runs, flows),
+    st.builds(
+        lambda number, run_id, flow, parent: StartChild(number, new_run(run_id, flow, parent_run_id=parent)),
+        *(numbers, runs, flows, st.none() | runs),
+    ),
     st.builds(WatchRun, numbers, st.sampled_from([*RUNS, "r?"])),
+    st.builds(CancelChild, numbers, st.sampled_from([*RUNS, "r?"]), st.just("parent cancelled")),
     st.builds(SetAttributes, st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy"))),
     st.builds(StartRun, soon),
     st.builds(lambda number, index: PutLog(number, 1, index, T0, b"log"), numbers, st.integers(0, 2)),

@@ -15,6 +15,7 @@ from wf.errors import WorldError
 from wf.events import Event
 from wf.world import (
     Append,
+    CancelChild,
     DropHook,
     DropWait,
     EndRun,
@@ -121,6 +122,10 @@ def _watch_run(tx: Transaction, run_id: str, effect: WatchRun, at: int) -> None:
     inbox.watch(tx, effect.run_id, run_id, effect.correlation_id, at)
 
 
+def _cancel_child(tx: Transaction, run_id: str, effect: CancelChild, at: int) -> None:
+    inbox.cancel_child(tx, effect.run_id, run_id, effect.reason, at)
+
+
 def _set_attributes(tx: Transaction, run_id: str, effect: SetAttributes, at: int) -> None:
     tx.execute("UPDATE runs SET attributes = ? WHERE run_id = ?", (encode_attributes(effect.attributes), run_id))
 
@@ -139,6 +144,7 @@ _EFFECTS: Final[dict[type, Callable[[Transaction, str, Any, int], None]]] = {
     ReleaseLock: _release_lock,
     StartChild: _start_child,
     WatchRun: _watch_run,
+    CancelChild: _cancel_child,
     SetAttributes: _set_attributes,
     StartRun: lambda tx, run_id, effect, at: runs.start(tx, run_id, effect),
     EndRun: lambda tx, run_id, effect, at: runs.end(tx, run_id, effect),

@@ -12,6 +12,7 @@ ENDINGS: Final = frozenset({"cancel", "terminate"})
 
 _PUT: Final = "INSERT INTO inbox (run_id, kind, correlation_id, at, meta, payload) VALUES (?, ?, ?, ?, ?, ?)"
 _OF_RUN: Final = "SELECT owner, ended_at, origin FROM runs WHERE run_id = ?"
+_PARENT: Final = "SELECT parent_run_id, continued_as, origin FROM runs WHERE run_id = ?"
 _WAKE: Final = "UPDATE runs SET wake_at = 0 WHERE run_id = ? AND owner IS NULL"
 _WAKE_ANYHOW: Final = "UPDATE runs SET wake_at = 0, barred = 0 WHERE run_id = ? AND owner IS NULL"
 _IS_TO_END: Final = "SELECT 1 FROM inbox WHERE run_id = ? AND kind IN ('cancel', 'terminate') LIMIT 1"
@@ -73,6 +74,18 @@ def notify(
     row = tx.execute(_OF_RUN, (run_id,)).fetchone()
     if row is not None and row[1] is None:
         _put(tx, run_id, row[0], kind, at, correlation_id, None if meta is None else to_json(meta), None)
+
+
+def cancel_child(tx: Transaction, run_id: str, parent_run_id: str, reason: str, at: int) -> None:
+    """Cancel a run that another one started; the last one, where it continued as new (the parent stays the same)."""
+    while True:
+        row = tx.execute(_PARENT, (run_id,)).fetchone()
+        if row is None or row[0] != parent_run_id or row[2] is not None:
+            return
+        if row[1] is None:
+            break
+        run_id = row[1]
+    notify(tx, run_id, "cancel", at, None, {"reason": reason})
 
 
 def _put(
