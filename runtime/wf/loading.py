@@ -380,7 +380,21 @@ def _explain(target: str, error: BaseException, root: Path) -> LoadError:
     elif isinstance(error, ModuleNotFoundError):
         hint = "install what is missing into this environment, or run wf from the one that has it"
     lines = str(error).strip() or repr(error)
-    return LoadError(f"{target} cannot be imported: {type(error).__name__}: {lines}", hint=hint, where=where)
+    what = _name_file(error, root) or target if os.path.isdir(target) else target
+    return LoadError(f"{what} cannot be imported: {type(error).__name__}: {lines}", hint=hint, where=where)
+
+
+def _name_file(error: BaseException, root: Path) -> str | None:
+    """Name the file of a directory that failed, as seen from the root: the first of the project's on the way."""
+    file, traceback = None, error.__traceback__
+    while file is None and traceback is not None:
+        name = traceback.tb_frame.f_code.co_filename
+        if not _is_machinery(name) and is_own_file(name, root):
+            file = name
+        traceback = traceback.tb_next
+    if file is None and isinstance(error, SyntaxError):  # of a file of which nothing ran
+        file = error.filename
+    return os.path.relpath(file, root) if file is not None and is_own_file(file, root) else None
 
 
 def _user_frames(traceback: TracebackType | None) -> TracebackType | None:

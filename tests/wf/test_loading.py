@@ -274,6 +274,21 @@ def test_a_syntax_error_names_its_line(files: Files, tmp_path: Path) -> None:
     assert isinstance(error.value.__cause__, SyntaxError)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import wf\nx = 1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("import wf\nimport nothing_of_this_name\n", "ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        ("import wf\ndef main(:\n", "SyntaxError: "),
+    ],
+)
+def test_of_a_directory_the_file_that_failed_is_named(files: Files, text: str, message: str) -> None:
+    files({"pyproject.toml": "[tool.wf]\n", "fine.py": "import wf\n", "sub/order.py": text})
+    with pytest.raises(LoadError) as error:
+        load_target(".")
+    assert str(error.value).startswith(f"sub/order.py cannot be imported: {message}")
+
+
 def test_a_missing_dependency_is_not_a_missing_target(files: Files, tmp_path: Path) -> None:
     files({"order.py": "import no_such_library\n"})
     for target in ("order.py", "order"):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from wfstudio.cli import parameters
+from wfstudio.cli.openness import check_known, check_token
 from wfstudio.core.options import DevOptions
 
 
@@ -40,7 +41,16 @@ def dev(
     ] = 1,
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> int:
-    """Serve the studio and run the project's workflows, with hot reload and a verdict on every save."""
+    """Serve the studio and run the project's workflows, with hot reload and a verdict on every save.
+
+    Examples:
+
+        wf dev
+
+        wf dev flow.py --port 4700 --no-open
+    """
+    check_token(token)
+    check_known(host, token)
     options = DevOptions(
         target=target,
         port=port,

@@ -10,5 +10,8 @@ FAILED: Final = 1
 MISUSED: Final = 2
 """The command line is wrong; nothing was done."""
 
+TAKEN: Final = 3
+"""Another server has this world; nothing was done."""
+
 INTERRUPTED: Final = 130
 """As shells say it of what ended by Ctrl-C."""

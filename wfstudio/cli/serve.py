@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import redirect_stdout
 from types import ModuleType
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import typer
@@ -21,8 +21,10 @@ from wf.settings import Settings
 from wf.worlds.process import process_token
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_server
+from wfstudio.cli.exits import TAKEN
 from wfstudio.cli.journal import Journal, JournalHandler
 from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.openness import check_known, check_token
 from wfstudio.cli.terminal import results
 from wfstudio.cli.worker import (
     Concurrency,
@@ -43,9 +45,6 @@ from wfstudio.server.access import Access, is_loopback
 from wfstudio.server.app import make_app
 from wfstudio.server.serving import Server
 from wfstudio.server.serving import serve as serve_app
-
-SHORTEST_TOKEN: Final = 32
-_DRAW = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
 class _Address(msgspec.Struct, frozen=True):
@@ -100,25 +99,21 @@ def serve(
 
 
 def _check_openness(host: str, token: str | None, *, is_remote: bool) -> None:
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        raise Misuse(f"--token: {len(token)} characters can be guessed; give {SHORTEST_TOKEN} or more", hint=_DRAW)
-    if is_loopback(host):
-        return
-    if not is_remote:
+    check_token(token)
+    if not is_loopback(host) and not is_remote:
         raise Misuse(f"--host {host} lets other machines in", hint="say so: `--allow-remote`, with a `--token`")
-    if token is None:
-        raise Misuse(
-            f"--host {host} needs a token that its callers know", hint=f"`--token`, or WF_TOKEN; draw one: {_DRAW}"
-        )
+    check_known(host, token)
 
 
 def _check_alone(settings: Settings) -> None:
     other = find_server(settings)
     if other is not None:
-        raise Misuse(
+        error = Misuse(
             f"this world is served already: {other.url}, process {other.pid}",
             hint=f"stop that one first, `kill {other.pid}`, or run a `wf worker` beside it",
         )
+        error.exit_code = TAKEN
+        raise error
 
 
 async def _serve(

@@ -65,7 +65,9 @@ LOG_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 def run_child(control: socket.socket, order: Order) -> int:
     """Be a worker process until told to leave. `control` is its end of the socket pair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; the studio decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # A group's signal (`timeout`, a service manager) is the studio's to decide about, too. Not `SIG_IGN`, which
+    # programs that a step starts would inherit.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     configure(world=order.world)

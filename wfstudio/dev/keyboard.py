@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+_SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O?.)?", re.DOTALL)
+"""What an arrow or Alt with a letter sends: no key of ours."""
 
 
 @contextmanager
@@ -23,7 +28,8 @@ def listening(on_key: Callable[[str], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        for key in os.read(number, 32).decode(errors="replace"):
+        keys = os.read(number, 32).decode(errors="replace")
+        for key in _SEQUENCE.sub("", keys):
             on_key(key)
 
     tty.setcbreak(number, termios.TCSANOW)

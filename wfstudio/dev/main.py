@@ -16,6 +16,7 @@ import os
 import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,16 +49,14 @@ from wfstudio.dev.supervisor import Supervisor
 from wfstudio.dev.terminal import Terminal, open_browser
 from wfstudio.dev.watching import watch
 from wfstudio.dev.wire import Order
-from wfstudio.server.access import Access
+from wfstudio.server.access import Access, is_loopback
 from wfstudio.server.app import make_app
 from wfstudio.server.serving import Server, serve
 from wfstudio.text import dev_lines as lines
 
 INTERRUPTED: Final = 130
-USAGE: Final = 2
 TAKEN: Final = 3
 GRACE_SECONDS: Final = 5.0
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 def run_dev(options: DevOptions) -> int:
@@ -78,12 +77,6 @@ class _DevServer:
 
     async def run(self) -> int:
         options = self.options
-        if options.host not in LOOPBACK and not options.token:
-            print(
-                f"--host {options.host} would let others in\n  fix: choose a token for them: --token …",
-                file=sys.stderr,
-            )
-            return USAGE
         settings, targets = find_project(options.target)
         if options.world:
             configure(world=options.world)
@@ -93,7 +86,8 @@ class _DevServer:
         if other is not None:
             print(
                 f"wf dev serves this world already: {other.url} (process {other.pid})\n"
-                f"  fix: use that one, or stop it: kill {other.pid}",
+                f"  fix: use that one, `wf link` opens it, or stop it: `kill {other.pid}`\n"
+                f"  more: wf dev --help",
                 file=sys.stderr,
             )
             return TAKEN
@@ -172,16 +166,15 @@ class _DevServer:
     # -- the terminal
 
     def _show_banner(self, server: Server, wanted_port: int, settings: Settings, targets: list[str]) -> None:
-        note = f"port {wanted_port} is taken" if server.port != wanted_port else None
         self.terminal.say(
             lines.show_banner(
                 self.terminal.painter,
                 version=__version__,
                 url=server.url,
-                world=settings.address.shown,
+                world=_show_world(settings),
                 durability=settings.durability,
-                target=", ".join(targets),
-                note=note,
+                target=str(settings.root) if targets == ["."] else ", ".join(targets),
+                warnings=list(self._warn(server, wanted_port)),
             )
         )
         self.terminal.tell("serving", {"url": server.url, "pid": os.getpid(), "world": settings.address.shown})
@@ -189,7 +182,9 @@ class _DevServer:
             {
                 "r": lambda: self.supervisor.files_changed([]),
                 "o": lambda: self._open(server),
-                "u": lambda: self.terminal.say(f"  {server.launch_url}"),
+                "u": lambda: self.terminal.say(
+                    lines.show_urls(self.terminal.painter, url=server.url, link=server.launch_url)
+                ),
                 "t": self._open_tui,
                 "d": lambda: self.terminal.say(
                     lines.show_divergences(self.terminal.painter, self.status()["diverging"])
@@ -198,15 +193,24 @@ class _DevServer:
                 "c": self.terminal.clear,
                 "h": self.terminal.help,
                 "q": self._stop,
+                "\n": lambda: self.terminal.say(""),
             }
         )
         if self.options.is_opening and not self.options.is_json and sys.stdout.isatty():
             self._open(server)
 
+    def _warn(self, server: Server, wanted_port: int) -> Iterator[str]:
+        if wanted_port not in (0, server.port):
+            yield f"port {wanted_port} is taken"
+        if not is_loopback(server.host):
+            yield "other machines can reach this, in clear; whoever has the token can run code here"
+            if not self.options.allowed_hosts and server.host in ("0.0.0.0", "::", "[::]"):
+                yield "it answers to none of its names there yet: name one, `--allow-host NAME`"
+
     def _open(self, server: Server) -> None:
         url = server.launch_url
         if not open_browser(url):
-            self.terminal.say(f"  {url}")
+            self.terminal.say(lines.show_link(self.terminal.painter, url))
 
     def _open_tui(self) -> None:
         world = ["--world", self.session.settings.address.url]
@@ -266,6 +270,14 @@ class _DevServer:
 
     async def remedy(self, run_id: str, action: str) -> dict[str, Any]:
         return await apply_remedy(self.session, run_id, action, self.supervisor.diverging.get(run_id))
+
+
+def _show_world(settings: Settings) -> str:
+    """Name the world as pyproject.toml would: a file below the project's root as seen from there."""
+    path = settings.address.path
+    if path is None or not path.is_relative_to(settings.root):
+        return settings.address.shown
+    return f"sqlite:///{path.relative_to(settings.root)}"
 
 
 def find_project(target: str | None) -> tuple[Settings, list[str]]:

@@ -32,6 +32,8 @@ IN_FLIGHT: Final = ["pending", "running"]
 PAGE: Final = 500
 BATCH: Final = 50
 LOOK_AGAIN_SECONDS: Final = 5.0
+SLOW_LOAD_SECONDS: Final = 5.0
+"""After so long it is said that code is still being loaded: something may hang when it is imported."""
 START_SECONDS: Final = 0.5
 """How long a new run may be unclaimed before it is looked whether its code is served at all."""
 
@@ -54,6 +56,8 @@ class Reload(msgspec.Struct, frozen=True):
     clean: int = 0
     diverging: list[Verdict] = []
     error: NotLoaded | None = None
+    is_mended: bool = False
+    """What did not load the last time loads again, and is what serves all along."""
 
 
 class Supervisor:
@@ -153,6 +157,8 @@ class Supervisor:
     async def _reload(self, files: list[str]) -> Reload:
         began = time.perf_counter()
         self._is_loading = True
+        facts = {"files": files, "seconds": SLOW_LOAD_SECONDS}
+        slow = asyncio.get_running_loop().call_later(SLOW_LOAD_SECONDS, self._publish, "loading", facts)
         try:
             worker, loaded = await self.fleet.load()
         except CannotLoad as error:
@@ -165,13 +171,14 @@ class Supervisor:
             return self._tell(Reload("not_loaded", files, None, 0, took, took, error=report))
         finally:
             self._is_loading = False
-        self.error = None
+            slow.cancel()
+        is_mended, self.error = self.error is not None, None
         load_ms = (time.perf_counter() - began) * 1000
         name, workflows = loaded.deployment_id, len(loaded.workflows)
         current = self.fleet.current
         if current is not None and current.deployment_id == name and any(w.is_alive for w in current.workers):
             await worker.leave(0)
-            return self._tell(Reload("unchanged", files, name, workflows, load_ms, load_ms))
+            return self._tell(Reload("unchanged", files, name, workflows, load_ms, load_ms, is_mended=is_mended))
         before = await self.fleet.install(worker, loaded)
         self.proofs.findings.clear()  # of other code
         self.session.deployment_id = name

@@ -42,6 +42,8 @@ class Terminal:
         painter = self.painter
         if kind == "reload":
             print(lines.show_reload(painter, facts), flush=True)
+        elif kind == "loading":
+            print(lines.show_loading(painter, facts), flush=True)
         elif kind == "worker":
             print(lines.show_worker(painter, facts), flush=True)
         elif kind == "nondeterminism":

@@ -53,6 +53,7 @@ _decode_order = msgspec.json.Decoder(Order | BenchOrder).decode
 def run_zygote(control: socket.socket) -> int:
     """Fork workers until the studio closes its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # may go to all processes of a service; the studio decides
     wakeup, pipe = os.pipe()
     os.set_blocking(pipe, False)
     os.set_blocking(wakeup, False)
@@ -109,6 +110,7 @@ def _fork(control: socket.socket, order: Order | BenchOrder, descriptors: list[i
         die_with_parent()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         control.close()
         for number in own:
             os.close(number)

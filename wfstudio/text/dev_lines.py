@@ -15,14 +15,14 @@ from wfstudio.text.printable import printable_lines
 
 KEYS: Final = (
     ("r", "reload"),
-    ("o", "open the studio"),
-    ("u", "show the URLs"),
+    ("o", "open the studio in a browser"),
+    ("u", "show the URLs, and a link that opens a browser"),
     ("t", "open the terminal studio beside this, in tmux"),
     ("d", "show divergences"),
     ("p", "pause and resume reloading"),
     ("c", "clear the screen"),
     ("h", "this help"),
-    ("q", "quit"),
+    ("q", "quit: attempts in flight may finish; again, or Ctrl-C again, to force"),
 )
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
@@ -65,9 +65,16 @@ class Painter:
 
 
 def show_banner(
-    painter: Painter, *, version: str, url: str, world: str, durability: str, target: str, note: str | None
+    painter: Painter,
+    *,
+    version: str,
+    url: str,
+    world: str,
+    durability: str,
+    target: str,
+    warnings: Sequence[str] = (),
 ) -> str:
-    """Give the first lines: where everything is."""
+    """Give the first lines: where everything is. `warnings` are a line each."""
     mode = "fsync before every answer" if durability == "power" else "survives a kill, not a power cut"
     lines = [
         "",
@@ -76,11 +83,28 @@ def show_banner(
         f"  {painter.dim('studio')}    {painter.link(url)}",
         f"  {painter.dim('world')}     {world} {painter.dim(f'({durability}: {mode})')}",
         f"  {painter.dim('code')}      {target}",
+        *(f"  {painter.warn(warning)}" for warning in warnings),
     ]
-    if note:
-        lines.append(f"  {painter.warn(note)}")
     lines += ["", painter.dim("  h help · q quit"), ""]
     return "\n".join(lines)
+
+
+def show_urls(painter: Painter, *, url: str, link: str) -> str:
+    """Give where the studio, the API and webhooks are, and the link that lets a browser in."""
+    return "\n".join(
+        f"  {painter.dim(f'{what:<9}')} {painter.link(address)}{painter.dim(note)}"
+        for what, address, note in (
+            ("studio", url, ""),
+            ("API", f"{url}/api", ""),
+            ("webhooks", f"{url}/hooks/TOKEN", ""),
+            ("link", link, " opens one browser, within a minute"),
+        )
+    )
+
+
+def show_link(painter: Painter, link: str) -> str:
+    """Give the link, where there is no desktop that could be told to open it."""
+    return f"  {painter.dim('open this in a browser, once, within a minute:')}\n  {painter.link(link)}"
 
 
 def show_reload(painter: Painter, reload: Mapping[str, Any]) -> str:
@@ -88,6 +112,8 @@ def show_reload(painter: Painter, reload: Mapping[str, Any]) -> str:
     files: Sequence[str] = reload["files"]
     what = f"{painter.bold(_name_files(files))} › " if files else ""
     took = f"{reload['load_ms']:.0f} ms"
+    if reload["outcome"] == "unchanged" and reload.get("is_mended"):
+        return f"{what}{painter.good('loads again')}{painter.dim(f', and is what serves ({took})')}"
     if reload["outcome"] == "unchanged":
         return f"{what}{painter.dim(f'nothing that is loaded changed ({took})')}"
     if reload["outcome"] == "not_loaded":
@@ -106,6 +132,14 @@ def show_reload(painter: Painter, reload: Mapping[str, Any]) -> str:
             verdicts.append(painter.warn(f"{len(diverging)} {verb} ({place})") + painter.dim(" [d]"))
         line += " › " + ", ".join(verdicts)
     return line
+
+
+def show_loading(painter: Painter, facts: Mapping[str, Any]) -> str:
+    """Give the line that says that code takes long to load."""
+    what = f"{painter.bold(_name_files(facts['files']))} › " if facts["files"] else ""
+    still = painter.warn(f"still loading after {facts['seconds']:g} s")
+    line = f"{what}{still}: look at what runs when the modules are imported"
+    return f"{line}; the code before goes on serving" if facts["files"] else line
 
 
 def show_error(painter: Painter, error: Mapping[str, Any]) -> str:
@@ -142,7 +176,9 @@ def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -
         lines.append(f"  {printable_lines(trouble['message'])}")
         if trouble.get("where"):
             lines.append(f"  at {printable_lines(trouble['where'])}")
-    lines.append(painter.dim("  they go on with the code that started them; or `wf cancel RUN`, `wf retry RUN`"))
+        run, last_fit = verdict["run_id"], max(1, (trouble.get("seq") or 2) - 1)
+        lines.append(f"  with today's code: `wf fork {run} --from {last_fit}`, or from the beginning, `--from 1`")
+    lines.append(painter.dim("  they go on with the code that started them; `wf cancel RUN` ends one"))
     return "\n".join(lines)
 
 

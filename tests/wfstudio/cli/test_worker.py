@@ -108,7 +108,7 @@ def test_a_server_answers_who_shows_the_token(project: Path, wf_cli: Wf, monkeyp
         assert wf_cli("inspect", "runs", "--url").out == f"{url}/runs\n"
         told = wf_cli("serve", "--port", "0")
         assert (told.code, told.err.splitlines()[0]) == (
-            2,
+            3,
             f"this world is served already: {url}, process {server.popen.pid}",
         )
         server.wait_for("ready")

@@ -159,10 +159,14 @@ def test_a_port_that_is_taken_is_followed_by_the_next_unless_told_otherwise(proj
 
 
 def test_it_does_not_listen_to_others_without_a_token_that_was_chosen(project: Project) -> None:
-    with serving(project, "--host", "0.0.0.0") as process:
-        assert process.popen.wait(PATIENCE_SECONDS) == 2
-        assert process.popen.stderr is not None
-        assert "--token" in process.popen.stderr.read()
+    for options, said in (
+        (["--host", "0.0.0.0"], "--host 0.0.0.0 needs a token that its callers know\n  fix: `--token`, or WF_TOKEN"),
+        (["--host", "0.0.0.0", "--token", "secret"], "--token: 6 characters can be guessed; give 32 or more\n"),
+    ):
+        with serving(project, *options) as process:
+            assert process.popen.wait(PATIENCE_SECONDS) == 2
+            assert process.popen.stderr is not None
+            assert process.popen.stderr.read().startswith(said)
 
 
 def test_code_that_does_not_load_at_first_is_shown_and_a_good_save_serves(project: Project) -> None:

@@ -17,7 +17,7 @@ from tests.wfstudio.dev.stage import Dev, Project, developing, until
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
 from wfstudio.core.errors import UsageError
-from wfstudio.dev import fleet
+from wfstudio.dev import fleet, supervisor
 from wfstudio.dev.remedies import RemedyError, apply_remedy
 
 GREETER = """
@@ -132,8 +132,29 @@ def test_code_that_does_not_load_is_shown_and_the_code_before_serves(
         assert dev.supervisor.status()["error"] == error
         await dev.client.resume(token, "yes")
         assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+        mended = await dev.save("flow.py", GREETER)
+        assert (mended["outcome"], mended["is_mended"]) == ("unchanged", True)
+        again = await dev.reload("flow.py")
+        assert (again["outcome"], again["is_mended"]) == ("unchanged", False)
         assert (await dev.save("flow.py", CLEAN))["outcome"] == "loaded"
         assert dev.supervisor.status()["error"] is None
+
+    play(project, scene)
+
+
+def test_code_that_hangs_when_it_is_imported_is_told_of_while_it_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "SLOW_LOAD_SECONDS", 0.05)
+
+    async def scene(dev: Dev) -> None:
+        dev.said.clear()  # the first load may have been slow, too
+        project.write("flow.py", "import time\ntime.sleep(60)\n")
+        dev.supervisor.files_changed(["flow.py"])
+        await until(lambda: bool(dev.told("loading")), "it is told of")
+        assert dev.told("loading")[0] == {"files": ["flow.py"], "seconds": 0.05}
+        reload = await dev.save("flow.py", CLEAN)
+        assert reload["outcome"] == "loaded"
 
     play(project, scene)
 

@@ -135,6 +135,32 @@ def test_a_warm_parent_that_died_is_replaced_and_its_children_are_gone(tmp_path:
     asyncio.run(perform())
 
 
+def test_a_signal_to_the_whole_group_ends_neither_warm_parent_nor_workers(tmp_path: Path) -> None:
+    """`timeout` and service managers send SIGTERM to all processes; the studio decides what becomes of them."""
+
+    async def perform() -> None:
+        nursery = Nursery()
+        order = make_order(tmp_path)
+        place = tmp_path / "loading"
+        (tmp_path / "project" / "flow.py").write_text(
+            f"import pathlib, time\npathlib.Path({str(place)!r}).touch()\ntime.sleep(60)\n"
+        )
+        worker = await nursery.start(order)
+        await until(place.exists, "the code is being loaded")
+        assert nursery._process is not None
+        os.kill(nursery._process.pid, signal.SIGTERM)
+        os.kill(worker.pid, signal.SIGTERM)
+        other = await nursery.start(order)  # so the parent has lived on
+        other.kill()
+        await other.ended
+        assert worker.is_alive
+        worker.kill()
+        assert await worker.ended == "killed by SIGKILL"
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
 def test_a_warm_parent_that_dies_while_it_is_asked_is_replaced_and_the_order_is_carried_out(tmp_path: Path) -> None:
     async def perform() -> None:
         nursery = Nursery()

@@ -11,7 +11,10 @@ from wfstudio.text.dev_lines import (
     show_divergences,
     show_error,
     show_finding,
+    show_link,
+    show_loading,
     show_reload,
+    show_urls,
     show_worker,
 )
 
@@ -66,6 +69,34 @@ def test_a_save_that_changes_nothing_says_so() -> None:
     assert show_reload(PLAIN, reload(outcome="unchanged")) == "flows.py › nothing that is loaded changed (140 ms)"
 
 
+def test_a_save_that_mends_what_did_not_load_says_so() -> None:
+    facts = reload(outcome="unchanged", is_mended=True)
+    assert show_reload(PLAIN, facts) == "flows.py › loads again, and is what serves (140 ms)"
+
+
+def test_code_that_takes_long_to_load_is_told_of() -> None:
+    assert show_loading(PLAIN, {"files": ["flows.py"], "seconds": 5.0}) == (
+        "flows.py › still loading after 5 s: look at what runs when the modules are imported; "
+        "the code before goes on serving"
+    )
+    assert show_loading(PLAIN, {"files": [], "seconds": 5.0}) == (
+        "still loading after 5 s: look at what runs when the modules are imported"
+    )
+
+
+def test_the_urls_are_where_who_goes() -> None:
+    text = show_urls(PLAIN, url="http://127.0.0.1:4600", link="http://127.0.0.1:4600/#code=x")
+    assert text == (
+        "  studio    http://127.0.0.1:4600\n"
+        "  API       http://127.0.0.1:4600/api\n"
+        "  webhooks  http://127.0.0.1:4600/hooks/TOKEN\n"
+        "  link      http://127.0.0.1:4600/#code=x opens one browser, within a minute"
+    )
+    assert show_link(PLAIN, "http://x/#code=y") == (
+        "  open this in a browser, once, within a minute:\n  http://x/#code=y"
+    )
+
+
 def test_code_that_does_not_load_is_shown_with_its_frame_and_the_cure() -> None:
     error = {
         "message": "flows.py cannot be imported: SyntaxError: invalid syntax",
@@ -88,7 +119,8 @@ def test_divergences_name_run_place_and_remedies() -> None:
         "wrun_1 flows:fulfil\n"
         "  run wrun_1 replayed differently\n"
         "  at flows.py:41 in fulfil\n"
-        "  they go on with the code that started them; or `wf cancel RUN`, `wf retry RUN`"
+        "  with today's code: `wf fork wrun_1 --from 3`, or from the beginning, `--from 1`\n"
+        "  they go on with the code that started them; `wf cancel RUN` ends one"
     )
     assert show_divergences(PLAIN, []) == "no run in flight diverges"
 
@@ -132,7 +164,7 @@ def test_the_banner_says_where_everything_is() -> None:
         world="sqlite:///.wf/world.db",
         durability="power",
         target="flow.py",
-        note="port 4600 is taken",
+        warnings=["port 4600 is taken"],
     )
     for part in ("http://127.0.0.1:4601", "sqlite:///.wf/world.db (power: fsync", "flow.py", "port 4600 is taken"):
         assert part in banner
