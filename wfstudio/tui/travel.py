@@ -1,7 +1,7 @@
-"""Travelling: a run as it was right after one event after the other. No textual in it.
+"""Travelling: runs as they were right after one event after the other. No textual in it.
 
-    travel = Travel(replays, run_id, shown)
-    travel.go(seq)      `shown` is called with what there is, later
+    travel = Travel(replays, shown)
+    travel.go(run_id, seq)      `shown` is called with what there is, later
 
 Moments are made one at a time. Whoever goes on before one is there gets the last that was asked for, not all of
 them: a key that is held down costs no more than a key that is pressed.
@@ -19,8 +19,9 @@ from wfstudio.core.replays import Replays
 
 
 class Sight(NamedTuple):
-    """What was found at an event: the moment, or why there is none."""
+    """What was found at an event of a run: the moment, or why there is none."""
 
+    run_id: str
     seq: int
     moment: MomentView | None = None
     error: WorkflowError | None = None
@@ -29,11 +30,10 @@ class Sight(NamedTuple):
 class Travel:
     """See the top of this module."""
 
-    def __init__(self, replays: Replays, run_id: str, shown: Callable[[Sight], None]) -> None:
+    def __init__(self, replays: Replays, shown: Callable[[Sight], None]) -> None:
         self._replays = replays
-        self._run_id = run_id
         self._shown = shown
-        self._wanted: int | None = None
+        self._wanted: tuple[str, int] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -41,9 +41,9 @@ class Travel:
         """Tell whether something is asked for that is not there yet."""
         return self._task is not None and not self._task.done()
 
-    def go(self, seq: int) -> None:
+    def go(self, run_id: str, seq: int) -> None:
         """Ask for the moment right after an event."""
-        self._wanted = seq
+        self._wanted = run_id, seq
         if not self.is_busy:
             self._task = asyncio.get_running_loop().create_task(self._look())
 
@@ -56,12 +56,12 @@ class Travel:
         await self._replays.close()
 
     async def _look(self) -> None:
-        seen: int | None = None
+        seen: tuple[str, int] | None = None
         while self._wanted is not None and self._wanted != seen:
             seen = self._wanted
             try:
-                sight = Sight(seen, await self._replays.look(self._run_id, seen))
+                sight = Sight(*seen, await self._replays.look(*seen))
             except WorkflowError as error:
-                sight = Sight(seen, error=error)
+                sight = Sight(*seen, error=error)
             if self._wanted is not None:
                 self._shown(sight)

@@ -39,9 +39,9 @@ async def settle() -> None:
 
 async def test_what_is_asked_for_meanwhile_is_skipped_but_for_the_last() -> None:
     slow, seen = Slow(), []
-    travel = Travel(slow, "wrun_1", seen.append)
+    travel = Travel(slow, seen.append)
     for seq in (3, 4, 5, 6):
-        travel.go(seq)
+        travel.go("wrun_1", seq)
         await settle()
     assert slow.asked == [3]
     slow.turn.release()
@@ -50,29 +50,29 @@ async def test_what_is_asked_for_meanwhile_is_skipped_but_for_the_last() -> None
     assert travel.is_busy
     slow.turn.release()
     await settle()
-    assert seen == [Sight(3, "wrun_1 at 3"), Sight(6, "wrun_1 at 6")]
+    assert seen == [Sight("wrun_1", 3, "wrun_1 at 3"), Sight("wrun_1", 6, "wrun_1 at 6")]
     assert not travel.is_busy
 
 
 async def test_an_error_is_seen_and_the_journey_goes_on() -> None:
     slow, seen = Slow(), []
     slow.error = NotFoundError("no such event")
-    travel = Travel(slow, "wrun_1", seen.append)
-    travel.go(9)
+    travel = Travel(slow, seen.append)
+    travel.go("wrun_1", 9)
     slow.turn.release()
     await settle()
-    assert seen == [Sight(9, error=slow.error)]
+    assert seen == [Sight("wrun_1", 9, error=slow.error)]
     slow.error = None
-    travel.go(2)
+    travel.go("wrun_1", 2)
     slow.turn.release()
     await settle()
-    assert seen[1:] == [Sight(2, "wrun_1 at 2")]
+    assert seen[1:] == [Sight("wrun_1", 2, "wrun_1 at 2")]
 
 
 async def test_who_leaves_sees_nothing_more() -> None:
     slow, seen = Slow(), []
-    travel = Travel(slow, "wrun_1", seen.append)
-    travel.go(3)
+    travel = Travel(slow, seen.append)
+    travel.go("wrun_1", 3)
     await settle()
     await travel.close()
     assert seen == []
@@ -83,8 +83,8 @@ async def test_a_recorded_run_is_travelled_through(tmp_path: Path) -> None:
     async with recording(tmp_path) as found:
         run_id = await found.rest("order", "ada")
         seen: asyncio.Queue[Sight] = asyncio.Queue()
-        travel = Travel(Replays(found.session, targets=["flow.py"]), run_id, seen.put_nowait)
-        travel.go(5)
+        travel = Travel(Replays(found.session, targets=["flow.py"]), seen.put_nowait)
+        travel.go(run_id, 5)
         sight = await asyncio.wait_for(seen.get(), 20)
         assert sight.moment is not None
         assert (sight.seq, sight.moment.seq) == (5, 5)

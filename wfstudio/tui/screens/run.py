@@ -2,8 +2,9 @@
 the code as it ran, logs and streams.
 
 1. What is shown is read again when something is new, and only what is new of it. Cursor, folds and zoom stay.
-2. Stepping through events moves one place, which the bars, the list of events and the code share.
-3. Each action says the `wf` command that does the same.
+2. Events, code, logs and streams are those of the run whose span is under the cursor: of a child, too.
+3. Stepping through events moves one place, which the bars, the list of events and the code share.
+4. Each action says the `wf` command that does the same.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from wfstudio.text.timeline import label_span
 from wfstudio.tui import clock
 from wfstudio.tui.inspection import LARGEST_SHOWN, Found, draw_streams, inspect_span, list_logs
 from wfstudio.tui.run_commands import inspect_command, write_command
-from wfstudio.tui.run_rows import Place, Wanted
+from wfstudio.tui.run_rows import Place, Wanted, place_of
 from wfstudio.tui.screens.run_acting import RunActing, short_name
 from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.event_list import EventList
@@ -106,8 +107,11 @@ class RunScreen(RunActing):
         self._is_looking = False
         self._next_look = 0.0
         self._trouble: str | None = None
-        self._logs: list[LogView] = []
+        self._logs: dict[str, list[LogView]] = {}
+        self._listed_id = ""
+        """The run whose logs or streams are shown."""
         self._found: Found | None = None
+        self._gone_along: Place | None = None
 
     def compose_body(self) -> Iterable[Widget]:
         with Container(id="split"):
@@ -137,19 +141,19 @@ class RunScreen(RunActing):
         row = self.timeline.row
         match self.tab:
             case "events":
-                return inspect_command(self.run_id, None, "events")
+                return inspect_command(self.shown_id, None, "events")
             case "code" if self.seq is not None:
-                return write_command("wf", "replay", self.run_id, "--at", str(self.seq))
+                return write_command("wf", "replay", self.shown_id, "--at", str(self.seq))
             case "logs":
-                return write_command("wf", "logs", self.run_id)
+                return write_command("wf", "logs", self.shown_id)
             case "streams":
-                return inspect_command(self.run_id, None, "streams")
+                return inspect_command(self.shown_id, None, "streams")
         return inspect_command(self.run_id if row is None else row.run_id, None if row is None else row.span)
 
     def note(self) -> str:
         parts = [super().note()]
-        if self.seq is not None and self._looker is not None:
-            parts.append(f"event {self.seq} of {len(self._looker.run.log)}" + (" ▶" if self._playing else ""))
+        if self.seq is not None and self.shown is not None:
+            parts.append(f"event {self.seq} of {len(self.shown.log)}" + (" ▶" if self._playing else ""))
         return " · ".join(part for part in parts if part)
 
     def go_back(self) -> bool:
@@ -209,8 +213,10 @@ class RunScreen(RunActing):
             return
         if self._looker.is_new or before is None:
             self.timeline.show(self._layout.lay_out(look), self._now_ms())
-            self.event_list.show(self._looker.run.log, self._looker.run.log[0].at)
+            self._show_events()
             self._show_more()
+            if self.seq is not None:
+                self._tell_place()
         if before is None:
             self._begin()
         elif _timeless(before) != _timeless(self.run) or self._is_open():
@@ -259,6 +265,16 @@ class RunScreen(RunActing):
 
     def on_timeline_selected(self, event: Timeline.Selected) -> None:
         self._inspect(event.row)
+        self.show_shown()
+        if self.seq is None:
+            self._go_along(event.row)
+
+    def _go_along(self, row: Row) -> None:
+        """Let the list of events go to where another span begins: there the stepping begins, too."""
+        place = place_of(row)
+        if place != self._gone_along and self._gone_along is not None and place.run_id == self.shown_id:
+            self.event_list.seq = row.span.seq
+        self._gone_along = place
 
     def on_timeline_opened(self, event: Timeline.Opened) -> None:
         """Open a child run as a run; of anything else go to what is known of it."""
@@ -309,7 +325,7 @@ class RunScreen(RunActing):
 
     def _open_event(self, event: Event) -> EventView:
         assert self._looker is not None
-        return self._looker.run.show_event(event, LARGEST_SHOWN)
+        return self._looker.runs[event.run_id].show_event(event, LARGEST_SHOWN)
 
     # -- the other tabs
 
@@ -326,33 +342,53 @@ class RunScreen(RunActing):
     def on_tab_line_chosen(self, event: TabLine.Chosen) -> None:
         self.action_tab(event.tab)
 
+    def show_shown(self) -> None:
+        """Show events, logs and streams of the run that is stepped through, or whose span is under the cursor."""
+        shown = self.shown
+        if shown is None:
+            return
+        name = "" if shown.run_id == self.run_id else f"of {short_name(shown.trace.workflow)} {shown.run_id}"
+        self.query_one("#side").border_subtitle = Content(printable(name))
+        self._show_events()
+        if self._listed_id != shown.run_id:
+            self._show_more()
+
+    def _show_events(self) -> None:
+        shown, row = self.shown, self.timeline.row
+        if shown is not None:
+            is_its = row is not None and row.run_id == shown.run_id
+            self.event_list.show(shown.log, row.span.seq if row is not None and is_its else 1)
+
     def _show_more(self) -> None:
         """Read what the tab shows beyond spans and events, which are there already."""
         if self.run is not None and self.tab in ("logs", "streams"):
             reading = self._read_logs if self.tab == "logs" else self._read_streams
-            begin_newest(self, "more", reading)
+            begin_newest(self, "more", partial(reading, self.shown_id))
 
-    async def _read_logs(self) -> None:
-        sheet, is_first = self.query_one("#logs", Sheet), not self._logs
-        while len(self._logs) < _MOST_LOGS:
-            after = self._logs[-1].position if self._logs else None
-            found = await self.client.read_logs(self.run_id, after, _MOST_LOGS)
-            self._logs += found
+    async def _read_logs(self, run_id: str) -> None:
+        logs = self._logs.setdefault(run_id, [])
+        while len(logs) < _MOST_LOGS:
+            after = logs[-1].position if logs else None
+            found = await self.client.read_logs(run_id, after, _MOST_LOGS)
+            logs += found
             if len(found) < _MOST_LOGS:
                 break
-        lines = list(self._logs[:_MOST_LOGS])
-        is_at_end = sheet.is_vertical_scroll_end and not is_first
-        sheet.present(lambda pen: list_logs(pen, lines, is_cut=len(lines) == _MOST_LOGS), is_same=not is_first)
+        sheet, lines = self.query_one("#logs", Sheet), list(logs[:_MOST_LOGS])
+        is_same, self._listed_id = self._listed_id == run_id, run_id
+        is_at_end = sheet.is_vertical_scroll_end and is_same
+        sheet.present(lambda pen: list_logs(pen, lines, is_cut=len(lines) == _MOST_LOGS), is_same=is_same)
         if is_at_end:
             sheet.scroll_end(animate=False)
 
-    async def _read_streams(self) -> None:
-        streams = (await self.client.list_streams(self.run_id))[:_MOST_STREAMS]
+    async def _read_streams(self, run_id: str) -> None:
+        streams = (await self.client.list_streams(run_id))[:_MOST_STREAMS]
         chunks: dict[str, list[ChunkView]] = {}
         for stream in streams:
-            found = self.client.read_stream(self.run_id, stream.name, -_MOST_CHUNKS, max_bytes=LARGEST_SHOWN)
+            found = self.client.read_stream(run_id, stream.name, -_MOST_CHUNKS, max_bytes=LARGEST_SHOWN)
             chunks[stream.name] = [chunk async for chunk in found]
-        self.query_one("#streams", Sheet).present(lambda pen: draw_streams(pen, streams, chunks), is_same=True)
+        is_same, self._listed_id = self._listed_id == run_id, run_id
+        sheet = self.query_one("#streams", Sheet)
+        sheet.present(lambda pen: draw_streams(pen, streams, chunks), is_same=is_same)
 
     # -- what is shown of all spans
 

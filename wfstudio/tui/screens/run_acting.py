@@ -68,7 +68,9 @@ class RunActing(RunStepping):
         def tell(count: int) -> str:
             return f"{count} {'sleep' if count == 1 else 'sleeps'} ended early"
 
-        await self.studio.act(write_command("wf", "wake", self.run_id), self.client.wake(self.run_id), tell)
+        row = self.timeline.row  # a child's sleep is a child's: the run does not end it
+        run_id = self.run_id if row is None else row.run_id
+        await self.studio.act(write_command("wf", "wake", run_id), self.client.wake(run_id), tell)
 
     def action_retry(self) -> None:
         if self.run is None:
@@ -104,12 +106,13 @@ class RunActing(RunStepping):
             return None
         has_ended = self._looker.runs[row.run_id].trace.status in ENDED
         if row.span.kind == "run":
-            return Forkable(self.run_id, row.span, None, self.run.input, has_ended, self.seq)
+            seq = self.seq if self._stepped_id == self.run_id else None
+            return Forkable(self.run_id, row.span, None, self.run.input, has_ended, seq)
         followed = self._looker.runs[row.run_id]
         call = name_call(row.run_id, followed.trace.spans, row.span)
         answered = [e for e in followed.events_of(row.span.correlation_id or 0) if e.type in _ANSWERS]
         value = followed.show_event(answered[0], LARGEST_SHOWN).payload if answered else None
-        seq = self.seq if row.run_id == self.run_id else None
+        seq = self.seq if row.run_id == self._stepped_id else None
         return Forkable(row.run_id, row.span, call, value, has_ended, seq)
 
     def action_verdict(self) -> None:

@@ -1,6 +1,6 @@
 """The events of a run, one a line; Enter shows what the one under the cursor holds, below it.
 
-    events.show(log, created_us)      the log, grown or not
+    events.show(log, seq)       the log, grown or not; of another run than before, from an event of it on
 
 Its payload is opened when it is asked for: `open_event` is whoever can do so.
 """
@@ -81,15 +81,26 @@ class EventList(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._open_event = open_event
         self._lines = EventLines()
+        self._run_id = ""
+        self._shown = 0
+        """Events that there were when they were last shown: a log grows in its place."""
         self._created_us = 0
         self._inks: tuple[Inks, Inks] | None = None
 
     # -- what is shown
 
-    def show(self, log: Sequence[Event], created_us: int) -> None:
-        """Show a log; the cursor stays, but for the last event of a log that grows."""
-        is_at_end = 1 < self.seq == len(self._lines.events)
-        self._lines.events, self._created_us = log, created_us
+    def show(self, log: Sequence[Event], seq: int = 1) -> None:
+        """Show a log; the cursor stays, but for the last event of a log that grows. In another run it goes to `seq`."""
+        if log[0].run_id != self._run_id:
+            self._run_id, self._created_us = log[0].run_id, log[0].at
+            self._lines, self._shown = EventLines(), len(log)
+            self._lines.events = log
+            self.set_reactive(EventList.seq, self.validate_seq(seq))
+            self._measure()
+            self._reveal()
+            return
+        is_at_end = 1 < self.seq == self._shown
+        self._lines.events, self._shown = log, len(log)
         self._measure()
         if is_at_end:
             self.seq = len(log)

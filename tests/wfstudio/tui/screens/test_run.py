@@ -249,6 +249,39 @@ async def test_logs_and_streams_have_what_was_written() -> None:
             await tui.until_shown("default  3 chunks, closed", '{"n":2}')
 
 
+async def test_of_a_childs_span_the_childs_events_and_logs_are_shown() -> None:
+    async with open_studio() as client:
+        ended = await run(client, "parent", "ada")
+        async with open_run(client, ended.id) as tui:
+            await tui.press("2")
+            await tui.until_shown("run_created", "studio.parent")
+            await tui.press("j", "j")
+            child = timeline_of(tui).rows[2].run_id
+            assert child != ended.id
+            await tui.until_shown("studio.greet_one", f"of studio.greet {child}")
+            assert screen_of(tui).event_list.seq == timeline_of(tui).rows[2].span.seq > 1
+            assert screen_of(tui).command() == f"wf inspect events {child}"
+            await tui.press("tab", "enter")
+            await tui.until_shown('{"name":"ada"}')
+            await tui.press("4")
+            await tui.until_shown("2:1  greeting ada")
+            await tui.press("shift+tab", "k")
+            await until_gone(tui, "greeting ada")
+            assert screen_of(tui).command() == f"wf logs {ended.id}"
+            assert f"of studio.greet {child}" not in tui.text
+
+
+async def test_the_list_of_events_goes_along_with_the_cursor() -> None:
+    async with open_written() as client:
+        async with open_run(client, RUN) as tui:
+            await tui.press("2", "j", "j", "j")
+            assert screen_of(tui).event_list.seq == 8
+            await tui.press("full_stop")
+            await tui.until_shown("event 8 of 16")
+            await tui.press("j")
+            assert screen_of(tui).event_list.seq == 8, "while somebody steps, it is where that is"
+
+
 # -- stepping -----------------------------------------------------------------------------------
 
 
@@ -270,6 +303,56 @@ async def test_the_code_is_stepped_through_event_by_event(tmp_path: Path) -> Non
             await until_gone(tui, "event 7 of 7")
             assert timeline_of(tui).playhead_ms is None
             assert screen_of(tui).tab == "span"
+
+
+FAMILY = """
+    import wf
+
+
+    @wf.step
+    async def add(number: int) -> int:
+        return number + 1
+
+
+    @wf.workflow
+    async def count(number: int) -> int:
+        counted = await add(number)
+        return counted
+
+
+    @wf.workflow
+    async def family(number: int) -> str:
+        total = await count(number)
+        await wf.hook(token=f"family:{number}")
+        return str(total)
+"""
+
+
+async def test_of_a_childs_span_the_childs_code_is_stepped_through(tmp_path: Path) -> None:
+    async with recording(tmp_path, FAMILY) as found:
+        run_id = await found.rest("family", 6)
+        async with open_run(found.client, run_id, LARGE) as tui:
+            await tui.press("j", "j", "t")
+            child = timeline_of(tui).rows[2].run_id
+            await tui.until_shown("the body returned 7", "event 4 of 5", f"of count {child}")
+            playhead = timeline_of(tui).playhead_ms
+            assert playhead == pytest.approx(timeline_of(tui).rows[2].span.end_ms), (
+                "in the time of the run that is shown"
+            )
+            assert screen_of(tui).command() == f"wf replay {child} --at 4"
+            await tui.press("home", "comma")  # whatever is under the cursor, it goes on where it is
+            await tui.until_shown("event 3 of 5", "counted = await add(number)")
+            await tui.press("t")
+            await tui.until_shown("event 5 of 5", "await wf.hook(", "hook_created")
+            assert screen_of(tui).command() == f"wf replay {run_id} --at 5", "of a run that goes on: as it is now"
+
+
+async def test_the_sleeps_that_are_ended_early_are_those_of_the_span_under_the_cursor() -> None:
+    async with open_studio() as client:
+        ended = await run(client, "parent", "ada")
+        async with open_run(client, ended.id) as tui:
+            await tui.press("j", "j", "W")
+            await tui.until(lambda: any(f"wf wake {timeline_of(tui).rows[2].run_id}" in text for text in tui.said))
 
 
 async def test_the_events_are_played_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
