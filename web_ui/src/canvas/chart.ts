@@ -1,40 +1,35 @@
 /**
  * The chart: what the timeline shows just now, and the frame in which it is painted.
  *
- *     model (scene) ← Chart → eye, readings, pacer → painter, minimap      input.ts calls Chart's verbs; nobody else draws
+ *     model (scene) ← shown ← Chart → eye, aim, strip, readings, growth, pacer → painter, minimap
+ *
+ * `input.ts` calls its verbs and those of its aim and strip; nobody else draws.
  *
  * 1. Every change only says `invalidate`; all drawing is in one place (`frame`), once a frame at most.
  * 2. What costs as much as the run is long (density, search, path, scale) is derived when the run or a choice changed,
  *    and while a run is followed in slices or a few times a second. A frame itself costs what is in sight.
  */
 
-import { showCount, showDuration } from "../model/instants";
+import { showDuration } from "../model/instants";
 import type { LiveTrace } from "../model/live_trace";
-import {
-  type Bounds,
-  type Camera,
-  endFolded as cameraEnd,
-  fitRange,
-  panBy,
-  revealRow,
-  revealTime,
-  zoomAt,
-} from "../model/timeline_camera";
+import { type Bounds, type Camera, fitRange, panBy, revealRow, revealTime, zoomAt } from "../model/timeline_camera";
 import { toMs, toPx, type View } from "../model/timeline_columns";
-import { hitSpan, snapMs } from "../model/timeline_hit";
-import type { Measure, Measured } from "../model/timeline_measure";
-import { type Arrangement, Scene, type SpanAt, type Track } from "../model/timeline_scene";
+import type { Measured } from "../model/timeline_measure";
+import type { Arrangement, Scene, SpanAt } from "../model/timeline_scene";
 import { NONE, RUN } from "../model/timeline_spans";
+import { Aim } from "./aim";
 import { Crowds } from "./crowds";
 import { Eye, type Following } from "./eye";
 import { Growth } from "./growth";
-import { twistyPx } from "./labels";
-import { type Brush, MINIMAP_PX, Minimap } from "./minimap";
+import { MINIMAP_PX } from "./minimap";
 import { Pacer } from "./pacer";
 import { paint } from "./painter";
 import { makePatterns, type Patterns } from "./patterns";
-import { AXIS_PX, type Picture, type Point } from "./picture";
+import { AXIS_PX, type Picture } from "./picture";
 import { Readings } from "./readings";
+import { Shown } from "./shown";
+import type { Sight } from "./sight";
+import { Strip } from "./strip";
 import { Surface } from "./surface";
 import { readTheme, type Theme, watchTheme } from "./theme";
 
@@ -85,29 +80,23 @@ const NARROWEST_LABEL_PX = 120;
 /** From so many calls on a row each is a picture of nothing: such a run is first shown by names. */
 const MANY_CALLS = 400;
 
-export class Chart {
-  scene: Scene;
+export class Chart implements Sight {
+  readonly shown: Shown;
   readonly eye: Eye;
+  readonly aim: Aim;
   labelPx = 260;
   selected: SpanAt | null = null;
-  measured: Measure | null = null;
-  isMeasuring = false;
   isLive = false;
 
   private readonly surface: Surface;
-  private readonly minimap: Minimap;
+  readonly strip: Strip;
   private readonly crowds = new Crowds();
   private readonly readings: Readings;
   private readonly growth = new Growth();
   private readonly pacer = new Pacer((timeMs) => this.frame(timeMs));
   private readonly undo: (() => void)[] = [];
-  private theme: Theme;
+  theme: Theme;
   private patterns: Patterns;
-  /** The runs that are shown, by id, and how to stop hearing of them. */
-  private readonly lives = new Map<string, { live: LiveTrace; stop: () => void }>();
-  private hovered: SpanAt | null = null;
-  private hoveredRow = NONE;
-  private pointerPx: Point | null = null;
   /** Grows with every change of the run or of a choice; `derivedVersion` is the one that pictures are of. */
   private version = 0;
   private derivedVersion = -1;
@@ -119,14 +108,21 @@ export class Chart {
 
   constructor(
     private readonly parts: ChartParts,
-    private readonly live: LiveTrace,
+    live: LiveTrace,
     private readonly events: ChartEvents,
     private readonly nowUs: () => number = () => Date.now() * 1000,
     /** What is shown at first, as `viewed` told it. */
     private firstView: string | null = null,
   ) {
-    this.scene = new Scene(live.table);
-    this.hear(live);
+    this.shown = new Shown(live, {
+      edged: (track, span) => this.growth.edged(track, span),
+      grew: () => this.grew(),
+      marked: () => {
+        this.growth.all();
+        this.grew();
+      },
+      anew: (renew) => this.rebuild(renew),
+    });
     if (this.scene.root.table.count > MANY_CALLS) this.scene.arrangement = "names";
     this.readings = new Readings(this.scene);
     this.eye = new Eye(
@@ -134,7 +130,8 @@ export class Chart {
       () => this.isGrowing,
     );
     this.surface = new Surface(parts.chart);
-    this.minimap = new Minimap(new Surface(parts.minimap));
+    this.strip = new Strip(this, parts.minimap);
+    this.aim = new Aim(this, (at, xPx, yPx) => this.events.hovered(at, xPx, yPx));
     this.theme = readTheme(parts.frame);
     this.patterns = makePatterns(this.surface.context, this.theme, 1);
     this.undo.push(watchTheme(() => this.restyle()));
@@ -148,98 +145,41 @@ export class Chart {
     this.pacer.stop();
     clearTimeout(this.viewTimer);
     for (const undo of this.undo) undo();
-    for (const { stop } of this.lives.values()) stop();
+    this.shown.stop();
+  }
+
+  get scene(): Scene {
+    return this.shown.scene;
   }
 
   // -- what is shown
 
-  /** Hear how a run grows: new spans come behind those that are there, unless it was read anew. */
-  private hear(live: LiveTrace): void {
-    const stops = [
-      live.onEdge((span, kind, atMs, delta) => {
-        const track = this.trackOf(live.runId);
-        if (track !== null) this.noteEdge(track, span, kind, atMs, delta);
-      }),
-      live.onChange((change) => {
-        if (change === "anew") this.rebuild();
-        else this.grew(change === "marked");
-      }),
-    ];
-    this.lives.set(live.runId, {
-      live,
-      stop: () => {
-        for (const stop of stops) stop();
-      },
-    });
-  }
-
-  private noteEdge(track: Track, span: number, kind: string, atMs: number, delta: 1 | -1): void {
-    this.scene.noteEdge(track, span, kind, atMs, delta);
-    // The run's own bar grows at its end only, but its end is another picture.
-    if (span !== RUN) this.growth.note(track.table.startMs[span]! + track.shiftMs);
-    else this.growth.all();
-  }
-
-  private grew(isAnywhere: boolean): void {
+  /** News of the run: it is painted when it has moved anything by half a pixel. */
+  private grew(): void {
     this.version++;
-    if (isAnywhere) this.growth.all();
-    // What moves nothing by half a pixel can wait: a thousand events a second are not a thousand pictures.
+    // A thousand events a second are not a thousand pictures.
     this.pacer.within(Math.min(NEWS_MS, this.stepMs));
   }
 
-  /** A table is another one: begin anew with it; the camera, what is open and what is selected stay. */
-  private rebuild(): void {
-    const before = this.scene;
-    const selectedId = this.selected === null ? null : before.idOf(this.selected);
-    const isAtBottom = before.rowCount > 0 && this.eye.isAtBottom();
-    this.scene = new Scene(this.live.table);
-    this.scene.arrangement = before.arrangement;
-    this.scene.isFolding = before.isFolding;
-    this.hovered = null;
-    for (const track of before.tracks()) this.adopt(before, track);
+  /** The run was read anew: camera, what is open and what is selected stay. */
+  private rebuild(renew: () => void): void {
+    const selectedId = this.selected === null ? null : this.scene.idOf(this.selected);
+    const isAtBottom = this.scene.rowCount > 0 && this.eye.isAtBottom();
+    renew();
+    this.aim.hovered = null;
     this.selected = selectedId === null ? null : this.scene.find(selectedId);
-    this.scene.scale = before.scale;
     this.addRows(isAtBottom);
     this.touch();
   }
 
-  /** Open a child again that was open in the scene before. */
-  private adopt(before: Scene, track: Track): void {
-    if (track.parent === null) return;
-    const parent = this.scene.find(before.idOf({ track: track.parent, span: track.parentSpan }));
-    const live = this.lives.get(track.table.runId)?.live;
-    if (parent !== null && live !== undefined) this.scene.open(parent.track, parent.span, live.table);
-  }
-
   openChild(at: SpanAt, live: LiveTrace): void {
-    if (at.track.children.has(at.span) || this.lives.has(live.runId)) return;
-    this.scene.open(at.track, at.span, live.table);
-    this.hear(live);
+    this.shown.openChild(at, live);
     this.touch();
   }
 
   closeChild(at: SpanAt): void {
-    this.scene.close(at.track, at.span);
-    const shown = new Set([...this.scene.tracks()].map((track) => track.table.runId));
-    for (const [id, { stop }] of this.lives) {
-      if (shown.has(id)) continue;
-      stop();
-      this.lives.delete(id);
-    }
+    this.shown.closeChild(at);
     this.touch();
-  }
-
-  /** The call that started a run, if it is shown. */
-  findChild(runId: string): SpanAt | null {
-    for (const track of this.scene.tracks()) {
-      for (const [span, id] of track.table.childRunIds) if (id === runId) return { track, span };
-    }
-    return null;
-  }
-
-  trackOf(runId: string): Track | null {
-    for (const track of this.scene.tracks()) if (track.table.runId === runId) return track;
-    return null;
   }
 
   // -- choices
@@ -322,15 +262,9 @@ export class Chart {
 
   /** Leave what was begun last: a measure, a search, the selection. */
   escape(): void {
-    if (this.isMeasuring || this.measured !== null) this.setMeasuring(false);
+    if (this.aim.isMeasuring || this.aim.measured !== null) this.aim.setMeasuring(false);
     else if (!this.readings.matches.isEmpty) this.search("");
     else if (this.selected !== null) this.select(null);
-  }
-
-  setMeasuring(isMeasuring: boolean): void {
-    this.isMeasuring = isMeasuring;
-    if (!isMeasuring) this.measured = null;
-    this.invalidate();
   }
 
   // -- moving
@@ -341,7 +275,7 @@ export class Chart {
 
   /** Zoom around a pixel of the chart; none: around the pointer, or the middle. */
   zoom(factor: number, xPx: number | null = null, isGliding = false): void {
-    const px = xPx ?? this.pointerPx?.x ?? this.eye.camera.widthPx / 2;
+    const px = xPx ?? this.aim.pointerPx?.x ?? this.eye.camera.widthPx / 2;
     this.move(zoomAt(this.eye.target, px, factor), isGliding);
   }
 
@@ -396,89 +330,9 @@ export class Chart {
     return { startFolded: scale.fold(table.startMs[span]! + shiftMs), endFolded: scale.fold(endMs) };
   }
 
-  // -- pointing
-
-  /** The pointer is at a point of the canvas, or nowhere. */
-  point(at: Point | null): void {
-    const isInChart = at !== null && at.x >= this.labelPx && at.y >= AXIS_PX;
-    this.pointerPx = at !== null && at.x >= this.labelPx ? { x: at.x - this.labelPx, y: at.y - AXIS_PX } : null;
-    this.hoveredRow = at !== null && at.y >= AXIS_PX ? this.rowNear(at.y) : NONE;
-    const hit = at === null ? null : isInChart ? this.hit(at.x, at.y) : this.labelled(at.x, at.y);
-    const isOther = hit?.track !== this.hovered?.track || hit?.span !== this.hovered?.span;
-    this.hovered = hit;
-    if (isOther || hit !== null) this.events.hovered(isInChart ? hit : null, at?.x ?? 0, at?.y ?? 0);
-    this.invalidate();
-  }
-
-  private rowNear(yPx: number): number {
-    return Math.floor((yPx - AXIS_PX + this.eye.camera.topPx) / this.rowPx);
-  }
-
-  /** The span at a point of the canvas. */
-  hit(xPx: number, yPx: number): SpanAt | null {
-    if (yPx < AXIS_PX) return null;
-    return hitSpan(this.scene, this.view(), this.rowPx, xPx - this.labelPx, yPx - AXIS_PX);
-  }
-
-  /** The call whose name is at a point of the canvas. */
-  labelled(xPx: number, yPx: number): SpanAt | null {
-    if (xPx >= this.labelPx || yPx < AXIS_PX) return null;
-    const row = this.scene.rowAt(this.rowNear(yPx));
-    return row?.kind === "span" ? { track: row.track, span: row.span } : null;
-  }
-
-  /** Whether a point is on the sign that opens a child run. */
-  isOnTwisty(at: SpanAt, xPx: number): boolean {
-    const { startPx, endPx } = twistyPx(at.track);
-    return at.track.table.kindOf(at.span) === "child" && xPx >= startPx - 4 && xPx < endPx + 4;
-  }
-
-  measureBetween(from: Point, to: Point): void {
-    const snap = (at: Point): number =>
-      snapMs(this.scene, this.view(), this.rowPx, at.x - this.labelPx, at.y - AXIS_PX);
-    this.measured = { startMs: snap(from), endMs: snap(to) };
-    this.invalidate();
-  }
-
-  /** Show a stretch of the chart that is about to be zoomed to. */
-  markPixels(fromPx: number, toEndPx: number): void {
-    this.measured = { startMs: toMs(this.view(), fromPx), endMs: toMs(this.view(), toEndPx) };
-    this.invalidate();
-  }
-
-  clearMeasure(): void {
-    this.measured = null;
-    this.invalidate();
-  }
-
   resizeLabels(widthPx: number): void {
     this.labelPx = Math.round(Math.min(Math.max(widthPx, NARROWEST_LABEL_PX), this.surface.widthPx * 0.6));
     this.resize();
-  }
-
-  // -- the minimap
-
-  get brush(): Brush {
-    const { camera, everything } = this.eye;
-    const perPx = MINIMAP_PX / Math.max(this.bounds().contentPx, camera.heightPx);
-    return {
-      startPx: (camera.startFolded - everything.startFolded) / everything.foldedPerPx,
-      endPx: (cameraEnd(camera) - everything.startFolded) / everything.foldedPerPx,
-      topPx: camera.topPx * perPx,
-      bottomPx: (camera.topPx + camera.heightPx) * perPx,
-    };
-  }
-
-  /** Show what the window would show. */
-  setBrush(startPx: number, endPx: number): void {
-    const { startFolded, foldedPerPx } = this.eye.everything;
-    this.move(fitRange(this.eye.camera, startFolded + startPx * foldedPerPx, startFolded + endPx * foldedPerPx));
-  }
-
-  centreRows(yPx: number): void {
-    const { camera } = this.eye;
-    const middlePx = (yPx / MINIMAP_PX) * Math.max(this.bounds().contentPx, camera.heightPx);
-    this.move({ ...camera, topPx: middlePx - camera.heightPx / 2 });
   }
 
   // -- the frame
@@ -502,7 +356,7 @@ export class Chart {
   private restyle(): void {
     this.theme = readTheme(this.parts.frame);
     this.patterns = makePatterns(this.surface.context, this.theme, this.surface.ratio);
-    this.minimap.restyle(this.theme);
+    this.strip.restyle();
     this.invalidate();
   }
 
@@ -512,7 +366,7 @@ export class Chart {
     const heightPx = Math.max(1, Math.floor(box.height - MINIMAP_PX));
     const ratio = this.surface.ratio;
     this.surface.resize(widthPx, heightPx);
-    this.minimap.surface.resize(widthPx, MINIMAP_PX);
+    this.strip.resize(widthPx);
     if (this.surface.ratio !== ratio || this.version === 0) {
       this.patterns = makePatterns(this.surface.context, this.theme, this.surface.ratio);
     }
@@ -555,7 +409,8 @@ export class Chart {
     this.eye.advance(timeMs);
     if (this.eye.isGliding) this.invalidate();
     this.paintNow();
-    this.workOnMinimap();
+    // While a run grows, so does what the strip stands for.
+    if (this.strip.work(`${this.derivedVersion} ${this.isGrowing ? this.derivedAtMs : 0}`)) this.pacer.now();
     this.tell();
     this.planView();
     this.planNext();
@@ -604,7 +459,7 @@ export class Chart {
   private paintNow(): void {
     const fromPx = this.fromPixel(this.growth.take(this.view(), this.scene.rowCount));
     paint(this.surface.begin(fromPx === 0), this.picture(fromPx));
-    this.paintMinimap();
+    this.strip.paint();
   }
 
   /** Where a part may begin: at a pixel of the screen, or its edge would mix two pictures. */
@@ -614,29 +469,9 @@ export class Chart {
     return Math.floor(px * ratio) / ratio;
   }
 
-  private paintMinimap(): void {
-    const { startFolded, foldedPerPx } = this.eye.everything;
-    const { scale, root } = this.scene;
-    const toStripPx = (ms: number): number => (scale.fold(ms) - startFolded) / foldedPerPx;
-    const breaks = scale.gaps.map((gap) => ({ startPx: toStripPx(gap.startMs), endPx: toStripPx(gap.endMs) }));
-    const took = showDuration(root.table.reachMs(RUN, this.nowMs));
-    const calls = `${showCount(root.table.count - 1)} ${root.table.count === 2 ? "call" : "calls"}`;
-    this.minimap.paint(this.theme, this.labelPx, this.brush, breaks, [took, calls]);
-  }
-
-  private workOnMinimap(): void {
-    const { scene, derivedVersion, derivedAtMs } = this;
-    const strip = this.eye.everything;
-    // While a run grows, so does what the strip stands for.
-    const age = this.isGrowing ? derivedAtMs : 0;
-    const wanted = [derivedVersion, age, scene.arrangement, strip.widthPx].join(" ");
-    const next = this.minimap.work(wanted, scene, this.nowMs, strip, this.theme);
-    if (next === "paint") this.paintMinimap();
-    else if (next === "go on") this.pacer.now();
-  }
-
   private picture(fromPx: number): Picture {
-    const { measured, readings } = this;
+    const { aim, readings } = this;
+    const { measured } = aim;
     return {
       scene: this.scene,
       view: this.view(),
@@ -649,14 +484,14 @@ export class Chart {
       rowPx: this.rowPx,
       fromPx,
       selected: this.selected,
-      hovered: this.hovered,
-      hoveredRow: this.hoveredRow,
+      hovered: aim.hovered,
+      hoveredRow: aim.hoveredRow,
       matches: readings.matches,
       paths: readings.paths,
       measured,
       measuredText: measured === null ? "" : showDuration(Math.abs(measured.endMs - measured.startMs)),
       showDuration,
-      pointerPx: this.pointerPx,
+      pointerPx: aim.pointerPx,
     };
   }
 
@@ -676,13 +511,13 @@ export class Chart {
       gapCount: scene.scale.gaps.length,
       isPathShown: readings.isPathShown,
       pathCount: readings.pathCount(),
-      isMeasuring: this.isMeasuring,
+      isMeasuring: this.aim.isMeasuring,
       following: this.eye.following,
       isEnded: scene.root.table.isEnded,
       searched: readings.matches.text,
       matchCount: readings.matches.count,
       matchPlace: readings.matchPlace,
-      measured: readings.measure(this.measured, derivedVersion, this.nowMs),
+      measured: readings.measure(this.aim.measured, derivedVersion, this.nowMs),
       spanCount: [...scene.tracks()].reduce((sum, track) => sum + track.table.count, 0),
       version: derivedVersion,
     };

@@ -11,6 +11,8 @@
 
 import type { Camera } from "../model/timeline_camera";
 import { toPx, type View } from "../model/timeline_columns";
+import type { Track } from "../model/timeline_scene";
+import { RUN } from "../model/timeline_spans";
 
 /** How far to the left what ends "now" reaches with its signs, corners and texts. */
 const REACH_PX = 96;
@@ -30,9 +32,10 @@ export class Growth {
     this.painted = null;
   }
 
-  /** A call that began at an instant of the scene has changed. */
-  note(startMs: number): void {
-    this.changedMs = Math.min(this.changedMs, startMs);
+  /** A span has changed. The run's own bar grows at its end only, but its end is another picture. */
+  edged({ table, shiftMs }: Track, span: number): void {
+    if (span === RUN) this.all();
+    else this.changedMs = Math.min(this.changedMs, table.startMs[span]! + shiftMs);
   }
 
   /** The column from which on to paint; 0 is everything. What is painted then is what is there. */

@@ -25,14 +25,14 @@ export function attachInput(chart: Chart, canvas: HTMLCanvasElement, minimap: HT
   const abort = new AbortController();
   const listen = { signal: abort.signal };
   canvas.addEventListener("wheel", (event) => onWheel(chart, canvas, event), { passive: false, ...listen });
-  canvas.addEventListener("pointerleave", () => chart.point(null), listen);
+  canvas.addEventListener("pointerleave", () => chart.aim.point(null), listen);
   canvas.addEventListener("dblclick", (event) => onDoubleClick(chart, pointOf(canvas, event)), listen);
   minimap.addEventListener("dblclick", () => chart.fit(), listen);
   trackDrags(canvas, listen, {
     begin: (at, event) => beginChartDrag(chart, at, event),
     hover: (at) => {
       canvas.dataset.cursor = cursorAt(chart, at);
-      chart.point(at);
+      chart.aim.point(at);
     },
     pinch: (at, factor, by) => {
       chart.zoom(factor, at.x - chart.labelPx);
@@ -43,7 +43,7 @@ export function attachInput(chart: Chart, canvas: HTMLCanvasElement, minimap: HT
     begin: (at) => beginBrushDrag(chart, { x: at.x - chart.labelPx, y: at.y }),
     hover: ({ x, y }) => {
       const at = { x: x - chart.labelPx, y };
-      const { startPx, endPx } = chart.brush;
+      const { startPx, endPx } = chart.strip.brush;
       const isEdge = Math.abs(at.x - startPx) < EDGE_PX || Math.abs(at.x - endPx) < EDGE_PX;
       minimap.dataset.cursor = isEdge ? "resize" : at.x > startPx && at.x < endPx ? "grab" : "cross";
     },
@@ -59,8 +59,8 @@ function pointOf(element: Element, event: MouseEvent): Point {
 function cursorAt(chart: Chart, at: Point): string {
   if (Math.abs(at.x - chart.labelPx) < EDGE_PX) return "resize";
   if (at.x < chart.labelPx) return "point";
-  if (at.y < AXIS_PX || chart.isMeasuring) return "cross";
-  return chart.hit(at.x, at.y) === null ? "grab" : "point";
+  if (at.y < AXIS_PX || chart.aim.isMeasuring) return "cross";
+  return chart.aim.hit(at.x, at.y) === null ? "grab" : "point";
 }
 
 function onWheel(chart: Chart, canvas: HTMLCanvasElement, event: WheelEvent): void {
@@ -84,7 +84,7 @@ function onWheel(chart: Chart, canvas: HTMLCanvasElement, event: WheelEvent): vo
 
 function onDoubleClick(chart: Chart, at: Point): void {
   if (at.y < AXIS_PX) chart.fit();
-  else if (at.x >= chart.labelPx && chart.hit(at.x, at.y) === null) chart.zoom(0.5, at.x - chart.labelPx, true);
+  else if (at.x >= chart.labelPx && chart.aim.hit(at.x, at.y) === null) chart.zoom(0.5, at.x - chart.labelPx, true);
   else chart.fitSelected();
 }
 
@@ -93,18 +93,18 @@ function beginChartDrag(chart: Chart, from: Point, event: PointerEvent): Drag {
   if (from.x < chart.labelPx) return beginLabelDrag(chart, from);
   if (from.y < AXIS_PX) {
     return {
-      move: (at) => chart.markPixels(from.x - chart.labelPx, at.x - chart.labelPx),
+      move: (at) => chart.aim.markPixels(from.x - chart.labelPx, at.x - chart.labelPx),
       end(at, isClick) {
-        chart.clearMeasure();
+        chart.aim.measure(null);
         if (!isClick) chart.fitPixels(from.x - chart.labelPx, at.x - chart.labelPx);
       },
     };
   }
-  if (event.shiftKey || chart.isMeasuring) {
+  if (event.shiftKey || chart.aim.isMeasuring) {
     return {
-      move: (at) => chart.measureBetween(from, at),
+      move: (at) => chart.aim.measureBetween(from, at),
       end: (_at, isClick) => {
-        if (isClick) chart.clearMeasure();
+        if (isClick) chart.aim.measure(null);
       },
     };
   }
@@ -115,7 +115,7 @@ function beginChartDrag(chart: Chart, from: Point, event: PointerEvent): Drag {
       last = at;
     },
     end(at, isClick) {
-      if (isClick) chart.select(chart.hit(at.x, at.y));
+      if (isClick) chart.select(chart.aim.hit(at.x, at.y));
     },
   };
 }
@@ -129,8 +129,8 @@ function beginLabelDrag(chart: Chart, from: Point): Drag {
     },
     end(at, isClick) {
       if (!isClick) return;
-      const found = chart.labelled(at.x, at.y);
-      if (found !== null && chart.isOnTwisty(found, at.x)) chart.toggle(found);
+      const found = chart.aim.labelled(at.x, at.y);
+      if (found !== null && chart.aim.isOnTwisty(found, at.x)) chart.toggle(found);
       else chart.select(found);
     },
   };
@@ -147,24 +147,26 @@ function beginBrushDrag(chart: Chart, from: Point): Drag {
 }
 
 function dragBrush(chart: Chart, from: Point): Drag {
-  const { startPx, endPx } = chart.brush;
-  if (Math.abs(from.x - startPx) < EDGE_PX) return { move: (at) => chart.setBrush(Math.min(at.x, endPx - 2), endPx) };
-  if (Math.abs(from.x - endPx) < EDGE_PX) return { move: (at) => chart.setBrush(startPx, Math.max(at.x, startPx + 2)) };
+  const { startPx, endPx } = chart.strip.brush;
+  if (Math.abs(from.x - startPx) < EDGE_PX)
+    return { move: (at) => chart.strip.setBrush(Math.min(at.x, endPx - 2), endPx) };
+  if (Math.abs(from.x - endPx) < EDGE_PX)
+    return { move: (at) => chart.strip.setBrush(startPx, Math.max(at.x, startPx + 2)) };
   const isWithin = from.x > startPx && from.x < endPx;
   return {
     move(at) {
       if (isWithin) {
-        chart.setBrush(startPx + at.x - from.x, endPx + at.x - from.x);
-        chart.centreRows(at.y);
+        chart.strip.setBrush(startPx + at.x - from.x, endPx + at.x - from.x);
+        chart.strip.centreRows(at.y);
       } else {
-        chart.setBrush(Math.min(from.x, at.x), Math.max(from.x, at.x, Math.min(from.x, at.x) + 2));
+        chart.strip.setBrush(Math.min(from.x, at.x), Math.max(from.x, at.x, Math.min(from.x, at.x) + 2));
       }
     },
     end(at, isClick) {
       if (!isClick) return;
       const half = (endPx - startPx) / 2;
-      chart.setBrush(at.x - half, at.x + half);
-      chart.centreRows(at.y);
+      chart.strip.setBrush(at.x - half, at.x + half);
+      chart.strip.centreRows(at.y);
     },
   };
 }

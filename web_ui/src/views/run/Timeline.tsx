@@ -113,7 +113,7 @@ export function Timeline(props: TimelineProps) {
   // A call of a child run that is not open, from a link: open the child.
   useEffect(() => {
     const at = selectedId?.lastIndexOf("/") ?? -1;
-    const hidden = chart !== null && at > 0 ? chart.findChild(selectedId!.slice(0, at)) : null;
+    const hidden = chart !== null && at > 0 ? chart.shown.findChild(selectedId!.slice(0, at)) : null;
     if (hidden !== null && !hidden.track.children.has(hidden.span)) chart!.toggle(hidden);
   }, [chart, selectedId]);
 
@@ -279,7 +279,7 @@ function Tools({ chart, state, live }: ChartRef & { live: boolean }) {
         kind="quiet"
         aria-pressed={isMeasuring}
         title="drag over the chart to measure (m, or Shift and drag)"
-        onClick={() => chart.setMeasuring(!isMeasuring)}
+        onClick={() => chart.aim.setMeasuring(!isMeasuring)}
       >
         Measure
       </Button>
@@ -362,7 +362,7 @@ function bindingsOf(chart: Chart, search: RefObject<HTMLInputElement | null>, st
     bind("N", "previous match", () => chart.seek(-1)),
     bind("p", "critical path", () => chart.showPath(!state?.isPathShown)),
     bind("z", "fold gaps", () => chart.foldGaps(!chart.scene.isFolding)),
-    bind("m", "measure", () => chart.setMeasuring(!state?.isMeasuring)),
+    bind("m", "measure", () => chart.aim.setMeasuring(!state?.isMeasuring)),
   ];
 }
 
@@ -395,7 +395,7 @@ async function toggleChild(
   if (at.track.children.has(at.span)) {
     chart.closeChild(at);
     for (const [id, run] of opened) {
-      if (chart.trackOf(id) !== null) continue;
+      if (chart.shown.trackOf(id) !== null) continue;
       run.close();
       opened.delete(id);
     }
