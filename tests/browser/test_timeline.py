@@ -29,6 +29,9 @@ CLAIMS: Final = [
     "nothing broke the Content-Security-Policy, or was logged",
     "a child run opens below its call, by keys alone",
     "who prefers less motion gets none",
+    "what grew is painted as the whole would be, at 1 pixels a pixel",
+    "what grew is painted as the whole would be, at 1.5 pixels a pixel",
+    "what grew is painted as the whole would be, at 2 pixels a pixel",
     "colours have the contrast of WCAG AA, light",
     "axe finds nothing, light",
     "colours have the contrast of WCAG AA, dark",
@@ -62,3 +65,7 @@ def test_in_a_browser(said: dict[str, tuple[bool, str]], claim: str) -> None:
 
 def test_no_claim_is_left_out(said: dict[str, tuple[bool, str]]) -> None:
     assert list(said) == CLAIMS
+
+
+def test_every_claim_that_was_tried_is_listed(said: dict[str, tuple[bool, str]]) -> None:
+    assert set(said) == set(CLAIMS)
