@@ -258,7 +258,9 @@ import sqlite3
 mine = lambda value: value.hex()
 sqlite3.register_adapter(bytes, mine)
 import wf.worlds.sqlite
-print(sqlite3.connect(":memory:").execute("SELECT ?, ?", (b"wf", None)).fetchone())
+connection = sqlite3.connect(":memory:")
+print(connection.execute("SELECT ?, ?", (b"wf", None)).fetchone())
+connection.close()
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("('7766', None)\n", "")
