@@ -207,7 +207,7 @@ class Attempt:
         interference = self.live.worker.interference
         if interference is not None:
             await interference.meet(self)
-        if self.step.is_async or asyncio.iscoroutinefunction(function):
+        if self.step.is_async or inspect.iscoroutinefunction(function):
             return await _settle(function(*args, **kwargs))
         call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
         return await _settle(asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call))

@@ -170,7 +170,7 @@ class _Trial:
     async def _call(self, args: Sequence[Any], kwargs: dict[str, Any], context: Context | None) -> Any:
         """Call the step's function: a `def` in a thread, with the attempt's context, as a worker does."""
         function: Callable[..., Any] = self.step.func
-        if self.step.is_async or asyncio.iscoroutinefunction(function) or context is None:
+        if self.step.is_async or inspect.iscoroutinefunction(function) or context is None:
             result = function(*args, **kwargs)
         else:
             call = functools.partial(context.copy().run, function, *args, **kwargs)
