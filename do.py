@@ -39,6 +39,9 @@ CHECKS = [
     ("types", [str(PYTHON), "-m", "mypy"]),
     ("imports", [str(SCRIPTS / "lint-imports"), "--no-logo", "--no-cache"]),
 ]
+AHEAD = [str(PYTHON), "-m", "tests.programs"]
+# Two files of tests at a time: enough for two processors, and for what waits. `tests/conftest.py` orders them.
+LANES = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 CURES = {"format": "`.venv/bin/ruff format .`", "lint": "`.venv/bin/ruff check --fix .` mends most"}
 
 
@@ -191,6 +194,20 @@ def install() -> bool:
 
 
 def check(pytest_arguments: List[str]) -> int:
+    """Check everything, or of the tests what pytest is told; what all tests need beside Python is fetched meanwhile."""
+    ahead = None if pytest_arguments else subprocess.Popen(AHEAD, stdin=subprocess.DEVNULL)
+    try:
+        if not passes_checks():
+            return 1
+    finally:
+        if ahead is not None:
+            ahead.wait()  # where it failed, the tests that need it say so
+    say("tests")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start interpreters by the hundred
+    return become([str(PYTHON), "-m", "pytest", *(pytest_arguments or lanes())])
+
+
+def passes_checks() -> bool:
     for position, (name, command) in enumerate(CHECKS):
         began = time.monotonic()
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -199,10 +216,21 @@ def check(pytest_arguments: List[str]) -> int:
             print(done.stdout.decode(errors="replace").rstrip())
             say(f"{name:<8} failed after {seconds:.1f} s" + (f"; {CURES[name]}" if name in CURES else ""))
             print(f"{position} passed, 1 failed; the tests did not run", flush=True)
-            return 1
+            return False
         say(f"{name:<8} ok in {seconds:.1f} s")
-    say("tests")
-    return become([str(PYTHON), "-m", "pytest", *pytest_arguments])
+    return True
+
+
+def lanes() -> List[str]:
+    """Say how pytest runs all tests. Who names some gets them one after the other, as pytest does it."""
+    return LANES if count_processors() > 1 else []
+
+
+def count_processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
 
 
 # -- words and processes

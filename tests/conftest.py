@@ -1,10 +1,18 @@
-"""What holds for every test: no setting of the developer's own, no deadline in a property test."""
+"""What holds for every test: no setting of the developer's own, no deadline in a property test; an order for lanes."""
 
 from __future__ import annotations
 
 import os
+from typing import Final
 
+import pytest
 from hypothesis import settings
+
+LONG: Final = [
+    "tests/browser/test_studio.py",
+    "tests/crash/test_crash.py",
+]
+"""The files that take longest, the longest first."""
 
 for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
     del os.environ[_name]
@@ -13,3 +21,10 @@ for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
 # same every time, and a failure prints what reproduces it.
 settings.register_profile("wf", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("wf")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In lanes (`python3 do.py test`) begin with what takes long: no lane shall work on while the other has nothing."""
+    if hasattr(config, "workerinput"):
+        places = {name: place for place, name in enumerate(LONG)}
+        items.sort(key=lambda item: places.get(item.location[0], len(LONG)))

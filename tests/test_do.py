@@ -14,8 +14,10 @@ import do
 
 @pytest.fixture
 def no_processes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Collect what the launcher would become, instead of becoming it."""
+    """Collect what the launcher would become, instead of becoming it; fetch nothing ahead."""
     became: list[list[str]] = []
+    monkeypatch.setattr(do, "AHEAD", [sys.executable, "-c", ""])
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # which it drops
 
     def become(command: list[str]) -> int:
         became.append(command)
@@ -121,3 +123,25 @@ def test_further_arguments_go_to_pytest_only(monkeypatch: pytest.MonkeyPatch, no
     monkeypatch.setattr(do, "CHECKS", [])
     do.check(["-k", "sleep"])
     assert no_processes == [[str(do.PYTHON), "-m", "pytest", "-k", "sleep"]]
+
+
+@pytest.mark.parametrize(("processors", "lanes"), [(1, []), (2, do.LANES), (64, do.LANES)])
+def test_all_tests_go_in_two_lanes_where_there_are_two_processors(
+    monkeypatch: pytest.MonkeyPatch, no_processes: list[list[str]], processors: int, lanes: list[str]
+) -> None:
+    monkeypatch.setattr(do, "CHECKS", [])
+    monkeypatch.setattr(do, "count_processors", lambda: processors)
+    do.check([])
+    assert no_processes == [[str(do.PYTHON), "-m", "pytest", *lanes]]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_the_tests_need_is_fetched_during_the_checks_and_awaited_whatever_they_say(
+    monkeypatch: pytest.MonkeyPatch, no_processes: list[list[str]], tmp_path: Path, code: int
+) -> None:
+    program = f"import time; time.sleep(0.2); open({str(tmp_path / 'fetched')!r}, 'x')"
+    monkeypatch.setattr(do, "AHEAD", [sys.executable, "-c", program])
+    monkeypatch.setattr(do, "CHECKS", [("types", [sys.executable, "-c", f"raise SystemExit({code})"])])
+    assert do.check([]) == code
+    assert (tmp_path / "fetched").exists()
+    assert len(no_processes) == 1 - code

@@ -14,7 +14,7 @@ import pytest
 
 import hatch_build
 from tests import api_types
-from tests.browser.stage import ROOT, WEB_UI, make_ready
+from tests.programs import ROOT, WEB_UI, make_ready
 from wfstudio.server.guard import CSP
 
 

@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.browser.stage import WEB_UI, developing, find_chromium, make_ready
+from tests.browser.stage import developing
+from tests.programs import WEB_UI, find_chromium, make_ready
 from wf import events as types
 from wf.events import Event
 from wf.worlds.sqlite.connection import Connection

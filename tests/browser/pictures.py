@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.browser.stage import ROOT, developing, drive, find_chromium, make_ready
+from tests.browser.stage import developing, drive
+from tests.programs import ROOT, find_chromium, make_ready
 
 FOLDER: Final = ROOT / "docs" / "pictures"
 PICTURES: Final = {"timeline": "run-timeline", "time-travel": "run-code", "graph": "run-graph"}

@@ -1,12 +1,7 @@
-"""The stage of the browser's tests: a copy of the sample, `wf dev` in a terminal, Chromium, Node.
-
-Where one of them is missing the tests are skipped, with one line that says which. On a Debian where this runs as
-root in CI, Chromium is installed first; a machine of somebody's own is left as it is.
-"""
+"""The stage of the browser's tests: a copy of the sample, `wf dev` in a terminal, Chromium, Node."""
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import pty
@@ -21,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-WEB_UI: Final = ROOT / "web_ui"
+from tests.programs import ROOT, WEB_UI
+
 PATIENCE_SECONDS: Final = 30.0
 SCRIPT_SECONDS: Final = 240.0
-INSTALL_SECONDS: Final = 240.0
 
 ASIDE: Final = Path(__file__).with_name("aside.py")
 """Workflows besides the sample's, which are put below it: what it has no reason to do."""
@@ -36,45 +30,6 @@ printf '%s\\n' "$1" >> "$(dirname "$0")/opened"
 """An editor that notes what it was asked to open."""
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@functools.cache
-def find_chromium() -> str | None:
-    """Find Chromium; in CI, as root on a Debian, install it first."""
-    found = _look_for_chromium()
-    is_ours_to_install = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
-    if found is None and is_ours_to_install and shutil.which("apt-get"):
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
-            try:
-                subprocess.run(
-                    ["apt-get", *command],
-                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                    stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_SECONDS,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                return None
-        found = _look_for_chromium()
-    return found
-
-
-def _look_for_chromium() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next((path for name in names if (path := shutil.which(name)) is not None), None)
-
-
-@functools.cache
-def make_ready() -> str | None:
-    """Build the studio as its sources are, with the tools of its tests; give why that cannot be."""
-    if shutil.which("node") is None:
-        return "there is no Node on PATH"
-    try:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "hatch_build.py"), "--tools"],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return "npm took too long"
-    return None if done.returncode == 0 else done.stderr.strip().splitlines()[0]
 
 
 class Dev:

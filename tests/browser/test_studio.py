@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.stage import developing, drive, find_chromium, make_ready
+from tests.browser.stage import developing, drive
+from tests.programs import find_chromium, make_ready
 
 pytestmark = pytest.mark.acceptance
 

@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 
-from tests.browser.stage import ROOT, SCRIPT_SECONDS, find_chromium, make_ready
+from tests.browser.stage import SCRIPT_SECONDS
+from tests.programs import ROOT, find_chromium, make_ready
 
 pytestmark = pytest.mark.acceptance
 

@@ -46,7 +46,14 @@ class Raw:
         self.parts = parts
 
 
-UNDEFINED = object()
+class _Undefined:
+    """JavaScript's `undefined`. Its name is the same in every process, and so are the names of tests that have it."""
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+
+UNDEFINED = _Undefined()
 
 
 def devalue(value: Any, *, is_python: bool = True) -> str:

@@ -1,16 +1,10 @@
-"""A real terminal for tests: tmux, of a server of its own, with a screen that can be read and keys that can be pressed.
-
-Where tmux is missing the tests are skipped, with one line that says so. On a Debian where this runs as root in CI it
-is installed first; a machine of somebody's own is left as it is.
-"""
+"""A real terminal for tests: tmux, of a server of its own, with a screen to be read and keys to be pressed."""
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -21,24 +15,6 @@ from typing import Final
 
 PATIENCE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.05
-INSTALL_SECONDS: Final = 240.0
-
-
-@functools.cache
-def find_tmux() -> str | None:
-    """Find tmux; in CI, as root on a Debian, install it first."""
-    is_ours_to_install = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
-    if shutil.which("tmux") is None and is_ours_to_install and shutil.which("apt-get"):
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "tmux"]):
-            try:
-                subprocess.run(
-                    ["apt-get", *command],
-                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                    stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_SECONDS,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                return None
-    return shutil.which("tmux")
 
 
 class Terminal:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import find_tmux
 from tests.wfstudio.dev.process import serving
 from tests.wfstudio.dev.stage import Project
-from tests.wfstudio.tui.terminal import find_tmux, running
+from tests.wfstudio.tui.terminal import running
 
 FLOW = '''
     from dataclasses import dataclass

@@ -1,0 +1,109 @@
+"""Programs beside Python that tests drive: Chromium, tmux, and the browser studio with its tools, which npm brings.
+
+    python -m tests.programs      make all of them ready, as `do.py test` does while types are checked
+
+1. Where one is missing, the tests that need it are skipped, with one line that says which. On a Debian where this runs
+   as root in CI it is installed first; a machine of somebody's own is left as it is.
+2. Who asks for one while somebody is at it waits: two lanes of tests ask at once.
+"""
+
+from __future__ import annotations
+
+import compileall
+import fcntl
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+WEB_UI: Final = ROOT / "web_ui"
+INSTALL_SECONDS: Final = 240.0
+STUDIO_SECONDS: Final = 300.0
+
+_CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
+_TMUX: Final = ("tmux",)
+
+
+@functools.cache
+def find_chromium() -> str | None:
+    return _find(_CHROMIUM)
+
+
+@functools.cache
+def find_tmux() -> str | None:
+    return _find(_TMUX)
+
+
+@functools.cache
+def make_ready() -> str | None:
+    """Build the browser studio as its sources are, with the tools of its tests; give why that cannot be."""
+    if shutil.which("node") is None:
+        return "there is no Node on PATH"
+    try:
+        with _one_at_a_time():
+            done = subprocess.run(
+                [sys.executable, str(ROOT / "hatch_build.py"), "--tools"],
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STUDIO_SECONDS,
+            )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return "npm took too long"
+    return None if done.returncode == 0 else done.stderr.strip().splitlines()[0]
+
+
+def _find(names: tuple[str, ...]) -> str | None:
+    """Find a program by one of its names, the first of which is its Debian package; install that where we may."""
+    found = _look_for(names)
+    is_ours_to_install = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
+    if found is None and is_ours_to_install and shutil.which("apt-get"):
+        with _one_at_a_time():
+            if _look_for(names) is None and _update():
+                _call_apt("install", "-y", "-qq", "--no-install-recommends", names[0])
+        found = _look_for(names)
+    return found
+
+
+def _look_for(names: tuple[str, ...]) -> str | None:
+    return next((path for name in names if (path := shutil.which(name)) is not None), None)
+
+
+@functools.cache
+def _update() -> bool:
+    return _call_apt("update", "-qq")
+
+
+def _call_apt(*words: str) -> bool:
+    try:
+        subprocess.run(
+            ["apt-get", *words], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=INSTALL_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with open(__file__, "rb") as own_file:
+        fcntl.flock(own_file, fcntl.LOCK_EX)  # ends with the block
+        yield
+
+
+def main() -> None:
+    # Tests start a few hundred interpreters, and some machines are told to keep no bytecode: then each of those would
+    # compile all that it imports.
+    for folder in ("runtime", "wfstudio", "tests", "sample_projects"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
+    make_ready()
+    find_chromium()
+    find_tmux()
+
+
+if __name__ == "__main__":
+    main()
