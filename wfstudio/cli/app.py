@@ -6,6 +6,7 @@ then a stand-in with its name and its line of help is all there is of it, so `wf
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from importlib import import_module
@@ -97,13 +98,39 @@ class Commands(TyperGroup):
                 formatter.write_dl([(name.ljust(longest), entry.summary) for name, entry in entries.items()])
 
 
+class Command(TyperCommand):
+    """A command whose help names arguments as docs/cli.md does: no types of Python, `1 to 64` for a range."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        records: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                is_argument = param.param_type_name == "argument"
+                name = record[0].partition(" <")[0] if is_argument else record[0]
+                help = _AT_LEAST.sub(r"\1 or more", _RANGE.sub(r"\1 to \2", record[1]))
+                records["Arguments" if is_argument else "Options"].append((name, help))
+        for title, found in records.items():
+            if found:
+                with formatter.section(title):
+                    formatter.write_dl(found)
+
+
+_BRACES: Final = re.compile(r"\{(.+)\}")
+_RANGE: Final = re.compile(r"\b(\d+)<=x<=(\d+)\b")
+_AT_LEAST: Final = re.compile(r"\bx>=(\d+)\b")
+
+
 def load_command(name: str) -> Any:
     """Import a command and give it as typer has it."""
     entry = next(entries[name] for entries in COMMANDS.values() if name in entries)
     module, _, function = entry.place.partition(":")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
     settings = {**_HELP, "ignore_unknown_options": name in _TAKE_VALUES}
-    single.command(name, short_help=entry.summary, context_settings=settings)(
+    single.command(name, cls=Command, short_help=entry.summary, context_settings=settings)(
         getattr(import_module(f"wfstudio.cli.{module}"), function)
     )
     return typer.main.get_command(single)

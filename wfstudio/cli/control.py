@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import typer
@@ -23,6 +23,8 @@ _PAGE: Final = 1_000
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
+Form = Literal["text", "json", "jsonl"]
+
 Act = Callable[[Client, str], Awaitable[Any]]
 """Does it to one run and gives what `--json` prints of it."""
 
@@ -37,7 +39,7 @@ class Errand(msgspec.Struct, frozen=True):
     query: RunQuery
     is_chosen: bool
     is_sure: bool
-    is_json: bool
+    form: Form
     world: str | None
 
 
@@ -53,7 +55,8 @@ def cancel(
     since: parameters.Since = None,
     until: parameters.Until = None,
     is_sure: Yes = False,
-    is_json: parameters.JsonLines = False,
+    is_json: parameters.Json = False,
+    is_jsonl: parameters.JsonLines = False,
     world: parameters.World = None,
 ) -> int:
     """Cancel runs: those named, or all that the filters choose. A body may clean up; --force ends it at once.
@@ -70,7 +73,8 @@ def cancel(
         return await client.cancel(run_id, reason, force=is_forced)
 
     is_chosen = any(option is not None for option in (status, workflow, attributes, since, until))
-    return _carry_out(Errand("cancel", act, _tell_cancel, runs or [], query, is_chosen, is_sure, is_json, world))
+    form = choose_form(is_json=is_json, is_jsonl=is_jsonl)
+    return _carry_out(Errand("cancel", act, _tell_cancel, runs or [], query, is_chosen, is_sure, form, world))
 
 
 def wake(
@@ -80,10 +84,18 @@ def wake(
     since: parameters.Since = None,
     until: parameters.Until = None,
     is_sure: Yes = False,
-    is_json: parameters.JsonLines = False,
+    is_json: parameters.Json = False,
+    is_jsonl: parameters.JsonLines = False,
     world: parameters.World = None,
 ) -> int:
-    """End the pending sleeps of runs early. Deadlines of timeouts stay."""
+    """End the pending sleeps of runs early. Deadlines of timeouts stay.
+
+    Examples:
+
+        wf wake wrun_01K3
+
+        wf wake --attr tenant=acme -y
+    """
     query = parameters.read_query(["running"], workflow, attributes, since, until)
 
     async def act(client: Client, run_id: str) -> dict[str, Any]:
@@ -93,7 +105,8 @@ def wake(
         return f"{woken['id']}  {woken['sleeps']} {'sleep' if woken['sleeps'] == 1 else 'sleeps'} ended"
 
     is_chosen = any(option is not None for option in (workflow, attributes, since, until))
-    return _carry_out(Errand("wake", act, tell, runs or [], query, is_chosen, is_sure, is_json, world))
+    form = choose_form(is_json=is_json, is_jsonl=is_jsonl)
+    return _carry_out(Errand("wake", act, tell, runs or [], query, is_chosen, is_sure, form, world))
 
 
 def retry(
@@ -104,7 +117,8 @@ def retry(
     since: parameters.Since = None,
     until: parameters.Until = None,
     is_sure: Yes = False,
-    is_json: parameters.JsonLines = False,
+    is_json: parameters.Json = False,
+    is_jsonl: parameters.JsonLines = False,
     world: parameters.World = None,
 ) -> int:
     """Try failed runs again, each in a new run, with today's code. What completed keeps its result.
@@ -121,7 +135,8 @@ def retry(
         return await client.retry(run_id)
 
     is_chosen = any(option is not None for option in (status, workflow, attributes, since, until))
-    return _carry_out(Errand("retry", act, _tell_retry, runs or [], query, is_chosen, is_sure, is_json, world))
+    form = choose_form(is_json=is_json, is_jsonl=is_jsonl)
+    return _carry_out(Errand("retry", act, _tell_retry, runs or [], query, is_chosen, is_sure, form, world))
 
 
 def _tell_cancel(run: RunView) -> str:
@@ -130,6 +145,10 @@ def _tell_cancel(run: RunView) -> str:
 
 def _tell_retry(run: RunView) -> str:
     return f"{run.forked_from}  goes on as {run.id}"
+
+
+def choose_form(*, is_json: bool, is_jsonl: bool) -> Form:
+    return "json" if is_json else "jsonl" if is_jsonl else "text"
 
 
 # -- many runs ----------------------------------------------------------------------------------
@@ -151,10 +170,12 @@ async def _act_on_all(errand: Errand) -> int:
             ids = await _choose(client, errand.query)
             if not ids:
                 words().print("no run is like that; nothing was done")
+                if errand.form == "json":
+                    results().print_json({"items": []})
                 return 0
             if not errand.is_sure:
                 ask(errand.verb, len(ids))
-        failures = 0
+        failures, items = 0, list[Any]()
         for run_id in dict.fromkeys(ids):
             try:
                 done = await errand.act(client, run_id)
@@ -164,11 +185,15 @@ async def _act_on_all(errand: Errand) -> int:
                 failures += 1
                 words().print(printable_lines(error.explain()))
                 continue
-            terminal = results()
-            if errand.is_json:
-                terminal.print_jsonl([done])
-            else:
-                terminal.print(errand.done(done))
+            match errand.form:
+                case "json":
+                    items.append(done)
+                case "jsonl":
+                    results().print_jsonl([done])
+                case "text":
+                    results().print(errand.done(done))
+        if errand.form == "json":
+            results().print_json({"items": items})
         if failures < len(ids):
             tell_who_serves(client)
         return FAILED if failures else 0

@@ -36,7 +36,11 @@ def new(
     template: Annotated[
         str | None,
         typer.Option(
-            "--template", "-t", metavar="TEMPLATE", help="What to begin with.", autocompletion=lambda: _complete()
+            "--template",
+            "-t",
+            metavar="TEMPLATE",
+            help="What to begin with (default: approval).",
+            autocompletion=lambda: _complete(),
         ),
     ] = None,
     settings: Annotated[

@@ -84,7 +84,14 @@ def serve(
     grace: Grace = DEFAULT_GRACE,
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> int:
-    """Run the project's workflows and serve the API and webhooks, until told to stop (SIGTERM or Ctrl-C)."""
+    """Run the project's workflows and serve the API, webhooks and the studio, until told to stop (SIGTERM or Ctrl-C).
+
+    Examples:
+
+        wf serve
+
+        wf serve --host 0.0.0.0 --allow-remote --allow-host flows.example.com
+    """
     _check_openness(host, token, is_remote=is_remote)
     check_grace(grace)
     journal = Journal(results(), is_json=is_json)

@@ -1,6 +1,7 @@
 """Tables: rows of text in aligned columns, cut to the width there is.
 
-On a terminal the widest flexible columns give way first. Piped, nothing is cut: a program reads it.
+On a terminal the widest flexible columns give way first; where that is not enough, columns are left out from the
+right, which is said. Piped, nothing is cut: a program reads it.
 Cells may carry colour: widths are counted without it.
 """
 
@@ -39,11 +40,18 @@ def draw_table(terminal: Terminal, columns: Sequence[Column], rows: Sequence[Seq
     if terminal.is_tty:
         columns, rows = _leave_out_empty(columns, rows)
     widths = [max(_width(row[i]) for row in [[c.title for c in columns], *rows]) for i in range(len(columns))]
+    rest: Sequence[Column] = ()
     if terminal.is_tty:
+        fitting = _count_fitting(widths, columns, terminal.width)
+        columns, rest, rows = columns[:fitting], columns[fitting:], [row[:fitting] for row in rows]
+        widths = widths[:fitting]
         _give_way(widths, columns, terminal.width)
     titles = [c.title if c.is_verbatim else c.title.upper() for c in columns]
-    title = _join(terminal, titles, columns, widths)
-    return [terminal.paint(title, "dim"), *(_join(terminal, row, columns, widths) for row in rows)]
+    lines = [terminal.paint(_join(terminal, titles, columns, widths), "dim")]
+    lines += [_join(terminal, row, columns, widths) for row in rows]
+    if rest:
+        lines.append(terminal.paint(f"no room here for {', '.join(column.title for column in rest)}", "dim"))
+    return lines
 
 
 def _leave_out_empty(
@@ -56,6 +64,16 @@ def _leave_out_empty(
         if column.is_verbatim or not column.is_flexible or any(row[i] for row in rows)
     ]
     return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def _count_fitting(widths: Sequence[int], columns: Sequence[Column], width: int) -> int:
+    """Count the columns, from the left, that have room when all that are flexible are as narrow as they may be."""
+    used = -len(GAP)
+    for place, (column, own) in enumerate(zip(columns, widths, strict=True)):
+        used += len(GAP) + (min(own, NARROWEST) if column.is_flexible else own)
+        if used > width:
+            return max(place, 1)
+    return len(columns)
 
 
 def _give_way(widths: list[int], columns: Sequence[Column], width: int) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from wfstudio.cli import parameters
 from wfstudio.cli.connection import carry_out, find_run, open_client
-from wfstudio.cli.misuse import suggest
+from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import ChunkView, LogView
@@ -23,14 +23,22 @@ Following = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what
 def logs(
     run: parameters.Run,
     is_following: Following = False,
+    is_json: parameters.Json = False,
     is_jsonl: parameters.JsonLines = False,
     world: parameters.World = None,
 ) -> int:
-    """Show what the steps of a run printed and logged. An attempt's lines come when it ends."""
+    """Show what the steps of a run printed and logged. An attempt's lines come when it ends.
+
+    Examples:
+
+        wf logs wrun_01K3 -f
+    """
+    _check_form(is_following, is_json)
 
     async def show() -> int:
         terminal = results()
         count = 0
+        items = list[LogView]()
         async with open_client(world) as client:
             run_id = await find_run(client, run)
             if is_following:
@@ -41,14 +49,21 @@ def logs(
                 after = None
                 while found := await client.read_logs(run_id, after, _PAGE):
                     for line in found:
-                        _show_line(terminal, line, is_jsonl)
+                        items.append(line) if is_json else _show_line(terminal, line, is_jsonl)
                     count += len(found)
                     after = found[-1].position
-        if not count:
+        if is_json:
+            terminal.print_json({"items": items})
+        elif not count:
             words().print("the run's steps printed nothing")
         return 0
 
     return carry_out(show())
+
+
+def _check_form(is_following: bool, is_json: bool) -> None:
+    if is_following and is_json:
+        raise Misuse("--json is one value, and --follow goes on", hint="`--jsonl`: a value a line")
 
 
 def _show_line(terminal: Terminal, line: LogView, is_jsonl: bool) -> None:
@@ -71,13 +86,23 @@ def stream(
         int,
         typer.Option("--start", metavar="INDEX", help="Begin with this chunk; a negative one counts from the tail."),
     ] = 0,
+    is_json: parameters.Json = False,
     is_jsonl: parameters.JsonLines = False,
     world: parameters.World = None,
 ) -> int:
-    """Show what a run writes to a stream: a text as it is, any other value as JSON."""
+    """Show what a run writes to a stream: a text as it is, any other value as JSON.
+
+    Examples:
+
+        wf stream wrun_01K3 -f
+
+        wf stream wrun_01K3 progress --start -10
+    """
+    _check_form(is_following, is_json)
 
     async def show() -> int:
         terminal = results()
+        items = list[ChunkView]()
         async with open_client(world) as client:
             run_id = await find_run(client, run)
             wanted = name
@@ -94,8 +119,13 @@ def stream(
                     raise NotFoundError(f"the run has no stream {wanted!r:.80}", hint)
             is_line_open = False
             async for chunk in client.read_stream(run_id, wanted, start, is_following=is_following):
+                if is_json:
+                    items.append(chunk)
+                    continue
                 _show_chunk(terminal, chunk, is_jsonl)
                 is_line_open = isinstance(chunk.value, str) and not chunk.value.endswith("\n") and not is_jsonl
+            if is_json:
+                terminal.print_json({"items": items})
             if is_line_open and terminal.is_tty:
                 terminal.print("")
         return 0

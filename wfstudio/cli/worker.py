@@ -59,7 +59,14 @@ def worker(
     grace: Grace = DEFAULT_GRACE,
     is_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, for programs.")] = False,
 ) -> int:
-    """Run the project's workflows until told to stop (SIGTERM or Ctrl-C)."""
+    """Run the project's workflows until told to stop (SIGTERM or Ctrl-C).
+
+    Examples:
+
+        wf worker
+
+        wf worker flows/ --concurrency 20 --grace 1m --json
+    """
     journal = Journal(results(), is_json=is_json)
     check_grace(grace)
     with redirect_stdout(sys.stderr):

@@ -45,6 +45,15 @@ def test_python_m_wfstudio_is_wf() -> None:
     assert done.stdout.startswith(f"wf {wfstudio.__version__} (Python 3.")
 
 
+def test_help_names_arguments_as_the_document_does(wf_cli: Wf) -> None:
+    shown = wf_cli("inspect", "--help").out
+    assert shown.startswith("Usage: wf inspect [OPTIONS] [KIND|RUN] [ID]\n")
+    assert "  KIND|RUN  What to show: runs, " in shown
+    assert "[1 to 10000]" in shown
+    assert wf_cli("run", "--help").out.startswith("Usage: wf run [OPTIONS] TARGET:WORKFLOW [ARG]...\n")
+    assert "[1 or more]" in wf_cli("worker", "--help").out
+
+
 def test_no_command_at_all_is_a_call_for_help(wf_cli: Wf) -> None:
     assert wf_cli() == wf_cli("--help")
     assert wf_cli().code == 0
@@ -142,5 +151,5 @@ def test_only_servers_load_a_server_and_nobody_loads_what_draws_before_drawing()
 def test_no_one_is_let_into_the_dev_server_by_accident(project, wf_cli: Wf) -> None:
     told = wf_cli("dev", "--host", "0.0.0.0", "--no-open")
     assert (told.code, told.out) == (2, "")
-    assert told.err.startswith("--host 0.0.0.0 would let others in\n")
+    assert told.err.startswith("--host 0.0.0.0 needs a token that its callers know\n")
     assert wf_cli("dev", "--port", "70000").code == 2

@@ -49,6 +49,9 @@ def test_sleeps_are_ended_early(wf_cli: Wf, serving: Serving, naps: list[str]) -
     assert wf_cli("wake", "nap-1", "--world", serving.url) == (0, "nap-1  1 sleep ended\n", "")
     assert end_of(serving, "nap-1").output == "rested"
     assert wf_cli("wake", "nap-2", "--jsonl", "--world", serving.url).jsonl == [{"id": "nap-2", "sleeps": 1}]
+    assert wf_cli("wake", "nap-3", "--json", "--world", serving.url).json == {"items": [{"id": "nap-3", "sleeps": 1}]}
+    none = wf_cli("wake", "--attr", "kind=none", "-y", "--json", "--world", serving.url)
+    assert (none.code, none.json) == (0, {"items": []})
 
 
 def test_filters_choose_runs_and_yes_is_the_answer(wf_cli: Wf, serving: Serving, naps: list[str]) -> None:

@@ -30,6 +30,21 @@ def test_a_terminal_cuts_what_may_be_cut(make_terminal) -> None:
     ]
 
 
+def test_columns_that_have_no_room_are_left_out_from_the_right_and_named(make_terminal) -> None:
+    assert draw_table(make_terminal(width=20, NO_COLOR="1"), COLUMNS, ROWS) == [
+        "RUN      WORKFLOW",
+        "wrun_1   a_workflow…",
+        "wrun_22  short",
+        "no room here for took",
+    ]
+    assert draw_table(make_terminal(width=5, NO_COLOR="1"), COLUMNS, ROWS) == [
+        "RUN",
+        "wrun_1",
+        "wrun_22",
+        "no room here for workflow, took",
+    ]
+
+
 def test_a_pipe_cuts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert "a_workflow_with_a_long_name" in draw_table(Terminal(io.StringIO()), COLUMNS, ROWS)[1]

@@ -26,6 +26,23 @@ def test_a_run_that_printed_nothing_says_so(wf_cli: Wf, world: World) -> None:
     assert wf_cli("logs", world.sleeping, "--world", world.url) == (0, "", "the run's steps printed nothing\n")
 
 
+def test_lines_and_chunks_are_one_value_for_a_program(wf_cli: Wf, world: World) -> None:
+    where = ("--world", world.url)
+    assert wf_cli("logs", world.completed, "--json", *where).json["items"] == (
+        wf_cli("logs", world.completed, "--jsonl", *where).jsonl
+    )
+    assert wf_cli("logs", world.sleeping, "--json", *where) == (0, '{"items":[]}\n', "")
+    assert wf_cli("stream", world.streamed, "--json", *where).json["items"] == (
+        wf_cli("stream", world.streamed, "--jsonl", *where).jsonl
+    )
+    for command in ("logs", "stream"):
+        told = wf_cli(command, world.streamed, "-f", "--json", *where)
+        assert (told.code, told.err.splitlines()[:2]) == (
+            2,
+            ["--json is one value, and --follow goes on", "  fix: `--jsonl`: a value a line"],
+        )
+
+
 def test_following_logs_ends_with_the_run(wf_cli: Wf, world: World) -> None:
     followed = wf_cli("logs", world.completed, "-f", "--world", world.url)
     assert followed == wf_cli("logs", world.completed, "--world", world.url)
