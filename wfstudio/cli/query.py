@@ -26,13 +26,13 @@ from wfstudio.history.asking import MOST_SECONDS, SECONDS, Asker, make_question
 from wfstudio.history.exports import open_output, pour
 from wfstudio.history.formats import BINARY_FORMATS, format_of
 from wfstudio.history.library import Library, is_query_name
+from wfstudio.history.placeholders import read_value
 from wfstudio.history.schema import VIEWS, show_schema
 from wfstudio.history.wire import Done
 from wfstudio.text.printable import printable
 
 SHOWN_ROWS: Final = 1000
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-LARGEST_WHOLE: Final = 2**63 - 1
 LISTED: Final = ("table", "json", "jsonl")
 WATCH_SECONDS: Final = 2.0
 """How often a watched query is asked again, while the world changes."""
@@ -200,17 +200,7 @@ def find_query(text: str, library: Library) -> str:
 
 def read_parameters(given: list[str] | None) -> dict[str, Any]:
     """Read `name=value`: a JSON text, number, `true`, `false` or `null` is what it says, anything else a text."""
-    return {name: _read_value(text) for name, text in parameters.read_pairs(given, "--param").items()}
-
-
-def _read_value(text: str) -> Any:
-    try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
-    # What has no parameter of its own can be cast from its text: `$ids::JSON`, `$n::HUGEINT`.
-    is_other = isinstance(value, (dict, list)) or (isinstance(value, int) and abs(value) > LARGEST_WHOLE)
-    return text if is_other else value
+    return {name: read_value(text) for name, text in parameters.read_pairs(given, "--param").items()}
 
 
 def _read_seconds(text: str) -> float:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from wfstudio.core.errors import UsageError
 from wfstudio.history.asking import SECONDS, Asker, make_question
@@ -35,10 +35,18 @@ async def pour(asker: Asker, question: Question, stream: BinaryIO, writer: Write
     return done
 
 
-async def export(asker: Asker, sql: str, path: Path, form: str, *, seconds: float = SECONDS) -> Done:
+async def export(
+    asker: Asker,
+    sql: str,
+    path: Path,
+    form: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    seconds: float = SECONDS,
+) -> Done:
     """Write all rows of an answer to a file, whole or not at all. Raises `UsageError` where it cannot be written."""
     is_binary = form in BINARY_FORMATS
-    question = make_question(sql, shape=form if is_binary else "rows")
+    question = make_question(sql, parameters=dict(parameters or {}), shape=form if is_binary else "rows")
     try:
         with open_output(path) as stream:
 

@@ -28,11 +28,12 @@ def resume_command(token: str, payload: Any) -> str:
     return command_of("resume", token, to_json(payload))
 
 
-def query_command(sql: str, *options: str) -> str:
-    """Write `wf query` on one line: comments out, white space as one."""
+def query_command(sql: str, *options: str, values: Mapping[str, str] | None = None) -> str:
+    """Write `wf query` on one line: comments out, white space as one. `values` are for its `$name`s."""
     bare = re.sub(r"^\s*--.*$", "", sql, flags=re.MULTILINE)
     is_plain = "'" not in bare and '"' not in bare and "--" not in bare and "/*" not in bare
-    return command_of("query", " ".join(bare.split()) if is_plain else bare.strip(), *options)
+    given = [part for name, text in (values or {}).items() for part in ("--param", f"{name}={text}")]
+    return command_of("query", " ".join(bare.split()) if is_plain else bare.strip(), *given, *options)
 
 
 def curl_command(url: str, body: Any) -> str:

@@ -84,11 +84,12 @@ def _draw_frame(pen: Pen, frame: FrameView) -> list[str]:
 
 def _draw_source(pen: Pen, frame: FrameView) -> list[str]:
     """Draw the lines around the one where the frame stands, without what all of them are indented by."""
-    texts = [line.text.expandtabs() for line in frame.source]
+    lines = frame.lines_around()
+    texts = [line.text.expandtabs() for line in lines]
     indent = min((len(text) - len(text.lstrip()) for text in texts if text.strip()), default=0)
-    width = len(str(max((line.number for line in frame.source), default=0)))
+    width = len(str(max((line.number for line in lines), default=0)))
     drawn = []
-    for line, text in zip(frame.source, texts, strict=True):
+    for line, text in zip(lines, texts, strict=True):
         number, shown = f"{line.number:>{width}}", printable(text[indent:])
         if line.number == frame.line:
             drawn.append(f"{pen.paint(_HERE[not pen.is_unicode], 'yellow')} {number}  {pen.paint(shown, 'bold')}")

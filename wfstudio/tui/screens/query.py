@@ -2,14 +2,15 @@
 
 1. The query runs in a process of its own, as for every face (`history.asking`): Esc ends it, and so does its time.
 2. At most `results.ROWS` rows are shown, which is said; a file gets all of them.
-3. What was asked is kept beside the world, in the history that `wf query` has at its prompt.
+3. What was asked is kept beside the world, in the history that `wf query` has at its prompt; and so is what was
+   given for its `$name`s, which are asked for in a form.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from wfstudio.history.asking import SECONDS, Asker, make_question
 from wfstudio.history.exports import export
 from wfstudio.history.formats import decode_rows, read_text
 from wfstudio.history.library import Library
+from wfstudio.history.placeholders import find_placeholders, read_value
 from wfstudio.history.schema import show_schema
 from wfstudio.history.wire import Column, Done, Head, Rows
 from wfstudio.text.printable import printable, printable_lines
@@ -34,13 +36,14 @@ from wfstudio.tui import clock
 from wfstudio.tui.asked import asked_path, keep_asked, read_asked
 from wfstudio.tui.charts import say_chart
 from wfstudio.tui.commands import command_of, query_command
+from wfstudio.tui.given import given_path, keep_given, read_given
 from wfstudio.tui.results import BYTES, ROWS, Result, Row, draw_record, make_result, say_count
 from wfstudio.tui.studio_screen import StudioScreen
 from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.chart import ChartView
 from wfstudio.tui.widgets.dialog import SheetDialog
 from wfstudio.tui.widgets.grid import Grid
-from wfstudio.tui.widgets.query_dialogs import Export, ExportDialog, Keep, KeepDialog
+from wfstudio.tui.widgets.query_dialogs import Export, ExportDialog, Keep, KeepDialog, Values, ValuesDialog
 from wfstudio.tui.widgets.shelf import Shelf
 from wfstudio.tui.widgets.sql_editor import SqlEditor
 
@@ -112,6 +115,9 @@ class QueryScreen(StudioScreen):
         super().__init__()
         self.result: Result | None = None
         self.sql = ""
+        self.values: dict[str, str] = {}
+        """What was given for the names of the query that is answered, as it was typed."""
+        self._given: dict[str, str] = {}
         self._asker: Asker | None = None
         self._warming: asyncio.Task[None] | None = None
         self._asking: set[asyncio.Task[Any]] = set()
@@ -213,6 +219,18 @@ class QueryScreen(StudioScreen):
         path = self.studio.attachment.settings.address.path
         return None if path is None else asked_path(path)
 
+    def _find_given(self, names: Sequence[str]) -> dict[str, str]:
+        """Give what was given last for these names."""
+        path = self.studio.attachment.settings.address.path
+        known = ({} if path is None else read_given(given_path(path))) | self._given
+        return {name: known[name] for name in names if name in known}
+
+    def _keep_given(self, values: dict[str, str]) -> None:
+        self._given |= values
+        path = self.studio.attachment.settings.address.path
+        if path is not None:
+            keep_given(given_path(path), values)
+
     def _read_asked(self) -> list[str]:
         return [] if self._asked_path is None else read_asked(self._asked_path)
 
@@ -225,11 +243,11 @@ class QueryScreen(StudioScreen):
 
     # -- asking
 
-    async def _ask(self, sql: str) -> None:
+    async def _ask(self, sql: str, values: dict[str, str]) -> None:
         asker = self._asker
         if asker is None:
             return
-        self.sql = sql
+        self.sql, self.values = sql, values
         if self._asked_path is not None:
             keep_asked(self._asked_path, sql, clock.now())
         self._fill_shelf()
@@ -237,7 +255,7 @@ class QueryScreen(StudioScreen):
         self.refresh_bindings()
         try:
             with self._noted():
-                result = await _read_answer(asker, sql)
+                result = await _read_answer(asker, sql, values)
             self._began = 0.0
             await self._show(result)
         except WorkflowError as error:
@@ -309,7 +327,7 @@ class QueryScreen(StudioScreen):
 
     def command(self) -> str:
         sql = self.editor.text.strip()
-        return query_command(sql) if sql else command_of("query")
+        return query_command(sql, values=self._find_given(find_placeholders(sql))) if sql else command_of("query")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("turn", "export"):
@@ -328,9 +346,19 @@ class QueryScreen(StudioScreen):
         return True
 
     def action_ask(self) -> None:
+        """Ask the query; first for what its names stand for, if it has any."""
         sql = self.editor.text.strip()
-        if sql:
-            begin_newest(self, "ask", partial(self._ask, sql))
+        names = find_placeholders(sql)
+
+        def ask(wish: Values | None) -> None:
+            if wish is not None:
+                self._keep_given(wish.texts)
+                begin_newest(self, "ask", partial(self._ask, sql, wish.texts))
+
+        if names:
+            self.app.push_screen(ValuesDialog(sql, names, self._find_given(names)), ask)
+        elif sql:
+            begin_newest(self, "ask", partial(self._ask, sql, {}))
 
     def action_turn(self) -> None:
         self._turn("table" if self.answer.current == "chart" else "chart")
@@ -382,8 +410,8 @@ class QueryScreen(StudioScreen):
 
     async def _export(self, asker: Asker, wish: Export) -> None:
         with self._noted():
-            work = export(asker, self.sql, wish.path, wish.form)
-            command = query_command(self.sql, "-o", str(wish.path))
+            work = export(asker, self.sql, wish.path, wish.form, parameters=_read_values(self.values))
+            command = query_command(self.sql, "-o", str(wish.path), values=self.values)
             await self.studio.act(command, work, partial(_say_written, wish.path))
 
     async def _keep(self, sql: str, wish: Keep) -> None:
@@ -399,7 +427,7 @@ class QueryScreen(StudioScreen):
             if wish is not None and self._asker is not None:
                 self.run_worker(self._export(self._asker, wish))
 
-        self.app.push_screen(ExportDialog(self.sql), write)
+        self.app.push_screen(ExportDialog(self.sql, self.values), write)
 
     # -- what is heard
 
@@ -423,11 +451,15 @@ class QueryScreen(StudioScreen):
             self.action_ask()
 
 
-async def _read_answer(asker: Asker, sql: str) -> Result:
+def _read_values(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: read_value(text) for name, text in values.items()}
+
+
+async def _read_answer(asker: Asker, sql: str, values: Mapping[str, str]) -> Result:
     columns: list[Column] = []
     rows: list[Row] = []
     done: Done | None = None
-    question = make_question(sql, row_limit=ROWS, byte_limit=BYTES)
+    question = make_question(sql, parameters=_read_values(values), row_limit=ROWS, byte_limit=BYTES)
     async with aclosing(asker.ask(question, seconds=SECONDS)) as answers:
         async for part in answers:
             match part:

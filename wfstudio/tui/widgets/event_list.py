@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wf.events import Event
@@ -25,43 +22,24 @@ from wfstudio.text.pen import Pen
 from wfstudio.tui.event_lines import EventLines, draw_event_line
 from wfstudio.tui.inks import Inks
 from wfstudio.tui.inspection import draw_event
+from wfstudio.tui.widgets.cursor_list import CursorList, cursor_keys
 
 
-class EventList(ScrollView, can_focus=True):
+class EventList(CursorList, can_focus=True):
     HELP = """
     The run's log, an event a line. Enter shows what the event holds. While the code is stepped through, the cursor is
     where it stands.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="events.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="events.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="events.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="events.page_down"),
-        Binding("home,g", "first", "First", show=False, id="events.first"),
-        Binding("end,G", "last", "Last", show=False, id="events.last"),
+        *cursor_keys("events"),
         Binding("enter,right,l", "contents", "Contents", show=False, id="events.toggle"),
         Binding("left,h", "shut", "Close", show=False, id="events.close"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"events--cursor"}
     DEFAULT_CSS = """
     EventList {
-        background: $background;
-        color: $foreground;
         padding: 0 1;
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size: 1 1;
-    }
-    EventList > .events--cursor {
-        background: $block-cursor-blurred-background;
-    }
-    EventList:focus > .events--cursor {
-        background: $block-cursor-background;
-        text-style: bold;
     }
     """
-
-    seq: reactive[int] = reactive(1, repaint=False)
 
     class Selected(Message):
         """Another event is under the cursor, because somebody moved it there."""
@@ -89,15 +67,30 @@ class EventList(ScrollView, can_focus=True):
 
     # -- what is shown
 
+    def __len__(self) -> int:
+        return len(self._lines.events)
+
+    @property
+    def seq(self) -> int:
+        """The number of the event under the cursor; 1 where there is none."""
+        return self.cursor + 1
+
+    @seq.setter
+    def seq(self, seq: int) -> None:
+        self.cursor = seq - 1
+
+    def line_of(self, index: int) -> int:
+        return self._lines.line_of(index + 1)
+
     def show(self, log: Sequence[Event], seq: int = 1) -> None:
         """Show a log; the cursor stays, but for the last event of a log that grows. In another run it goes to `seq`."""
         if log[0].run_id != self._run_id:
             self._run_id, self._created_us = log[0].run_id, log[0].at
             self._lines, self._shown = EventLines(), len(log)
             self._lines.events = log
-            self.set_reactive(EventList.seq, self.validate_seq(seq))
+            self.set_reactive(EventList.cursor, self.validate_cursor(seq - 1))
             self._measure()
-            self._reveal()
+            self.reveal()
             return
         is_at_end = 1 < self.seq == self._shown
         self._lines.events, self._shown = log, len(log)
@@ -116,7 +109,7 @@ class EventList(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         self._lines.redraw(self._draw_contents)
         self._measure()
-        self._reveal()
+        self.reveal()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -124,36 +117,13 @@ class EventList(ScrollView, can_focus=True):
 
     # -- moving
 
-    def validate_seq(self, value: int) -> int:
-        return max(1, min(value, len(self._lines.events)))
-
-    def watch_seq(self) -> None:
-        self._reveal()
+    def watch_cursor(self) -> None:
+        self.reveal()
         self.refresh()
 
-    def _reveal(self) -> None:
-        height = max(1, self.scrollable_content_region.height)
-        line, top = self._lines.line_of(self.seq), round(self.scroll_y)
-        if line < top:
-            self.scroll_to(y=line, animate=False, immediate=True)
-        elif line >= top + height:
-            self.scroll_to(y=line - height + 1, animate=False, immediate=True)
-
-    def _go(self, seq: int) -> None:
-        self.seq = seq
+    def go(self, index: int) -> None:
+        self.cursor = index
         self.post_message(self.Selected(self, self.seq))
-
-    def action_move(self, by: int) -> None:
-        self._go(self.seq + by)
-
-    def action_page(self, pages: int) -> None:
-        self._go(self.seq + pages * max(1, self.scrollable_content_region.height - 1))
-
-    def action_first(self) -> None:
-        self._go(1)
-
-    def action_last(self) -> None:
-        self._go(len(self._lines.events))
 
     def action_contents(self) -> None:
         """Show what the event holds, or no more."""
@@ -164,7 +134,7 @@ class EventList(ScrollView, can_focus=True):
         else:
             self._lines.open(self.seq, self._draw_contents(self._lines.events[self.seq - 1]))
         self._measure()
-        self._reveal()
+        self.reveal()
 
     def action_shut(self) -> None:
         if self._lines.is_open(self.seq):
@@ -180,7 +150,7 @@ class EventList(ScrollView, can_focus=True):
             return
         if found[0].seq == self.seq and event.chain >= 2:
             self.action_contents()
-        self._go(found[0].seq)
+        self.go(found[0].seq - 1)
 
     # -- drawing
 
@@ -188,7 +158,7 @@ class EventList(ScrollView, can_focus=True):
         width = self._width
         if self._inks is None:
             variables = self.app.theme_variables
-            cursor = self.get_component_rich_style("events--cursor")
+            cursor = self.get_component_rich_style("list--cursor")
             self._inks = Inks(variables, self.rich_style), Inks(variables, cursor)
         plain, marked = self._inks
         found = self._lines.at(round(self.scroll_y) + y)
@@ -201,5 +171,5 @@ class EventList(ScrollView, can_focus=True):
         if event.seq != self.seq:
             return plain.to_strip(line, width)
         if self.app.no_color and self.has_focus:
-            marked = Inks({}, self.rich_style + Style(reverse=True))
+            marked = Inks({}, self.cursor_style())
         return marked.to_strip(line, width)

@@ -23,12 +23,11 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wfstudio.text.printable import printable
 from wfstudio.tui.columns import GAP, Column, share_width
+from wfstudio.tui.widgets.cursor_list import CursorList, cursor_keys
 
 Cell = str | tuple[str, str]
 """A text, or a text with a style: a colour of the theme (`success`, `error`, …), or what rich calls a style."""
@@ -52,41 +51,19 @@ class NoRows:
         raise IndexError(index)
 
 
-class Grid(ScrollView, can_focus=True):
+class Grid(CursorList, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="grid.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="grid.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="grid.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="grid.page_down"),
-        Binding("home,g", "first", "First", show=False, id="grid.first"),
-        Binding("end,G", "last", "Last", show=False, id="grid.last"),
+        *cursor_keys("grid"),
         Binding("left", "sideways(-8)", "Left", show=False, id="grid.left"),
         Binding("right", "sideways(8)", "Right", show=False, id="grid.right"),
         Binding("enter", "choose", "Open", show=False, id="grid.choose"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"grid--title", "grid--cursor"}
     DEFAULT_CSS = """
     Grid {
-        background: $background;
-        color: $foreground;
         overflow-x: auto;
-        overflow-y: scroll;
-        scrollbar-size: 1 1;
-    }
-    Grid > .grid--title {
-        background: $surface;
-        color: $text-muted;
-    }
-    Grid > .grid--cursor {
-        background: $block-cursor-blurred-background;
-    }
-    Grid:focus > .grid--cursor {
-        background: $block-cursor-background;
-        text-style: bold;
     }
     """
-
-    cursor: reactive[int] = reactive(0, repaint=False)
+    lines_above = 1
 
     class Highlighted(Message):
         """Another row is under the cursor; `index` is −1 where there is none."""
@@ -129,6 +106,9 @@ class Grid(ScrollView, can_focus=True):
         self._styles: dict[str, Style] = {}  # by name; composing one anew takes longer than drawing a line with it
 
     # -- what is shown
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def show(self, columns: Sequence[Column], rows: Rows) -> None:
         """Show other rows in other columns, from the first one on."""
@@ -183,45 +163,18 @@ class Grid(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         self._drawn.clear()
         self._measure()
-        self._reveal()
+        self.reveal()
         self.refresh()
 
     # -- moving
 
     def watch_cursor(self, before: int, now: int) -> None:
-        if self._reveal():
+        if self.reveal():
             self.refresh()
         else:
             self.refresh_line(before + 1)
             self.refresh_line(now + 1)
         self.post_message(self.Highlighted(self, now if len(self.rows) else -1))
-
-    def validate_cursor(self, value: int) -> int:
-        return max(0, min(value, len(self.rows) - 1))
-
-    def _reveal(self) -> bool:
-        """Scroll as far as it takes to have the cursor in sight, under the titles; tell whether it was out of it."""
-        height = max(1, self.scrollable_content_region.height - 1)
-        top = round(self.scroll_y)
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
-        else:
-            return False
-        return True
-
-    def action_move(self, by: int) -> None:
-        self.cursor += by
-
-    def action_page(self, pages: int) -> None:
-        self.cursor += pages * max(1, self.scrollable_content_region.height - 2)
-
-    def action_first(self) -> None:
-        self.cursor = 0
-
-    def action_last(self) -> None:
-        self.cursor = len(self.rows) - 1
 
     def action_sideways(self, cells: int) -> None:
         self.scroll_to(x=self.scroll_x + cells, animate=False)
@@ -244,16 +197,14 @@ class Grid(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         if y == 0:
-            style = self.get_component_rich_style("grid--title")
+            style = self.get_component_rich_style("list--title")
             return self._fit(self._draw([column.title for column in self.columns], style), width, style)
         style = self._style("")
         self._drawn[y] = cells, is_chosen = self._look_at(y)
         if cells is None:
             return Strip.blank(width, style)
         if is_chosen:
-            style = self.get_component_rich_style("grid--cursor")
-            if self.app.no_color and self.has_focus:
-                style += Style(reverse=True)
+            style = self.cursor_style()
         return self._fit(self._draw(cells, style), width, style)
 
     def _look_at(self, y: int) -> tuple[Sequence[Cell] | None, bool]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
@@ -76,9 +77,10 @@ def describe(widget: Widget) -> str:
 
 
 def name_widget(node: DOMNode) -> str:
-    """Name a widget as people do: by its title, else by its id or kind."""
-    title = getattr(node, "border_title", None)
-    return str(title or node.id or type(node).__name__).replace("-", " ").lower()
+    """Name a widget as people do: by what it is called, its title, its id or kind."""
+    title = getattr(node, "called", None) or getattr(node, "border_title", None)
+    text = Content.from_markup(title).plain if title else node.id or type(node).__name__
+    return text.replace("-", " ").lower()
 
 
 def group_keys(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str, str]]]]:

@@ -1,8 +1,8 @@
-"""The dialogs of the query screen: under which name a query is kept, and into which file its answer goes."""
+"""The dialogs of the query screen: what its names stand for, under which name it is kept, where its answer goes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,36 @@ from wfstudio.tui.widgets.dialog import Dialog
 from wfstudio.tui.widgets.ordered_keys import TextLine
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".md", ".parquet", ".arrow")
+
+
+class Values(msgspec.Struct, frozen=True):
+    """What is given for each name, as it was typed."""
+
+    texts: dict[str, str]
+
+
+class ValuesDialog(Dialog[Values]):
+    title_text = "Values for the query"
+    verb = "asks it"
+
+    def __init__(self, sql: str, names: Sequence[str], known: Mapping[str, str]) -> None:
+        super().__init__()
+        self._sql = sql
+        self._names = list(names)
+        self._known = known
+
+    def compose_fields(self) -> Iterable[Widget]:
+        yield Static("A number, true, false or null is what it says, anything else a text.", markup=False)
+        for place, name in enumerate(self._names):
+            yield Static(f"${name}", classes="label", markup=False)
+            yield TextLine(self._known.get(name, ""), compact=True, id=f"value-{place}")
+
+    def read(self) -> Values:
+        fields = (self.query_one(f"#value-{place}", Input) for place in range(len(self._names)))
+        return Values({name: field.value for name, field in zip(self._names, fields, strict=True)})
+
+    def command(self, wish: Values) -> str:
+        return query_command(self._sql, values=wish.texts)
 
 
 class Keep(msgspec.Struct, frozen=True):
@@ -65,9 +95,10 @@ class ExportDialog(Dialog[Export]):
     title_text = "Export all rows"
     verb = "write it"
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, values: Mapping[str, str]) -> None:
         super().__init__()
         self._sql = sql
+        self._values = values
 
     def compose_fields(self) -> Iterable[Widget]:
         yield Static("The query is asked again, and all of its rows are written, however many.", markup=False)
@@ -84,7 +115,7 @@ class ExportDialog(Dialog[Export]):
         return Export(path, form)
 
     def command(self, wish: Export) -> str:
-        return query_command(self._sql, "-o", str(wish.path))
+        return query_command(self._sql, "-o", str(wish.path), values=self._values)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         path = Path(event.value.strip()).expanduser()

@@ -26,7 +26,7 @@ Draw = Callable[[Pen], Sequence[str]]
 _MARK = re.compile(r"\x1b\[[\d;]*m")
 
 
-class Sheet(ScrollView, can_focus=True):
+class Sheet(ScrollView, can_focus=True, inherit_bindings=False):
     HELP = "What is known, to be read. Text that is marked with the mouse is copied by ctrl+c."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False, id="sheet.up"),

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from wfstudio.text.looks import Row
@@ -39,6 +37,7 @@ from wfstudio.tui.run_rows import (
     is_parent,
     place_of,
 )
+from wfstudio.tui.widgets.cursor_list import CursorList, cursor_keys
 
 TALL: Final = 14
 """From so many lines on there is room for a legend."""
@@ -47,18 +46,13 @@ _MARGIN: Final = 4
 """Cells of a row that are neither name nor bar nor duration: its sign, and the gaps."""
 
 
-class Timeline(ScrollView, can_focus=True):
+class Timeline(CursorList, can_focus=True):
     HELP = """
     The run's calls over time, a child's under the call that started it. w and s zoom, a and d move, f shows all of
     it; i squeezes time in which no attempt ran. The mouse wheel zooms with ctrl and moves with shift.
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="timeline.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="timeline.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="timeline.page_up"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="timeline.page_down"),
-        Binding("home,g", "first", "First", show=False, id="timeline.first"),
-        Binding("end,G", "last", "Last", show=False, id="timeline.last"),
+        *cursor_keys("timeline"),
         Binding("left,h", "fold", "Fold", show=False, id="timeline.fold"),
         Binding("right,l", "unfold", "Unfold", show=False, id="timeline.unfold"),
         Binding("enter", "open", "Open", show=False, id="timeline.open"),
@@ -71,32 +65,15 @@ class Timeline(ScrollView, can_focus=True):
         Binding("i", "squeeze", "Idle time", show=False, id="timeline.idle"),
         Binding("n", "next_failure", "Next failure", show=False, id="timeline.next_failure"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--axis", "timeline--cursor", "timeline--playhead"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"timeline--playhead"}
     DEFAULT_CSS = """
-    Timeline {
-        background: $background;
-        color: $foreground;
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size: 1 1;
-    }
-    Timeline > .timeline--axis {
-        background: $surface;
-        color: $text-muted;
-    }
-    Timeline > .timeline--cursor {
-        background: $block-cursor-blurred-background;
-    }
-    Timeline:focus > .timeline--cursor {
-        background: $block-cursor-background;
-        text-style: bold;
-    }
     Timeline > .timeline--playhead {
         color: $warning;
     }
     """
 
-    cursor: reactive[int] = reactive(0, repaint=False)
+    called = "timeline"
+    lines_above = 1
     playhead_ms: reactive[float | None] = reactive(None)
     is_squeezing: reactive[bool] = reactive(True, repaint=False)
     wanted: reactive[Wanted] = reactive(Wanted(), repaint=False)
@@ -134,6 +111,14 @@ class Timeline(ScrollView, can_focus=True):
         self._cursor_inks: Inks | None = None
 
     # -- what is shown
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def lines_below(self) -> int:
+        """The legend, where there is room for it."""
+        return int(self.scrollable_content_region.height >= TALL)
 
     @property
     def row(self) -> Row | None:
@@ -195,7 +180,7 @@ class Timeline(ScrollView, can_focus=True):
         is_last = is_at_end and self.wanted.is_all
         index = len(self.rows) - 1 if is_last else find_row(self.rows, place, self.cursor)
         self.set_reactive(Timeline.cursor, index)
-        self._reveal()
+        self.reveal()
         self.refresh()
         after = self.row
         if after is not None and (before is None or place_of(after) != place or after.span != before.span):
@@ -215,15 +200,11 @@ class Timeline(ScrollView, can_focus=True):
 
     def _measure(self) -> None:
         self._columns = arrange(self._width, [" " * self._longest])
-        self.virtual_size = Size(self._width, len(self.rows) + 1 + self._has_legend)
+        self.virtual_size = Size(self._width, len(self.rows) + self.lines_above + self.lines_below)
 
     @property
     def _width(self) -> int:
         return self.scrollable_content_region.width
-
-    @property
-    def _has_legend(self) -> bool:
-        return self.scrollable_content_region.height >= TALL
 
     @property
     def scale(self) -> Scale:
@@ -232,7 +213,7 @@ class Timeline(ScrollView, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self._measure()
-        self._reveal()
+        self.reveal()
         self.refresh()
 
     def notify_style_update(self) -> None:
@@ -241,38 +222,14 @@ class Timeline(ScrollView, can_focus=True):
 
     # -- moving
 
-    def validate_cursor(self, value: int) -> int:
-        return max(0, min(value, len(self.rows) - 1))
-
     def watch_cursor(self, before: int, now: int) -> None:
-        self._reveal()
+        self.reveal()
         self.refresh()
         if self.row is not None:
             self.post_message(self.Selected(self, self.row))
 
     def watch_wanted(self) -> None:
         self._choose()
-
-    def _reveal(self) -> None:
-        """Scroll as far as it takes to have the cursor in sight, under the axis."""
-        height = max(1, self.scrollable_content_region.height - 1 - self._has_legend)
-        top = round(self.scroll_y)
-        if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
-        elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
-
-    def action_move(self, by: int) -> None:
-        self.cursor += by
-
-    def action_page(self, pages: int) -> None:
-        self.cursor += pages * max(1, self.scrollable_content_region.height - 2)
-
-    def action_first(self) -> None:
-        self.cursor = 0
-
-    def action_last(self) -> None:
-        self.cursor = len(self.rows) - 1
 
     def action_fold(self) -> None:
         """Fold the calls of a child run away; where there is nothing to fold, go to what the span lies under."""
@@ -340,7 +297,7 @@ class Timeline(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         place = event.get_content_offset(self)
-        if place is None or place.y < 1 or (self._has_legend and place.y == self.scrollable_content_region.height - 1):
+        if place is None or place.y < 1 or (self.lines_below and place.y == self.scrollable_content_region.height - 1):
             return
         index = round(self.scroll_y) + place.y - 1
         if not 0 <= index < len(self.rows):
@@ -382,7 +339,7 @@ class Timeline(ScrollView, can_focus=True):
         if y == 0:
             return self._draw_axis(width)
         inks = self._find_inks(is_cursor=False)
-        if self._has_legend and y == self.scrollable_content_region.height - 1:
+        if self.lines_below and y == self.scrollable_content_region.height - 1:
             shown = [row.span for row in self.rows[: self.scrollable_content_region.height * 4]]
             legend = list(draw_legend(Pen(width=width), shown))
             return inks.to_strip(legend[0] if legend else "", width)
@@ -399,13 +356,13 @@ class Timeline(ScrollView, can_focus=True):
         if self._base_inks is None or self._cursor_inks is None:
             variables = self.app.theme_variables
             self._base_inks = Inks(variables, self.rich_style)
-            self._cursor_inks = Inks(variables, self.get_component_rich_style("timeline--cursor"))
+            self._cursor_inks = Inks(variables, self.get_component_rich_style("list--cursor"))
         if is_cursor and self.app.no_color and self.has_focus:
-            return Inks({}, self.rich_style + Style(reverse=True))
+            return Inks({}, self.cursor_style())
         return self._cursor_inks if is_cursor else self._base_inks
 
     def _draw_axis(self, width: int) -> Strip:
-        style = self.get_component_rich_style("timeline--axis")
+        style = self.get_component_rich_style("list--title")
         cells = [" "] * max(width, 1)
         free, head = 0, self._find_playhead()
         for place, text in self._list_labels():

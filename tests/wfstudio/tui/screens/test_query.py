@@ -234,6 +234,39 @@ async def test_what_was_asked_is_kept_for_the_next_time_and_for_the_prompt(world
         assert screen_of(pilot).result is None  # what was asked before is not asked again unasked
 
 
+async def test_what_the_names_of_a_query_stand_for_is_asked_for_and_remembered(world, tmp_path):
+    async with open_query(world, tmp_path) as pilot:
+        screen = screen_of(pilot)
+        screen.editor.load_text("SELECT count(*) AS found, $more + 1 AS more FROM runs WHERE workflow LIKE $name")
+        await pilot.press("ctrl+j")
+        await until_shown(pilot, "Values for the query", "$more", "$name", "--param more=")
+        await type_text(pilot, "41")
+        await pilot.press("tab")
+        await type_text(pilot, "%greet")
+        await until_shown(pilot, "--param more=41 --param name=%greet")
+        await pilot.press("enter")
+        await until(pilot, lambda: screen.result is not None)
+        assert screen.result is not None and dict(screen.result.record(0)) == {"found": "2", "more": "42"}
+        assert screen.command().endswith("--param more=41 --param name=%greet")
+        screen._focus_answer()
+        await pilot.press("x")
+        await until_shown(pilot, "Export all rows", "--param more=41")
+        path = tmp_path / "found.csv"
+        await pilot.press("ctrl+u")
+        await type_text(pilot, str(path))
+        await pilot.press("enter")
+        await until(pilot, path.exists)
+        assert path.read_text().split() == ["found,more", "2,42"]
+    async with open_query(world, tmp_path) as pilot:
+        screen = screen_of(pilot)
+        screen.editor.load_text("SELECT $name AS said")
+        await pilot.press("ctrl+j")
+        await until_shown(pilot, "%greet")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, QueryScreen))
+        assert screen.result is None, "who leaves it asks nothing"
+
+
 async def test_all_rows_go_into_a_file_in_the_format_of_its_name(world, tmp_path):
     async with open_query(world, tmp_path) as pilot:
         await ask(pilot, f"SELECT n FROM range({results.ROWS + 5}) AS t(n)")
