@@ -46,7 +46,8 @@ def decode(data: bytes) -> Any:
 def decode_arguments(data: bytes) -> dict[str, Any]:
     """Read what `encode_arguments` wrote."""
     value = decode(data)
-    if type(value) is not dict or not all(type(name) is str for name in value):
+    # Names that are no texts have a tag.
+    if type(value) is not dict or (_DOLLAR in data and not all(type(name) is str for name in value)):
         raise SerializationError("", "malformed: arguments are an object of names")
     return value
 

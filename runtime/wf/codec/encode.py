@@ -39,7 +39,7 @@ def encode(value: Any, path: str = "value") -> bytes:
         if kind is dict:
             if _is_plain(value):
                 return dump(value)
-        elif kind is str or kind is bool or value is None:
+        elif kind is str or kind is bool or value is None or (kind is int and -MAX_INT <= value < MAX_INT):
             return dump(value)
     except UnicodeEncodeError:
         pass

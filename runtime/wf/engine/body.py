@@ -45,26 +45,20 @@ class ContinueRun(BaseException):
         self.deployment = deployment
 
 
-class StepState:
+class StepState(msgspec.Struct, eq=False):
     """An open step call. `attempt` is 0 while it is queued; `due_at` is set between attempts."""
 
-    __slots__ = (
-        "arguments", "attempt", "attempt_started_at", "correlation_id", "due_at", "future", "is_cancelled",
-        "message", "name", "started_at", "step",
-    )  # fmt: skip
-
-    def __init__(self, correlation_id: int, name: str, step: Any, arguments: bytes, future: BodyFuture) -> None:
-        self.correlation_id = correlation_id
-        self.name = name
-        self.step = step
-        self.arguments = arguments
-        self.future = future
-        self.attempt = 0
-        self.started_at = 0
-        self.attempt_started_at = 0
-        self.due_at: int | None = None
-        self.is_cancelled = False
-        self.message: str | None = None
+    correlation_id: int
+    name: str
+    step: Any
+    arguments: bytes
+    future: BodyFuture
+    attempt: int = 0
+    started_at: int = 0
+    attempt_started_at: int = 0
+    due_at: int | None = None
+    is_cancelled: bool = False
+    message: str | None = None
 
 
 class WaitState:

@@ -181,7 +181,8 @@ class Attempt:
             # Cancelled from within (the step cancelled itself), or by the body.
             live.attempt_failed(number, attempt, failure, self.log.take(self), is_final=self.state.is_cancelled)
         failure = None  # its traceback holds this frame
-        live.worker.attempt_ended(live)
+        if not live.is_dirty:
+            live.worker.attempt_ended(live)
 
     def _end(self, error: BaseException | None) -> None:
         """Leave the run's attempts and give the slot back; `error` is how it ended, None for a result."""

@@ -37,16 +37,13 @@ class LogLine(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
-class AttemptLog:
+class AttemptLog(msgspec.Struct):
     """The lines of one attempt. Threads of the attempt may add to it; order is order of arrival."""
 
-    __slots__ = ("_bytes", "_dropped", "_lines", "_open")
-
-    def __init__(self) -> None:
-        self._lines: list[LogLine] | None = None
-        self._open: dict[str, str] = {}
-        self._bytes = 0
-        self._dropped = 0
+    _lines: list[LogLine] | None = None
+    _open: dict[str, str] = {}
+    _bytes: int = 0
+    _dropped: int = 0
 
     def write(self, source: str, text: str) -> None:
         """Add text as a stream gives it: lines are cut at newlines, the rest waits for more."""
@@ -78,6 +75,8 @@ class AttemptLog:
 
     def take(self, attempt: Attempt) -> list[PutLog]:
         """Give all lines as one sealed batch, or none if nothing was printed."""
+        if self._lines is None and not self._open:  # as most
+            return []
         lines = self.finish()
         if not lines:
             return []

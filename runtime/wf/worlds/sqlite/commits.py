@@ -1,7 +1,11 @@
 """Commits: what runs' owners append to their logs, and what comes with it.
 
-The hot path of the world. Per append one UPDATE both proves ownership and moves the run on; then
-the events of all appends are inserted by one call. A savepoint each would cost as much as both.
+The hot path of the world. Per append one UPDATE proves ownership, moves the run on, and as a rule also
+starts or ends it; then the events of all appends are inserted by one call.
+
+Of its parameters none is `bytes` or None where that can be helped: of all but numbers, texts and a
+`bytearray` sqlite3 asks who adapts them, which costs as much as to bind five. Things that don't work: a
+savepoint for each append (as much as its UPDATE and its events), and many events in one statement.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from wf.world import (
     CancelChild,
     DropHook,
     DropWait,
+    Effect,
     EndRun,
     Outcome,
     PutHook,
@@ -35,9 +40,14 @@ from wf.worlds.sqlite.leases import Leases
 from wf.worlds.sqlite.runs import INSERT_EVENT
 from wf.worlds.sqlite.transaction import Transaction, encode_attributes
 
-_ADVANCE: Final = """
-UPDATE runs SET seq = ?, head = ?, mac = ?, payload_bytes = payload_bytes + ?
-WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL AND seq = ?
+_MOVE: Final = "UPDATE runs SET seq = ?, head = ?, mac = ?, payload_bytes = payload_bytes + ?"
+_OWNED: Final = "WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL AND seq = ?"
+_ADVANCE: Final = f"{_MOVE} {_OWNED}"
+_ADVANCE_AND_START: Final = f"{_MOVE}, {runs.START} {_OWNED} AND {runs.CAN_START}"
+_ADVANCE_AND_END: Final = f"{_MOVE}, {runs.END} {_OWNED} AND {runs.CAN_END}"
+_INSERT_WITHOUT_META: Final = """
+INSERT INTO events (run_id, seq, type, correlation_id, name, attempt, at, payload, link)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _HEAD: Final = "SELECT seq, head, epoch FROM runs WHERE run_id = ?"
 _TAKE: Final = "DELETE FROM inbox WHERE id = ? AND run_id = ?"
@@ -50,10 +60,10 @@ ON CONFLICT DO NOTHING
 def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[Outcome]:
     """Apply each append whole, or leave it and call it fenced."""
     outcomes: list[Outcome] = []
-    rows: list[Event] = []
+    usual: list[tuple[Any, ...]] = []  # rows of events that have a payload and no meta, as those of steps
+    others: list[Event] = []
     written = 0
     applied: list[str] = []
-    execute = tx.execute
     for append in appends:
         events, run_id = append.events, append.run_id
         count, after_seq = len(events), append.after_seq
@@ -64,29 +74,54 @@ def commit(tx: Transaction, leases: Leases, appends: Sequence[Append]) -> list[O
             payload = event.payload
             if payload is not None:
                 size += len(payload)
-        advanced = execute(
-            _ADVANCE, (after_seq + count, append.head, append.mac, size, run_id, append.epoch, after_seq)
-        ).rowcount
-        if not advanced:
+        effects = append.effects
+        is_ours, done = _advance(tx, append, size)
+        if not is_ours:
             outcomes.append(_find_outcome(tx, append))
             continue
         outcomes.append("applied")
         applied.append(run_id)
-        rows += events
         written += size
+        for event in events:
+            payload = event.payload
+            if payload is None or event.meta is not None:
+                others.append(event)
+            else:
+                place = (run_id, event.seq, event.type, event.correlation_id, event.name, event.attempt, event.at)
+                usual.append((*place, bytearray(payload), bytearray(event.link)))
         if append.taken:
             tx.executemany(_TAKE, [(message_id, run_id) for message_id in append.taken])
-        if append.effects:
+        if effects:
             at = events[-1].at if count else 0
-            for effect in append.effects:
-                _EFFECTS[type(effect)](tx, run_id, effect, at)
-    if rows:
-        tx.executemany(INSERT_EVENT, map(astuple, rows))
-        tx.written += written
+            for effect in effects:
+                (_DONE if effect is done else _EFFECTS)[type(effect)](tx, run_id, effect, at)
+    if usual:
+        tx.executemany(_INSERT_WITHOUT_META, usual)
+    if others:
+        tx.executemany(INSERT_EVENT, map(astuple, others))
+    tx.written += written
     if applied:
         tx.grown += applied
         leases.heard_of_holder(applied[-1])  # a batch has one sender, so one run is enough
     return outcomes
+
+
+def _advance(tx: Transaction, append: Append, size: int) -> tuple[bool, Effect | None]:
+    """Move a run on. False: somebody else has it. The effect that was carried out with it, if one was, is left to tell.
+
+    One that starts and ends with the same append does so by statements of their own.
+    """
+    seq, effects = append.after_seq, append.effects
+    moved = (seq + len(append.events), bytearray(append.head), bytearray(append.mac), size)
+    owned = (append.run_id, append.epoch, seq)
+    if effects:
+        first, last = effects[0], effects[-1]
+        if type(first) is StartRun:
+            if tx.execute(_ADVANCE_AND_START, (*moved, first.at, *owned)).rowcount:
+                return True, first
+        elif type(last) is EndRun and tx.execute(_ADVANCE_AND_END, (*moved, *runs.describe_end(last), *owned)).rowcount:
+            return True, last
+    return bool(tx.execute(_ADVANCE, (*moved, *owned)).rowcount), None
 
 
 def _find_outcome(tx: Transaction, append: Append) -> Outcome:
@@ -150,3 +185,9 @@ _EFFECTS: Final[dict[type, Callable[[Transaction, str, Any, int], None]]] = {
     EndRun: lambda tx, run_id, effect, at: runs.end(tx, run_id, effect),
     PutLog: _put_log,
 }
+
+_DONE: Final[dict[type, Callable[[Transaction, str, Any, int], None]]] = {
+    StartRun: lambda tx, run_id, effect, at: tx.ring_run(run_id),
+    EndRun: lambda tx, run_id, effect, at: runs.clean_up(tx, run_id, effect),
+}
+"""What is left to do for an effect that was carried out with the UPDATE of its append."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -26,17 +26,19 @@ ON CONFLICT (run_id) DO NOTHING
 _GET_RUN: Final = f"SELECT {RUN} FROM runs WHERE run_id = ?"
 GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
 
-_START: Final = "UPDATE runs SET status = 'running', started_at = ? WHERE run_id = ? AND status = 'pending'"
-_END: Final = """
-UPDATE runs SET status = ?, ended_at = ?, result_seq = ?, error_code = ?, continued_as = ?,
-  wake_at = NULL, barred = 0, attention = NULL
-WHERE run_id = ? AND ended_at IS NULL
+START: Final = "status = 'running', started_at = ?"
+CAN_START: Final = "status = 'pending'"
+END: Final = """
+status = ?, ended_at = ?, result_seq = ?, error_code = ?, continued_as = ?, wake_at = NULL, barred = 0, attention = NULL
 """
+CAN_END: Final = "ended_at IS NULL"
+_START: Final = f"UPDATE runs SET {START} WHERE run_id = ? AND {CAN_START}"
+_END: Final = f"UPDATE runs SET {END} WHERE run_id = ? AND {CAN_END}"
 
 _HAS_HOLDINGS: Final = """
-SELECT EXISTS (SELECT 1 FROM waits WHERE run_id = ?) OR EXISTS (SELECT 1 FROM inbox WHERE run_id = ?)
-  OR EXISTS (SELECT 1 FROM hooks WHERE run_id = ?) OR EXISTS (SELECT 1 FROM locks WHERE run_id = ?)
-  OR EXISTS (SELECT 1 FROM watchers WHERE run_id = ?) OR EXISTS (SELECT 1 FROM refusals WHERE run_id = ?)
+SELECT EXISTS (SELECT 1 FROM waits WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM inbox WHERE run_id = ?1)
+  OR EXISTS (SELECT 1 FROM hooks WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM locks WHERE run_id = ?1)
+  OR EXISTS (SELECT 1 FROM watchers WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM refusals WHERE run_id = ?1)
 """
 
 
@@ -129,16 +131,22 @@ def start(tx: Transaction, run_id: str, effect: StartRun) -> None:
 
 
 def end(tx: Transaction, run_id: str, effect: EndRun) -> None:
-    """End a run, drop what it held, tell its watchers; or hand them on to the run that continues it."""
+    """End a run, unless it has ended before: a run ends once."""
+    if tx.execute(_END, (*describe_end(effect), run_id)).rowcount:
+        clean_up(tx, run_id, effect)
+
+
+def describe_end(effect: EndRun) -> tuple[Any, ...]:
+    """Give the parameters of `END`."""
+    continued_as = None if effect.continued is None else effect.continued.event.run_id
+    return effect.status, effect.at, effect.result_seq, effect.error_code, continued_as
+
+
+def clean_up(tx: Transaction, run_id: str, effect: EndRun) -> None:
+    """Drop what a run held that has just ended, and tell its watchers; or hand them on to the run that continues it."""
     new = effect.continued
-    continued_as = None if new is None else new.event.run_id
-    changed = tx.execute(
-        _END, (effect.status, effect.at, effect.result_seq, effect.error_code, continued_as, run_id)
-    ).rowcount
-    if not changed:
-        return  # it has ended before, and a run ends once
     # Most runs leave nothing behind, and one look is cheaper than six deletions.
-    (has_holdings,) = tx.execute(_HAS_HOLDINGS, (run_id,) * 6).fetchone()
+    (has_holdings,) = tx.execute(_HAS_HOLDINGS, (run_id,)).fetchone()
     if has_holdings:
         tx.execute("DELETE FROM waits WHERE run_id = ?", (run_id,))
         tx.execute("DELETE FROM hooks WHERE run_id = ?", (run_id,))
