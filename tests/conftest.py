@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 from hypothesis import settings
+
+from tests.quick import serving
 
 LONG: Final = [
     "tests/browser/test_studio.py",
@@ -21,6 +25,13 @@ for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
 # same every time, and a failure prints what reproduces it.
 settings.register_profile("wf", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("wf")
+
+
+@pytest.fixture(scope="session")
+def quick_wf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A `wf` that is quick to call, in a folder of its own for PATH."""
+    with serving(tmp_path_factory.mktemp("quick")) as program:
+        yield program
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -39,9 +39,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.programs import ROOT, WITHOUT_PLUGINS
 from wfstudio.cli.app import load_command
 
-ROOT: Final = Path(__file__).resolve().parents[1]
 RUN: Final = [
     "README.md",
     "docs/coming-from/celery.md",
@@ -112,6 +112,7 @@ class Shell:
             "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
             "HOME": str(home),
             "NO_COLOR": "1",
+            "PYTEST_ADDOPTS": " ".join(WITHOUT_PLUGINS),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LC_ALL": "C.UTF-8",
         }

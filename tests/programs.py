@@ -26,6 +26,15 @@ WEB_UI: Final = ROOT / "web_ui"
 INSTALL_SECONDS: Final = 240.0
 STUDIO_SECONDS: Final = 300.0
 
+WITHOUT_PLUGINS: Final = tuple(
+    word
+    for name in ("anyio", "hypothesispytest", "schemathesis", "xdist", "xdist.looponfail")
+    for word in ("-p", f"no:{name}")
+)
+"""Options of a stranger's pytest: plugins that happen to be installed here take two seconds to load."""
+
+PYTEST: Final = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *WITHOUT_PLUGINS)
+
 _CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 _TMUX: Final = ("tmux",)
 

@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import signal
@@ -18,11 +20,14 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 STAYING: Final = ("dev", "worker", "serve", "mcp", "tui")
+LONGEST_CALL: Final = 60.0
+"""Seconds after which a call counts as hung."""
+
 _LONGEST: Final = 1 << 20
 
 CLIENT: Final = """#!{python} -IS
@@ -45,7 +50,7 @@ def serving(folder: Path) -> Iterator[Path]:
     real = Path(sysconfig.get_path("scripts")) / "wf"
     ready, told = os.pipe()
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.quick", str(address), str(told)],
+        [sys.executable, "-W", "error", "-m", "tests.quick", str(address), str(told)],
         pass_fds=[told], cwd=Path(__file__).resolve().parents[1], stdin=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(told)
@@ -62,19 +67,16 @@ def serving(folder: Path) -> Iterator[Path]:
         server.wait()
 
 
+def ask(program: Path, folder: Path, *words: str) -> tuple[int, Any]:
+    """Call a command for its JSON; give its exit code, too."""
+    done = subprocess.run([program, *words, "--json"], cwd=folder, capture_output=True, text=True, timeout=LONGEST_CALL)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
 def serve(address: str, told: int) -> None:
     """Fork for every call, until terminated."""
-    import wfstudio.cli.app
-    import wfstudio.cli.control
-    import wfstudio.cli.diff
-    import wfstudio.cli.fork
-    import wfstudio.cli.hooks
-    import wfstudio.cli.inspect
-    import wfstudio.cli.replay
-    import wfstudio.cli.run
-    import wfstudio.cli.start
-    import wfstudio.cli.tail  # noqa: F401
-
+    _warm()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(address)
@@ -87,6 +89,25 @@ def serve(address: str, told: int) -> None:
             os.close(told)
             _answer(link)
         link.close()
+
+
+def _warm() -> None:
+    """Import what commands load when they are called, and what typer and workers load later still."""
+    import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
+    import jsonschema  # noqa: F401
+
+    import wf.deployment
+    import wf.worker.worker
+    import wf.worlds.shared  # noqa: F401
+    from wfstudio.cli.app import COMMANDS, load_command, main
+
+    for entries in COMMANDS.values():
+        for name in entries:
+            if name not in STAYING:
+                load_command(name)
+    with redirect_stdout(io.StringIO()), suppress(SystemExit):
+        main(["--version"])
+    gc.freeze()  # or a collection in a child would copy all of it
 
 
 def _answer(link: socket.socket) -> None:

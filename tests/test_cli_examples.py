@@ -20,7 +20,6 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.pages import ROOT, Block, Page, check_commands, opened_page, read_blocks
-from tests.quick import serving
 from tests.wfstudio.history.vercel_writer import RunWriter, Writer
 
 PAGES = ["docs/cli.md", "docs/sql.md", "docs/vercel.md", "docs/changing-code.md", "docs/agents.md"]
@@ -144,9 +143,8 @@ STATUSES = {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("examples")
-    with serving(tmp_path_factory.mktemp("quick")) as program, opened_page(folder, program.parent) as found:
+def page(quick_wf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with opened_page(tmp_path_factory.mktemp("examples"), quick_wf.parent) as found:
         for name, text in FILES.items():
             path = found.folder / "shop" / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,6 @@ from tests.pages import (
     opened_page,
     read_blocks,
 )
-from tests.quick import serving
 
 AT_ONCE = 2
 
@@ -50,21 +49,15 @@ READ = [name for name in NAMES if name not in RUN]
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with serving(tmp_path_factory.mktemp("quick")) as program:
-        yield program.parent
-
-
-@pytest.fixture(scope="module")
 def carried_out(
-    request: pytest.FixtureRequest, quick: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, quick_wf: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
     """Carry out the pages that are asked for, two at a time: they mostly wait for processes of their own."""
     chosen = [item.callspec.params["name"] for item in request.session.items if isinstance(item, pytest.Function)
               and item.originalname == "test_a_page_holds_from_top_to_bottom"]  # fmt: skip
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            name: pool.submit(carry_out, ROOT / name, tmp_path_factory.mktemp(Path(name).stem), quick)
+            name: pool.submit(carry_out, ROOT / name, tmp_path_factory.mktemp(Path(name).stem), quick_wf.parent)
             for name in chosen
         }
 
@@ -107,8 +100,8 @@ def test_every_page_that_is_run_is_there() -> None:
 
 
 @pytest.fixture
-def page(tmp_path: Path, quick: Path) -> Iterator[Page]:
-    with opened_page(tmp_path, quick) as found:
+def page(tmp_path: Path, quick_wf: Path) -> Iterator[Page]:
+    with opened_page(tmp_path, quick_wf.parent) as found:
         yield found
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +13,12 @@ from typing import Any
 import pytest
 
 import do
-from tests.test_samples import LEFTOVERS, SECONDS
+from tests.quick import ask
+from tests.test_samples import LEFTOVERS
 from tests.wfstudio.dev.process import Process, serving
 
 RUN = "site-ada"
+Wf = Callable[..., tuple[int, Any]]
 YES = {"approved": True, "comment": "looks good"}
 
 
@@ -32,22 +32,19 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def dev(site: Path) -> Iterator[Process]:
+def wf(quick_wf: Path, site: Path) -> Wf:
+    """Call a command in the project for its JSON; gives its exit code, too."""
+    return partial(ask, quick_wf, site)
+
+
+@pytest.fixture
+def dev(site: Path, wf: Wf) -> Iterator[Process]:
     """A `wf dev` in which a run waits for its approval."""
     with serving(SimpleNamespace(root=site)) as process:
         process.wait_for("reload")
-        assert wf(site, "start", "build_site", '"ada"', "--id", RUN)[0] == 0
+        assert wf("start", "build_site", '"ada"', "--id", RUN)[0] == 0
         wait_until_asked(process, RUN)
         yield process
-
-
-def wf(folder: Path, *words: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "wfstudio", *words, "--json"],
-        cwd=folder, capture_output=True, text=True, timeout=SECONDS,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
 
 
 def wait_until_asked(dev: Process, run_id: str) -> None:
@@ -74,13 +71,13 @@ def edit(dev: Process) -> None:
 
 
 @pytest.mark.acceptance
-def test_a_run_of_older_code_is_forked_with_another_answer_and_compared(dev: Process, site: Path) -> None:
+def test_a_run_of_older_code_is_forked_with_another_answer_and_compared(dev: Process, site: Path, wf: Wf) -> None:
     approve(dev, "site:ada")
     published = wait_for_end(dev, RUN)
     assert published["published"] is True
     events = dev.call("GET", f"/api/runs/{RUN}/events?limit=200")["items"]
     edit(dev)
-    code, fork = wf(site, "fork", RUN, "--payload", 'site:ada={"approved": false, "comment": "too red"}', "--wait")
+    code, fork = wf("fork", RUN, "--payload", 'site:ada={"approved": false, "comment": "too red"}', "--wait")
     assert code == 0, fork
     assert fork["output"] == {"published": False, "asked": "ada", "comment": "too red"}
     assert fork["deployment_id"] != dev.call("GET", f"/api/runs/{RUN}")["deployment_id"]
@@ -90,7 +87,7 @@ def test_a_run_of_older_code_is_forked_with_another_answer_and_compared(dev: Pro
     before = dev.call("GET", f"/api/runs/{RUN}/streams/progress?limit=1")["items"][0]["value"]
     assert before.startswith("rendered ")  # whichever page was ready first
     assert dev.call("GET", f"{progress}?limit=1")["items"][0]["value"] == before
-    code, diff = wf(site, "diff", RUN, fork["id"])
+    code, diff = wf("diff", RUN, fork["id"])
     assert code == 1
     assert diff["divergence"]["what"] == "output"
     assert diff["divergence"]["text"].startswith("hook Approval differs in payload")
@@ -115,29 +112,29 @@ def test_over_http_a_step_gives_something_else_and_the_rest_is_run_by_todays_cod
 
 
 @pytest.mark.acceptance
-def test_a_fork_from_a_step_and_one_with_other_arguments(dev: Process, site: Path) -> None:
+def test_a_fork_from_a_step_and_one_with_other_arguments(dev: Process, site: Path, wf: Wf) -> None:
     approve(dev, "site:ada")
     wait_for_end(dev, RUN)
-    _, again = wf(site, "fork", RUN, "--from", "check_links", "--wait")
+    _, again = wf("fork", RUN, "--from", "check_links", "--wait")
     assert again["output"]["links_checked"] > 0
     steps = dev.call("GET", f"/api/runs/{again['id']}/steps?limit=50")["items"]
     assert steps[-1]["name"] == "flow:check_links"
-    _, other = wf(site, "fork", RUN, "--input", '["grace"]', "--id", "other")
+    _, other = wf("fork", RUN, "--input", '["grace"]', "--id", "other")
     assert other["run"]["fork"]["edits"][0]["what"] == "input"
     wait_until_asked(dev, "other")
-    assert wf(site, "resume", "site:grace~other", '{"approved": false}')[0] == 0
+    assert wf("resume", "site:grace~other", '{"approved": false}')[0] == 0
     assert wait_for_end(dev, "other")["published"] is False
 
 
 @pytest.mark.acceptance
-def test_one_run_is_compared_with_two_versions_of_the_code(dev: Process, site: Path) -> None:
+def test_one_run_is_compared_with_two_versions_of_the_code(dev: Process, site: Path, wf: Wf) -> None:
     own = dev.call("GET", f"/api/runs/{RUN}")["deployment_id"]
     path = site / "flow.py"
     line = "    decision = await wait_for_decision(user_id)\n"
     assert line in path.read_text()
     path.write_text(path.read_text().replace(line, '    await report("soon")\n' + line))
     reload = dev.wait_for("reload", lambda facts: facts["deployment_id"] != own)
-    code, diff = wf(site, "diff", RUN, "--code", own, "--code", reload["deployment_id"])
+    code, diff = wf("diff", RUN, "--code", own, "--code", reload["deployment_id"])
     assert code == 1
     assert [side["outcome"] for side in diff["codes"]] == ["clean", "diverges"]
     assert diff["files"] == ["flow.py"]
@@ -146,13 +143,13 @@ def test_one_run_is_compared_with_two_versions_of_the_code(dev: Process, site: P
 
 
 @pytest.mark.acceptance
-def test_faults_are_injected_from_the_command_line_and_over_http(dev: Process, site: Path) -> None:
-    code, rule = wf(site, "fault", "add", "fail=flow.ImageServiceBusy: again", "--workflow", "build_site", "--step",
+def test_faults_are_injected_from_the_command_line_and_over_http(dev: Process, wf: Wf) -> None:
+    code, rule = wf("fault", "add", "fail=flow.ImageServiceBusy: again", "--workflow", "build_site", "--step",
                     "render_page", "--attempt", "2")  # fmt: skip
     assert (code, rule["id"]) == (0, "f1")
     crash = {"action": "crash", "workflow": "build_site", "step": "fetch_profile", "attempt": 1}
     assert dev.call("POST", "/api/faults", crash)["id"] == "f2"
-    wf(site, "start", "build_site", '"grace"', "--id", "hurt")
+    wf("start", "build_site", '"grace"', "--id", "hurt")
     wait_until_asked(dev, "hurt")
     assert dev.wait_for("worker")["cause"] == "killed by SIGKILL"
     trace = dev.call("GET", "/api/runs/hurt/trace")
@@ -161,12 +158,12 @@ def test_faults_are_injected_from_the_command_line_and_over_http(dev: Process, s
     assert any(text.startswith("fail=flow.ImageServiceBusy: again in render_page") for text in told)
     steps = {step["name"]: step for step in dev.call("GET", "/api/runs/hurt/steps?limit=50")["items"]}
     assert [attempt["status"] for attempt in steps["flow:fetch_profile"]["attempts"]] == ["lost", "completed"]
-    assert wf(site, "fault", "clear") == (0, {"cleared": 2})
+    assert wf("fault", "clear") == (0, {"cleared": 2})
     waits = dev.call("GET", "/api/runs/hurt")
     assert waits["status"] == "running"
     jumped = dev.call("POST", "/api/runs/hurt/jump", {})
     assert jumped["kind"] == "deadline", "seven days go by"
     assert wait_for_end(dev, "hurt") == {"published": False, "comment": "nobody answered for 7 days"}
-    code, diff = wf(site, "diff", RUN, "hurt")
+    code, diff = wf("diff", RUN, "hurt")
     assert code == 1
     assert diff["divergence"] is not None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 import pytest
 
 import do
-from tests.test_samples import LEFTOVERS, SECONDS, SiteBuilder
+from tests.quick import ask
+from tests.test_samples import LEFTOVERS, SiteBuilder
 from tests.wfstudio.dev.process import serving
 
 RUN = "site-ada"
+Wf = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +40,10 @@ def site(waiting: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def wf(folder: Path, *words: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "wfstudio", *words, "--json"],
-        cwd=folder, capture_output=True, text=True, timeout=SECONDS,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+@pytest.fixture
+def wf(quick_wf: Path, site: Path) -> Wf:
+    """Call a command in the project for its JSON; gives its exit code, too."""
+    return partial(ask, quick_wf, site)
 
 
 def edit(folder: Path, old: str, new: str) -> None:
@@ -56,10 +54,10 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.acceptance
-def test_the_waiting_run_is_clean_and_shows_where_it_waits(site: Path) -> None:
-    code, verdict = wf(site, "replay", RUN)
+def test_the_waiting_run_is_clean_and_shows_where_it_waits(wf: Wf) -> None:
+    code, verdict = wf("replay", RUN)
     assert (code, verdict["outcome"], verdict["workflow"]) == (0, "clean", "flow:build_site")
-    _, moment = wf(site, "replay", RUN, "--at", "last")
+    _, moment = wf("replay", RUN, "--at", "last")
     [main] = moment["tasks"]
     assert [frame["function"] for frame in main["frames"]] == ["build_site", "wait_for_decision"]
     assert main["awaits"]["kind"] in ("step", "hook")  # it was killed when it said that it would wait
@@ -67,36 +65,36 @@ def test_the_waiting_run_is_clean_and_shows_where_it_waits(site: Path) -> None:
 
 
 @pytest.mark.acceptance
-def test_its_fan_out_is_shown_as_it_was(site: Path) -> None:
-    _, moment = wf(site, "replay", RUN, "--at", "12")
+def test_its_fan_out_is_shown_as_it_was(wf: Wf) -> None:
+    _, moment = wf("replay", RUN, "--at", "12")
     pages = [task for task in moment["tasks"] if task["name"].startswith("make_page")]
     assert len(pages) > 1
     assert {task["awaits"]["text"] for task in pages} <= {"step flow:render_page", "step flow:report"}
 
 
 @pytest.mark.acceptance
-def test_edited_code_diverges_and_the_old_code_is_still_there(site: Path) -> None:
+def test_edited_code_diverges_and_the_old_code_is_still_there(site: Path, wf: Wf) -> None:
     edit(
         site,
         "decision = await wait_for_decision(user_id)",
         'await report("x")\n    decision = await wait_for_decision(user_id)',
     )
-    code, verdict = wf(site, "replay", RUN)
+    code, verdict = wf("replay", RUN)
     assert (code, verdict["outcome"]) == (1, "diverges")
     assert verdict["actual"].startswith("step flow:report")
     assert verdict["where"].startswith("flow.py:92 in build_site")
-    assert wf(site, "replay", RUN, "--code", "own")[1]["outcome"] == "clean"
+    assert wf("replay", RUN, "--code", "own")[1]["outcome"] == "clean"
     (site / "flow.py").unlink()
-    _, moment = wf(site, "replay", RUN, "--at", "last")
+    _, moment = wf("replay", RUN, "--at", "last")
     lines = [line["text"].strip() for line in moment["tasks"][0]["frames"][0]["source"]]
     assert "decision = await wait_for_decision(user_id)" in lines
 
 
 @pytest.mark.acceptance
-def test_a_step_is_carried_out_once_more(site: Path) -> None:
-    code, view = wf(site, "replay", RUN, "--step", "render_page#1")
+def test_a_step_is_carried_out_once_more(wf: Wf) -> None:
+    code, view = wf("replay", RUN, "--step", "render_page#1")
     assert (code, view["outcome"]) == (0, "same")
-    code, view = wf(site, "replay", RUN, "--step", "fetch_profile", "--input", '{"user_id": "grace"}')
+    code, view = wf("replay", RUN, "--step", "fetch_profile", "--input", '{"user_id": "grace"}')
     assert (code, view["outcome"]) == (1, "differs")
     assert "result.name" in {change["path"] for change in view["changes"]}
 

@@ -18,6 +18,7 @@ import pytest
 
 import do
 from tests.pages import check_commands, read_blocks
+from tests.programs import PYTEST
 from tests.test_hygiene import imports_of
 from wfstudio.history.library import STARTERS
 
@@ -57,7 +58,7 @@ def test_the_samples_are_listed() -> None:
 
 
 def test_a_samples_own_tests_pass(sample: Path) -> None:
-    assert " passed in " in run(sample, "-m", "pytest", "-q")
+    assert " passed in " in run(sample, *PYTEST)
 
 
 def test_a_samples_types_are_right(sample: Path, type_cache: Path) -> None:

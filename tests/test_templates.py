@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.programs import PYTEST
 from tests.test_hygiene import imports_of
 from wfstudio.core.check.checking import check_files
 from wfstudio.core.check.targets import find_scopes
@@ -28,8 +29,6 @@ from wfstudio.scaffold.templates import Template, find_template, list_templates
 from wfstudio.scaffold.writing import write_plan
 
 TEMPLATES = [template.name for template in list_templates()]
-# Plugins that happen to be installed here take two seconds to load, and a stranger does not have them.
-PYTEST = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:hypothesispytest")
 SECONDS = 60.0
 """What has not ended by then counts as hung, and is killed."""
 
@@ -77,7 +76,7 @@ def test_there_are_the_templates_that_are_promised_and_one_is_the_default() -> N
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_its_own_tests_pass(name: str, projects: dict[str, Path]) -> None:
-    assert re.search(r"^\d+ passed in ", run(projects[name], *PYTEST), re.M)
+    assert re.search(r"^\d+ passed in ", run(projects[name], *PYTEST, "-x"), re.M)
 
 
 def test_all_are_typed_strictly(projects: dict[str, Path]) -> None:
@@ -130,7 +129,7 @@ def test_its_tests_pass_with_other_answers_too(template: Template, tmp_path: Pat
     folder = make(template, tmp_path / "mine", **answers)
     text = "".join(path.read_text("utf-8") for path in folder.glob("*.py"))
     assert all(re.search(rf"\b{answer}\b", text) for answer in answers.values())
-    run(folder, *PYTEST)
+    run(folder, *PYTEST, "-x")
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

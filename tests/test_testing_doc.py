@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import PYTEST
+
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "testing.md").read_text("utf-8")
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL))
 RECORDING = """
@@ -50,7 +52,7 @@ def test_every_python_block_is_a_file_of_the_project() -> None:
 
 
 def test_the_examples_pass(project: Path) -> None:
-    done = run(project, "-m", "pytest", "-q", "test_flows.py")
+    done = run(project, *PYTEST, "test_flows.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 passed" in done.stdout
 
@@ -59,7 +61,7 @@ def test_a_recorded_run_fits_its_code_and_a_changed_body_fails_with_the_words_of
     (project / "histories").mkdir()
     recorded = run(project, "-c", RECORDING)
     assert recorded.returncode == 0, recorded.stderr
-    fits = run(project, "-m", "pytest", "-q", "test_histories.py")
+    fits = run(project, *PYTEST, "test_histories.py")
     assert "1 passed" in fits.stdout, fits.stdout + fits.stderr
 
     flows = project / "flows.py"
@@ -67,7 +69,7 @@ def test_a_recorded_run_fits_its_code_and_a_changed_body_fails_with_the_words_of
     changed = FILES["flows.py"].replace(sleep + reminder, reminder + sleep)
     assert changed != FILES["flows.py"]
     flows.write_text(changed, "utf-8")
-    differs = run(project, "-m", "pytest", "-q", "test_histories.py")
+    differs = run(project, *PYTEST, "test_histories.py")
     assert differs.returncode == 1
     [message] = re.findall(r"^```text\n(.*?)\n```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     assert f"E   {message}" in re.sub(r"^E +", "E   ", differs.stdout, flags=re.MULTILINE)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.programs import PYTEST
 from tests.wfstudio.recorded import Recording
 from wfstudio.core.written_tests.generation import TestFilesView, TestMaker, Wish, write_files
 
@@ -116,7 +117,7 @@ async def write(found: Recording, run_id: str, **wish: Any) -> TestFilesView:
 
 def run_pytest(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run pytest in a project, warnings being errors."""
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, *PYTEST, "-W", "error", *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
 
 
