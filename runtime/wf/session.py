@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, Literal
 from weakref import WeakKeyDictionary
 
 from wf.clock import Clock, SystemClock
 from wf.context import current_attempt
+from wf.ends import Ends
 from wf.errors import WorldError
 from wf.ids import new_run_id
 from wf.keys import Keyring
 from wf.records import End
-from wf.settings import Settings, key_path, load_settings, parse_world_url
+from wf.settings import Settings, WorldAddress, key_path, load_settings, parse_world_url
 from wf.world import World
 
 STARTS_AT_ONCE: Final = 32
@@ -47,8 +47,7 @@ class Session:
         self.newest_deployment_id = ""  # told by who knows of newer code than this process has loaded
         self._gates: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self.waiting = 0  # how many callers wait for news; a virtual clock asks
-        self._awaited: dict[str, int] = {}
-        self._ends: dict[str, End] = {}
+        self._ends: WeakKeyDictionary[asyncio.AbstractEventLoop, Ends] = WeakKeyDictionary()
 
     @property
     def latest_deployment_id(self) -> str:
@@ -66,26 +65,17 @@ class Session:
             gate = self._gates[loop] = asyncio.Semaphore(STARTS_AT_ONCE)
         return gate
 
-    @contextmanager
-    def awaiting_end(self, run_id: str) -> Iterator[None]:
-        """Have the ends of a run kept that this process itself commits, while the block waits for them."""
-        self._awaited[run_id] = self._awaited.get(run_id, 0) + 1
-        try:
-            yield
-        finally:
-            self._awaited[run_id] -= 1
-            if not self._awaited[run_id]:
-                del self._awaited[run_id]
-                self._ends.pop(run_id, None)
+    def ends(self) -> Ends:
+        """Give those who wait on the running loop for runs to end."""
+        loop = asyncio.get_running_loop()
+        ends = self._ends.get(loop)
+        if ends is None:
+            ends = self._ends[loop] = Ends(self.world)
+        return ends
 
     def note_end(self, end: End) -> None:
-        """Keep how a run ended, now that it is durable, if somebody here waits for it."""
-        if end.run_id in self._awaited:
-            self._ends[end.run_id] = end
-
-    def find_end(self, run_id: str) -> End | None:
-        """Give an end that this process committed: who has just sealed it need not open it again."""
-        return self._ends.get(run_id)
+        """Tell who waits on this loop how a run ended, now that it is durable."""
+        self.ends().tell(end)
 
     def now_us(self) -> int:
         return self.clock.now_us()
@@ -135,10 +125,24 @@ def make_world(settings: Settings, *, role: Literal["worker", "client"]) -> tupl
         raise WorldError(f"the world {address.shown!r} cannot be used yet: this version knows sqlite:/// and memory://")
     from wf.worlds.shared import SharedWorld  # sqlite3 and sockets are not needed to import wf
 
-    place = key_path(address, settings.root)
-    assert place is not None
-    keyring = Keyring.load(place, os.environ)
+    keyring = load_keys(address, settings.root)
     return SharedWorld(address.path, settings.durability, role), keyring
+
+
+def load_keys(address: WorldAddress, root: Path) -> Keyring:
+    """Load the keys of a world that is a file; they are made with the world, and only with it.
+
+    A fresh key beside a world that is there would hide that its own is gone, and what was then sealed with it would be
+    lost when that is put back.
+    """
+    place = key_path(address, root)
+    assert place is not None
+    is_made = address.path is not None and address.path.exists()  # asked first: the key is made before the world
+    if is_made and "WF_KEY" not in os.environ and not place.exists():
+        error = WorldError(f"the key of this world is gone: there is no {place}, and no WF_KEY")
+        error.hint = "put it back; `WF_KEY=off` shows what is not sealed, and is right for a world that was made so"
+        raise error
+    return Keyring.load(place, os.environ)
 
 
 def _memory_world(settings: Settings) -> tuple[World, Keyring]:

@@ -69,7 +69,7 @@ def _read(settings: Settings) -> KeysView:
         if path is None:
             raise _refuse("a world in memory has a key of its own, which dies with it", None)
         if not path.exists():  # listing makes none
-            raise _refuse(f"there is no key at {path}", "it is made with the first run")
+            raise _refuse(f"there is no key at {path}", "it is made with the world, by the first run")
         return _show(str(path), Keyring.load(path, {}))
     return _show("WF_KEY", Keyring.load(path or settings.root, os.environ))
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from wfstudio.cli.terminal import Terminal
+from wfstudio.cli.terminal import Terminal, quiet_keys
 from wfstudio.core.client import Client
 from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
@@ -141,7 +141,7 @@ class LiveProgress(Progress):
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        with self._live:
+        with quiet_keys(), self._live:
             yield
 
     async def follow(self, client: Client, run_id: str) -> None:

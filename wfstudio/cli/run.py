@@ -6,10 +6,11 @@ interrupted is not lost: any worker of the world goes on with it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from contextlib import nullcontext, redirect_stdout
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -27,6 +28,9 @@ from wfstudio.cli.progress import Progress, make_progress, see_through
 from wfstudio.cli.terminal import Terminal, results, words
 from wfstudio.core.client import Client
 from wfstudio.core.views import RunView
+
+PARTING_SECONDS: Final = 0.3
+"""An end that takes longer is explained."""
 
 
 def run(
@@ -102,7 +106,11 @@ class _Errand:
             self._run_id = handle.run_id
             if progress is not None:
                 words().print(f"run {handle.run_id}")
-            return await see_through(Client(embedded.session), handle.run_id, progress)
+            try:
+                return await see_through(Client(embedded.session), handle.run_id, progress)
+            except asyncio.CancelledError:  # the worker is left now, which an attempt in flight may hold up
+                asyncio.get_running_loop().call_later(PARTING_SECONDS, _tell_of_parting)
+                raise
 
     def _tell_of_interruption(self, terminal: Terminal) -> None:
         if self._run_id is None:
@@ -113,6 +121,10 @@ class _Errand:
             f"  fix: `wf run {self._target} … --id {self._run_id}` goes on here, `wf dev` or `wf worker` anywhere",
             f"  more: wf inspect {self._run_id}",
         )
+
+
+def _tell_of_parting() -> None:
+    words().print("interrupted: what runs may finish; Ctrl-C again to force")
 
 
 def _log_to(stream: Any) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
 from wfstudio.text.pen import Pen
@@ -52,6 +53,32 @@ class Terminal(Pen):
     def print_jsonl(self, values: Iterable[Any]) -> None:
         for value in values:
             self.print(to_json(value))
+
+
+@contextmanager
+def quiet_keys() -> Iterator[None]:
+    """Have the terminal not write `^C` into what is drawn in place, while the block lasts."""
+    number = _find_own_terminal()
+    if number is None:
+        yield
+        return
+    import termios  # POSIX only
+
+    before = termios.tcgetattr(number)
+    termios.tcsetattr(number, termios.TCSANOW, [*before[:3], before[3] & ~termios.ECHOCTL, *before[4:]])
+    try:
+        yield
+    finally:
+        termios.tcsetattr(number, termios.TCSANOW, before)
+
+
+def _find_own_terminal() -> int | None:
+    """Give standard input where it is a terminal that is ours: one in the background is stopped for changing it."""
+    try:
+        number = sys.stdin.fileno()
+        return number if os.isatty(number) and os.tcgetpgrp(number) == os.getpgrp() else None
+    except (OSError, ValueError, AttributeError):  # closed, or no file; no such thing on this system
+        return None
 
 
 def results() -> Terminal:

@@ -23,7 +23,8 @@ import duckdb
 
 from wf.errors import WorkflowError
 from wf.keys import Keyring
-from wf.settings import key_path, parse_world_url
+from wf.session import load_keys
+from wf.settings import parse_world_url
 from wfstudio.core.parentage import die_with_parent
 from wfstudio.history import answers
 from wfstudio.history.errors import QueryError, QueryLimitError
@@ -90,10 +91,8 @@ def answer(question: Question, out: BinaryIO) -> None:
 
 
 def _load_keys(question: Question) -> Keyring:
-    address = parse_world_url(f"sqlite:///{question.world}", Path(question.root))
-    place = key_path(address, Path(question.root))
-    assert place is not None
-    return Keyring.load(place, os.environ)
+    root = Path(question.root)
+    return load_keys(parse_world_url(f"sqlite:///{question.world}", root), root)
 
 
 def _confine(question: Question) -> None:

@@ -53,3 +53,27 @@ def test_keys_of_the_environment_are_not_rotated_here(
     assert (told.code, told.err.splitlines()[0]) == (1, "the keys come from WF_KEY")
     monkeypatch.setenv("WF_KEY", "off")
     assert wf_cli("keys") == (0, "", "keys from WF_KEY: off, payloads are stored in clear\n")
+
+
+def test_no_fresh_key_hides_that_a_worlds_own_is_gone(
+    project: Path, wf_cli: Wf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wf_cli("run", "shop_flow.py:pay", '"ada"', "--quiet").code == 0
+    key = project / ".wf" / "key"
+    kept = key.rename(project / "kept")
+    for words in (["inspect"], ["run", "shop_flow.py:pay", '"bob"'], ["start", "pay", '"bob"'], ["query", "FROM runs"]):
+        told = wf_cli(*words)
+        assert (told.code, told.out) == (1, "")
+        assert told.err == (
+            f"the key of this world is gone: there is no {key}, and no WF_KEY\n"
+            "  fix: put it back; `WF_KEY=off` shows what is not sealed, and is right for a world that was made so\n"
+            "  more: docs/errors/world.md\n"
+        )
+        assert not key.exists()
+    with monkeypatch.context() as patch:
+        patch.setenv("WF_KEY", "off")
+        [run] = wf_cli("inspect", "--json").json["items"]
+        assert (run["workflow"], run["status"]) == ("shop_flow:pay", "completed")
+        assert wf_cli("inspect", run["id"], "--json").json["is_locked"] is True
+    kept.rename(key)
+    assert wf_cli("inspect", run["id"], "--json").json["input"] == {"card": "ada"}

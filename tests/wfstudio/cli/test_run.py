@@ -161,12 +161,26 @@ def test_an_interrupted_run_says_how_it_goes_on(project: Path, wf_cli: Wf) -> No
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=20)
     assert (running.returncode, out) == (130, "")
-    assert err.splitlines() == [
+    assert err.splitlines()[-3:] == [
         "interrupted; the run one goes on with the next worker of this world",
         "  fix: `wf run shop_flow.py:approve … --id one` goes on here, `wf dev` or `wf worker` anywhere",
         "  more: wf inspect one",
     ]
     assert wf_cli("inspect", "run", "one", "--json").json["reason"] == "waiting for hook site:docs"
+
+
+def test_what_an_interrupted_run_waits_for_is_said(project: Path) -> None:
+    step = "@wf.step\ndef work() -> None:\n    print('working', flush=True)\n    time.sleep(1)\n"
+    body = "@wf.workflow\nasync def main() -> None:\n    await work()\n"
+    (project / "shop_flow.py").write_text(f"import time\nimport wf\n\n{step}\n{body}")
+    command = [sys.executable, "-m", "wfstudio", "run", "shop_flow.py:main", "--id", "one"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "working\n" in running.stderr
+        running.send_signal(signal.SIGINT)
+        err = running.communicate(timeout=20)[1]
+    assert running.returncode == 130
+    assert err.splitlines()[0] == "interrupted: what runs may finish; Ctrl-C again to force"
 
 
 def test_on_a_terminal_the_run_is_drawn_as_a_tree(project: Path) -> None:
