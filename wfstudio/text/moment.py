@@ -64,7 +64,7 @@ def _draw_task(pen: Pen, task: TaskView) -> list[str]:
 
 def _draw_frame(pen: Pen, frame: FrameView) -> list[str]:
     lines = [f"  {printable(frame.file)}:{frame.line} in {printable(frame.function)}"]
-    lines += draw_source(pen, frame.source, frame.line)
+    lines += draw_source(pen, frame.lines_around(), frame.line)
     width = min(max((len(local.name) for local in frame.locals), default=0), WIDEST_NAME)
     lines += [draw_local(pen, local, width) for local in frame.locals]
     lines += [f"  - {pen.paint(printable(name), 'dim')}" for name in frame.gone]

@@ -487,6 +487,38 @@ async def test_a_run_that_has_not_begun_has_no_coroutines_until_it_begins(tmp_pa
 # -- whose code ---------------------------------------------------------------------------------
 
 
+async def test_the_source_is_the_whole_function(tmp_path: Path) -> None:
+    code = """
+    import wf
+
+
+    @wf.workflow
+    async def flow(is_long: bool) -> None:
+        before = 1
+        await wf.hook(token="short")
+        def after() -> int:
+            return before
+        after()
+
+
+    def beside(): ...
+    """
+    async with recording(tmp_path, code) as found:
+        found_frame = frame(await found.replays.look(await found.rest("flow", False), "last"))
+    texts = [line.text for line in found_frame.source]
+    assert texts[0] == "@wf.workflow" and texts[-1] == "    after()"
+    assert [line.text for line in found_frame.lines_around(1)] == texts[2:5]
+
+
+async def test_the_source_of_a_long_function_is_thirty_lines_around(tmp_path: Path) -> None:
+    body = "".join(f"    n = {number}\n" for number in range(50))
+    code = f"import wf\n\n\n@wf.workflow\nasync def flow() -> None:\n{body}    await wf.hook(token='long')\n{body}"
+    async with recording(tmp_path, code) as found:
+        found_frame = frame(await found.replays.look(await found.rest("flow"), "last"))
+    numbers = [line.number for line in found_frame.source]
+    assert numbers == list(range(found_frame.line - 30, found_frame.line + 31))
+
+
 async def test_the_source_is_that_of_the_code_which_ran_it_also_when_the_files_are_gone(tmp_path: Path) -> None:
     async with recording(tmp_path) as found:
         old = found.session.deployment_id
@@ -639,10 +671,14 @@ HARM = """
     async def step() -> None: ...
 
 
+    def make_account():
+        return Account(name="ada", key="hunter2")
+
+
     @wf.workflow
     async def flow(kind: str) -> None:
         value = {"Raises": Raises, "Hangs": Hangs, "HangsInC": HangsInC, "Exits": Exits, "Eats": Eats, "Counts": Counts,
-                 "Account": lambda: Account(name="ada", key="hunter2")}[kind]()
+                 "Account": make_account}[kind]()
         after = [1, 2]
         await step()
         await step()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { localize, readDuration, showAgo, showBytes, showDuration, showInstant } from "./instants";
+import { localize, readDuration, showAgo, showBytes, showDuration, showInstant, showMark } from "./instants";
 
 describe("durations", () => {
   test.each([
@@ -53,4 +53,15 @@ test("instants within a sentence are shown in this zone, and today's without the
 
 test("bytes", () => {
   expect([0, 812, 4096, 1_300_000, 5e9].map(showBytes)).toEqual(["0 B", "812 B", "4.0 KiB", "1.2 MiB", "4.7 GiB"]);
+});
+
+describe("marks of a scale", () => {
+  test.each([
+    [250, "2026-01-02 03:04:05.000"],
+    [1000, "2026-01-02 03:04:05"],
+    [60_000, "2026-01-02 03:04"],
+    [86_400_000, "2026-01-02"],
+  ])("%i ms apart are as exact as that", (apartMs, text) => {
+    expect(showMark(new Date(2026, 0, 2, 3, 4, 5).getTime(), apartMs)).toBe(text);
+  });
 });

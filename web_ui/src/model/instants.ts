@@ -44,6 +44,13 @@ export function showInstant(at: string | number): string {
   return `${day} ${showClock(at)}`;
 }
 
+/** Write an instant as exactly as a scale has it whose marks are so far apart: `2026-01-02 03:04`. */
+export function showMark(at: number, apartMs: number): string {
+  const whole = showInstant(at);
+  if (apartMs < SECOND_MS) return whole;
+  return whole.slice(0, apartMs < MINUTE_MS ? 19 : apartMs < DAY_MS ? 16 : 10);
+}
+
 /** Write the time of day of an instant: `03:04:05.000`. */
 export function showClock(at: string | number): string {
   const date = new Date(at);

@@ -10,7 +10,7 @@ from __future__ import annotations
 import linecache
 import os
 from collections.abc import Iterable
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final, Literal
 
 import msgspec
@@ -38,7 +38,9 @@ from wfstudio.core.views import show_instant
 MOST_TASKS: Final = 200
 MOST_CALLS: Final = 500
 MOST_LOCALS: Final = 100
-LINES_AROUND: Final = 3
+LINES_BESIDE: Final = 3
+MOST_LINES: Final = 30
+"""Before and after the line where a frame stands."""
 LARGEST_INPUT: Final = 20_000
 
 Notes = dict[tuple[int, int, int, str], tuple[bytes, int]]
@@ -115,7 +117,7 @@ class Scene:
             file=file.removeprefix(self._folder),
             line=frame.line,
             function=code.co_qualname,
-            source=_read_lines(file, frame.line),
+            source=_read_lines(file, code, frame.line),
             locals=[
                 self._show_local(name, value, (number, depth, id(code), name)) for name, value in held[:MOST_LOCALS]
             ],
@@ -209,10 +211,18 @@ def _list_locals(frame: FrameType) -> list[tuple[str, Any]]:
     return [(name, held[name]) for name in names]
 
 
-def _read_lines(file: str, line: int) -> list[LineView]:
+def _read_lines(file: str, code: CodeType, line: int) -> list[LineView]:
+    """Give the lines of a function, and a little of what is beside a short one."""
     lines = linecache.getlines(file)
-    first, last = max(1, line - LINES_AROUND), min(len(lines), line + LINES_AROUND)
+    begin, end = min(code.co_firstlineno, line - LINES_BESIDE), max(_find_end(code), line + LINES_BESIDE)
+    first, last = max(1, begin, line - MOST_LINES), min(len(lines), end, line + MOST_LINES)
     return [LineView(number, lines[number - 1].rstrip("\n")) for number in range(first, last + 1)]
+
+
+def _find_end(code: CodeType) -> int:
+    """Give the last line of a function, with those that are defined in it."""
+    last = max((line for _, _, line in code.co_lines() if line is not None), default=code.co_firstlineno)
+    return max([last, *(_find_end(inner) for inner in code.co_consts if isinstance(inner, CodeType))])
 
 
 def _say_instant(at_us: int) -> str:

@@ -86,8 +86,9 @@ class LineView(msgspec.Struct, frozen=True):
 
 
 class FrameView(msgspec.Struct, frozen=True, kw_only=True):
-    """A frame of the user's. `file` is relative to the project where it is in it; `source` are the lines
-    around `line`, as the code that was replayed has them. `gone` are variables that it has no more."""
+    """A frame of the user's. `file` is relative to the project where it is in it; `source` are the lines of its
+    function, thirty before and after `line` at most, as the code that was replayed has them. `gone` are variables
+    that it has no more."""
 
     file: str
     line: int
@@ -96,6 +97,10 @@ class FrameView(msgspec.Struct, frozen=True, kw_only=True):
     locals: list[LocalView] = []
     gone: list[str] = []
     more_locals: int = 0
+
+    def lines_around(self, count: int = 3) -> list[LineView]:
+        """Give the line where it stands, and so many before and after it."""
+        return [line for line in self.source if abs(line.number - self.line) <= count]
 
 
 class AwaitView(msgspec.Struct, frozen=True, kw_only=True):

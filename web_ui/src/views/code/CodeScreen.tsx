@@ -5,8 +5,9 @@ import { call, readText } from "../../api";
 import type { DeploymentView, ReplayView, Verdict } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showCount, showInstant } from "../../model/instants";
-import { diffLines } from "../../model/line_diff";
+import { type DiffLine, diffLines } from "../../model/line_diff";
 import { placeOf, runPlace } from "../../model/places";
+import { type Token, tokenize } from "../../model/python_tokens";
 import { dev, diverging, isDev, readDev, wordsOf } from "../../state/dev";
 import { hear } from "../../state/live";
 import { useResource } from "../../state/resource";
@@ -16,6 +17,7 @@ import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { Placed } from "../parts/Placed";
 import { A, Ago, Button, Chip, Command, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
+import { Tokens } from "../parts/Tokens";
 
 export function CodeScreen() {
   const deployments = useResource("deployments", () => call("GET /api/deployments"));
@@ -382,6 +384,13 @@ async function replayAll(deployment: string): Promise<void> {
 }
 
 const CONTEXT = 3;
+const SIGNS = { added: "+ ", removed: "- ", gap: "⋯ ", same: "  " } as const;
+
+/** A line of a difference, with the colours that it has in its file. */
+function tokensOf(line: DiffLine, then: readonly Token[][], now: readonly Token[][]): readonly Token[] {
+  const tokens = line.now !== null ? now[line.now - 1] : line.before !== null ? then[line.before - 1] : undefined;
+  return tokens ?? [{ text: line.text, kind: "" }];
+}
 
 function Source({
   name,
@@ -401,6 +410,8 @@ function Source({
   }));
   const { data, failure } = texts.state.value;
   const lines = useMemo(() => (data && isDiff ? diffLines(data.before, data.now, CONTEXT) : null), [data, isDiff]);
+  const now = useMemo(() => tokenize(data?.now ?? ""), [data]);
+  const then = useMemo(() => tokenize(data?.before ?? ""), [data]);
   if (failure) return <FailureNote failure={failure} again={() => texts.reload()} />;
   if (!data) return <Loading what={name} />;
   return (
@@ -410,17 +421,15 @@ function Source({
             <span key={index} class={`source-line line-${line.kind}`}>
               <span class="num dim">{line.before ?? ""}</span>
               <span class="num dim">{line.now ?? ""}</span>
-              <span>
-                {line.kind === "added" ? "+ " : line.kind === "removed" ? "- " : line.kind === "gap" ? "⋯ " : "  "}
-                {line.text}
-              </span>
+              <span>{SIGNS[line.kind]}</span>
+              <Tokens tokens={tokensOf(line, then, now)} />
               {"\n"}
             </span>
           ))
-        : data.now.split("\n").map((text, index) => (
+        : now.map((tokens, index) => (
             <span key={index} class="source-line">
               <span class="num dim">{index + 1}</span>
-              <span>{text}</span>
+              <Tokens tokens={tokens} />
               {"\n"}
             </span>
           ))}

@@ -1,16 +1,18 @@
 // Time travel: the run right after any of its events. Where every coroutine stands, in the source as it was, with
 // its variables and what changed since the last delivery.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { call } from "../../api";
 import type { FrameView, MomentView, TaskView } from "../../api_types";
 import { showClock } from "../../model/instants";
+import { tokenize } from "../../model/python_tokens";
 import { useKeys } from "../../state/keyboard";
 import { useResource } from "../../state/resource";
 import { place, setParams } from "../../state/router";
 import { Icon } from "../parts/Icon";
 import { Place, placeAt } from "../parts/Placed";
 import { Button, Chip, Copy, FailureNote, Loading } from "../parts/small";
+import { Tokens } from "../parts/Tokens";
 import type { RunData } from "./data";
 
 const PLAY_MS = 700;
@@ -177,30 +179,24 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
         <Place place={placeAt(frame.file, frame.line)} /> <span class="dim">in {frame.function}</span>
         <Copy text={`${frame.file}:${frame.line}`} what="copy file and line" />
       </p>
-      <div class="frame-columns">
-        <pre class="source" tabIndex={0} role="group" aria-label={`source around line ${frame.line}`}>
-          {frame.source.map((line) => (
-            <span key={line.number} class={line.number === frame.line ? "source-line is-here" : "source-line"}>
-              <span class="num dim">{line.number}</span>
-              <span>{line.text}</span>
-              {"\n"}
-            </span>
-          ))}
-        </pre>
+      <div class={isInner ? "frame-columns" : "frame-columns is-outer"}>
+        <Source frame={frame} />
         {frame.locals.length > 0 && (
-          <table class="locals mono" aria-label={`variables of ${frame.function}`}>
-            <tbody>
-              {frame.locals.map((local) => (
-                <tr key={local.name} class={local.change ? `is-${local.change}` : ""}>
-                  <th scope="row">{local.name}</th>
-                  <td title={local.value.type}>
-                    <Value text={local.value.text} />
-                  </td>
-                  <td class="dim">{local.change}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <div class="locals" tabIndex={0} role="group" aria-label={`variables of ${frame.function}`}>
+            <table class="mono">
+              <tbody>
+                {frame.locals.map((local) => (
+                  <tr key={local.name} class={local.change ? `is-${local.change}` : ""}>
+                    <th scope="row">{local.name}</th>
+                    <td title={local.value.type}>
+                      <Value text={local.value.text} />
+                    </td>
+                    <td class="dim">{local.change}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
         )}
       </div>
       {isInner && frame.more_locals > 0 && <p class="dim">… and {frame.more_locals} more variables</p>}
@@ -208,7 +204,29 @@ function Frame({ frame, isInner }: { frame: FrameView; isInner: boolean }) {
   );
 }
 
-const SHORT = 200;
+/** The function's lines; the one where it stands is in sight, whatever was scrolled before. */
+function Source({ frame }: { frame: FrameView }) {
+  const box = useRef<HTMLPreElement>(null);
+  const lines = useMemo(() => tokenize(frame.source.map((line) => line.text).join("\n")), [frame.source]);
+  useLayoutEffect(() => {
+    const pre = box.current;
+    const here = pre?.querySelector<HTMLElement>(".is-here");
+    if (pre && here) pre.scrollTop = here.offsetTop - pre.offsetTop - (pre.clientHeight - here.offsetHeight) / 2;
+  }, [frame.file, frame.line, frame.source]);
+  return (
+    <pre class="source" ref={box} tabIndex={0} role="group" aria-label={`source around line ${frame.line}`}>
+      {frame.source.map((line, index) => (
+        <span key={line.number} class={line.number === frame.line ? "source-line is-here" : "source-line"}>
+          <span class="num dim">{line.number}</span>
+          <Tokens tokens={lines[index]!} />
+          {"\n"}
+        </span>
+      ))}
+    </pre>
+  );
+}
+
+const SHORT = 120;
 
 /** A variable's text; a long one opens where it is. */
 function Value({ text }: { text: string }) {

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { type Bin, stack } from "../../model/histogram";
-import { showCount, showInstant } from "../../model/instants";
+import { showCount, showMark } from "../../model/instants";
 
 const HEIGHT = 44;
 
@@ -30,10 +30,9 @@ export function Histogram({
   const shown = hovered === null ? null : (bins[hovered] ?? null);
   const first = bins[0];
   const last = bins.at(-1);
+  const show = (ms: number) => showMark(ms, first ? first.endMs - first.startMs : 1);
   const summary =
-    first && last
-      ? `${showCount(total)} runs from ${showInstant(first.startMs)} to ${showInstant(last.endMs)}`
-      : "no runs to count";
+    first && last ? `${showCount(total)} runs from ${show(first.startMs)} to ${show(last.endMs)}` : "no runs to count";
   return (
     <figure class="histogram">
       <svg
@@ -80,7 +79,7 @@ export function Histogram({
       <figcaption class="dim num">
         {shown ? (
           <>
-            {showInstant(shown.startMs)}: {showCount(shown.total)} runs
+            {show(shown.startMs)}: {showCount(shown.total)} runs
             {Object.entries(shown.counts).map(([status, count]) => (
               <span key={status}>
                 {" "}
@@ -90,11 +89,11 @@ export function Histogram({
           </>
         ) : (
           <>
-            <span>{first ? showInstant(first.startMs) : ""}</span>
+            <span>{first ? show(first.startMs) : ""}</span>
             <span>
               {showCount(total)} runs{isWhole ? "" : ", the newest ones"} · drag to narrow the time
             </span>
-            <span>{last ? showInstant(last.endMs) : ""}</span>
+            <span>{last ? show(last.endMs) : ""}</span>
           </>
         )}
       </figcaption>
