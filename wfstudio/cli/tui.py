@@ -29,6 +29,6 @@ async def _run(settings: Settings, world: str | None) -> int:
         os.environ.pop(name, None)  # textual would believe them more than the terminal, which can be resized
     preferences = load_preferences(settings.root)
     async with attach(settings, named_world=world) as attachment:
-        app = StudioApp(attachment, preferences)
+        app = StudioApp(attachment, preferences, is_own_process=True)
         await app.run_async()
     return app.return_code or 0

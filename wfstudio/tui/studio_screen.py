@@ -156,6 +156,7 @@ class StudioScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self.refresh_headline()
         self.studio.tell_changed(self)
+        self.call_after_refresh(self.studio.settle, type(self).__name__)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in _PROMPTING and isinstance(self.focused, Input | TextArea):

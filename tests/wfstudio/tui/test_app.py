@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 from textual.widgets import Input
@@ -10,9 +11,11 @@ from textual.worker import WorkerFailed
 
 from tests.wfstudio.studio import open_studio, rest, run
 from tests.wfstudio.tui.hand import open_tui
-from tests.wfstudio.tui.stage import LARGE, SMALL
+from tests.wfstudio.tui.stage import LARGE, SMALL, until
 from wf.errors import WorkflowError
 from wfstudio.core.errors import UsageError
+from wfstudio.tui.app import StudioApp
+from wfstudio.tui.attachment import Attachment
 from wfstudio.tui.preferences import Preferences
 from wfstudio.tui.resources import RESOURCES, find_resource, load_screen
 from wfstudio.tui.screens.runs import RunsScreen
@@ -305,3 +308,17 @@ async def test_what_an_attachment_is_is_always_said() -> None:
             assert tui.lines[0].endswith("world .wf/world.db · no server")
         view = await client.start("studio.approve", ["ada"])
         await rest(client, view.id)
+
+
+async def test_what_is_loaded_for_a_screen_is_left_out_of_later_collections() -> None:
+    async with open_studio() as client:
+        for is_own_process in (False, True):
+            app = StudioApp(Attachment(client, client.session.settings), is_own_process=is_own_process)
+            before = gc.get_freeze_count()
+            try:
+                async with app.run_test() as pilot:
+                    await until(pilot, lambda: is_own_process is (gc.get_freeze_count() > before))
+                    await pilot.pause()
+                    assert is_own_process is (gc.get_freeze_count() > before), "another's memory is its own affair"
+            finally:
+                gc.unfreeze()

@@ -180,6 +180,7 @@ class RunsScreen(StudioScreen):
                 break
             cursor = rows[-1].run_id
         self._is_loading = False
+        self.studio.settle("the rows")
         self.refresh_rows()
 
     async def on_changed(self, run_ids: list[str]) -> None:
