@@ -158,7 +158,7 @@ async def wait_for_news(
             left = LOOK_AGAIN_SECONDS if deadline is None else min(LOOK_AGAIN_SECONDS, deadline - loop.time())
             if left <= 0:
                 raise TimeoutError
-            with _parked(session):
+            with parked(session):
                 again = loop.call_later(left, bell.set)  # a timeout context costs three times as much
                 await bell.wait()
                 again.cancel()
@@ -168,7 +168,7 @@ async def wait_for_news(
 
 
 @contextmanager
-def _parked(session: Session) -> Iterator[None]:
+def parked(session: Session) -> Iterator[None]:
     """Note that the caller only waits, so that a virtual clock may move."""
     attempt = current_attempt.get()
     if attempt is not None:

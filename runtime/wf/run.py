@@ -17,6 +17,7 @@ from wf import codec, events, schemas, streams
 from wf import operations as ops
 from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
+from wf.ends import Waiter
 from wf.errors import (
     DeadLetterError,
     DecryptionError,
@@ -28,7 +29,7 @@ from wf.errors import (
     WorkflowRunFailedError,
 )
 from wf.records import End, find_last, read_end
-from wf.session import current_session
+from wf.session import Session, current_session
 from wf.world import Attention, RunRow
 
 T = TypeVar("T")
@@ -173,35 +174,48 @@ def _make_failure(run_id: str, code: str | None, value: Any) -> WorkflowRunFaile
 async def _wait_outside(run_id: str, seconds: float | None) -> End:
     """Wait for the end of a run; each run of its chain rings for itself, so they are watched in turn."""
     session = current_session()
-    loop = asyncio.get_running_loop()
-    deadline = None if seconds is None else loop.time() + seconds
+    ends = session.ends()
+    deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
     watched = run_id
-
-    async def is_there() -> End | str | None:
-        end = session.find_end(watched)
-        if end is not None:
-            return end
-        row = await find_last(session.world, session.keyring, watched)
-        if row.run_id != watched:
-            return row.run_id
-        if row.status in events.ENDED:
-            return await read_end(session.world, session.keyring, row)
-        if row.attention is not None:
-            raise attention_error(row)
-        if row.origin is not None:  # it never ends here
-            raise ImportedRunError(row.run_id, row.origin)
-        return None
-
     while True:
-        left = None if deadline is None else deadline - loop.time()
+        waiter = await ends.enter(watched)
         try:
-            with session.awaiting_end(watched):
-                found: End | str = await ops.wait_for_news(f"result:{watched}", is_there, left)
-        except TimeoutError:
-            raise TimeoutError(f"run {watched} did not end within {seconds:g} s") from None
+            found = await _wait_for_end(session, waiter, watched, deadline)
+        finally:
+            ends.leave(watched, waiter)
+        if found is None:
+            raise TimeoutError(f"run {watched} did not end within {seconds:g} s")
         if isinstance(found, End):
             return found
         watched = found
+
+
+async def _wait_for_end(session: Session, waiter: Waiter, run_id: str, deadline: float | None) -> End | str | None:
+    """Give the end of a run, the id of the one that it continued as, or None when the time is over."""
+    while True:
+        if not waiter.is_rung:
+            left = None if deadline is None else deadline - asyncio.get_running_loop().time()
+            if left is not None and left <= 0:
+                return None
+            with ops.parked(session):
+                await waiter.wait(left)
+        waiter.is_rung = False
+        found = waiter.end or await _look_for_end(session, run_id)
+        if found is not None:
+            return found
+
+
+async def _look_for_end(session: Session, run_id: str) -> End | str | None:
+    row = await find_last(session.world, session.keyring, run_id)
+    if row.run_id != run_id:
+        return row.run_id
+    if row.status in events.ENDED:
+        return await read_end(session.world, session.keyring, row)
+    if row.attention is not None:
+        raise attention_error(row)
+    if row.origin is not None:  # it never ends here
+        raise ImportedRunError(row.run_id, row.origin)
+    return None
 
 
 def attention_error(row: RunRow) -> Exception:

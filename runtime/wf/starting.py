@@ -47,9 +47,10 @@ async def start(workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) 
 
 async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes) -> Run[R]:
     options = workflow.options
+    run_id = options.id or session.new_run_id()
     run = seal_new_run(
         session.keyring,
-        run_id=options.id or session.new_run_id(),
+        run_id=run_id,
         workflow=workflow.id,
         arguments=arguments,
         at=session.now_us(),
@@ -58,9 +59,16 @@ async def _create(session: Session, workflow: Workflow[..., R], arguments: bytes
         concurrency=workflow.concurrency,
         delay_us=options.delay_us,
     )
-    created = await session.world.create_run(run)
-    row = created.run
-    if not created.is_new:
+    ends = session.ends()
+    ends.note_start(run_id)
+    is_new = False
+    try:
+        created = await session.world.create_run(run)
+        row, is_new = created.run, created.is_new
+    finally:
+        if not is_new:
+            ends.forget_start(run_id)
+    if not is_new:
         if row.origin is not None:
             raise ImportedRunError(row.run_id, row.origin)
         if row.workflow != workflow.id:

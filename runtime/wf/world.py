@@ -588,8 +588,8 @@ class World(Protocol):
         """Call `ring(detail)` on the subscriber's loop whenever a topic has news; returns the undo.
 
         Topics: `worker:<id>` (detail: a leased run with new messages), `claimable` (an unowned
-        run wants a worker), `run:<id>` (status, attention or continuation changed), `result:<id>`
-        (it ended, or rests with an attention: who waits for its result looks),
+        run wants a worker), `run:<id>` (status, attention or continuation changed), `results` (detail: a
+        run that ended, or rests with an attention: who waits for its result looks),
         `log:<id>` (more of the run can be read: events, log lines, or chunks of any of its streams),
         `stream:<run_id>/<name>` (chunks, or the run was cancelled), `runs` (detail: any run that
         changed state). A ring that is on its way to a subscriber stands for all like it.

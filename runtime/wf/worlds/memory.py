@@ -189,7 +189,7 @@ class MemoryWorld:
             self._ring_run(run_id)
             self._ring_log(run_id)
             if run.is_ended:
-                self._ring(f"result:{run_id}", run_id)
+                self._ring("results", run_id)
             return Created(True, row)
 
     async def get_run(self, run_id: str) -> RunRow | None:
@@ -360,7 +360,7 @@ class MemoryWorld:
                 run.refusals[worker_id] = run.last_ending() if worker_id in run.refusals else 0
                 self._free(run, 0)
                 self._ring("claimable")
-                self._ring(f"result:{run_id}", run_id)
+                self._ring("results", run_id)
             self._ring_run(run_id)
             return "applied"
 
@@ -621,7 +621,7 @@ class MemoryWorld:
             for topic in self._doorbells.streams_of(run_id):
                 self._ring(topic, run_id)
         self._ring_run(run_id)
-        self._ring(f"result:{run_id}", run_id)
+        self._ring("results", run_id)
 
     # -- messages
 

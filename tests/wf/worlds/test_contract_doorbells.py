@@ -280,7 +280,7 @@ async def test_whoever_is_rung_finds_the_news_already_written(world: World) -> N
 
 
 async def test_who_waits_for_a_result_is_rung_at_the_end_and_for_an_attention_only(world: World) -> None:
-    bell = await Bell.at(world, "result:r1")
+    bell = await Bell.at(world, "results")
     owner = await own(world, "r1")
     await owner.commit(StartRun(T0))
     await owner.commit(SetAttributes({"a": "b"}))
