@@ -17,7 +17,6 @@ from weakref import WeakKeyDictionary
 from wf.clock import Clock, SystemClock
 from wf.context import current_attempt
 from wf.ends import Ends
-from wf.ends import Ends
 from wf.errors import WorldError
 from wf.ids import new_run_id
 from wf.keys import Keyring
