@@ -99,9 +99,9 @@ class StudioApp(App[None]):
     def settle(self, name: str) -> None:
         """Let garbage collections pass over what was loaded by now. `name` is of what; each is settled once.
 
-        It is there to stay: some 80 000 objects, and to walk through them takes 50 ms, in which no key is answered. What
-        is garbage already stays with them, so this is for what is loaded once. Where the process is another's, its
-        memory is its own affair.
+        It is there to stay: some 80 000 objects, and to walk through them takes 50 ms, in which no key is answered.
+        What is garbage already stays with them, so this is for what is loaded once. Where the process is another's,
+        its memory is its own affair.
         """
         if self._is_own_process and name not in self._settled:
             self._settled.add(name)

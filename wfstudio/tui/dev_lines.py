@@ -5,6 +5,7 @@ What happened is said in the words of its own terminal (`wfstudio.text.dev_lines
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,8 +14,10 @@ from wfstudio.text import dev_lines as words
 from wfstudio.text.dev_lines import Painter
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable
+from wfstudio.text.widths import cell_width, wrap
 from wfstudio.tui.columns import Column
 
+_PAINT: Final = re.compile(r"\x1b\[[\d;]*m")
 REMEDIES: Final = {
     "keep": "it goes on with the code that started it",
     "fork": "a new run shares its history up to where the two part, and goes on with today's code; this one ends",
@@ -102,7 +105,17 @@ class Diverging:
 
 def draw_news(pen: Pen, events: Sequence[LiveEvent]) -> list[str]:
     """Draw what the dev server said, oldest first."""
-    return [line for event in events for line in draw_event(pen, event)]
+    return [part for event in events for line in draw_event(pen, event) for part in _wrap(pen, line)]
+
+
+def _wrap(pen: Pen, line: str) -> list[str]:
+    """Break a line that has no room; then without its colours, which end where a line does."""
+    plain = _PAINT.sub("", line)
+    if cell_width(plain) <= pen.width:
+        return [line]
+    indent = len(plain) - len(plain.lstrip(" "))
+    first, *rest = wrap(plain, max(20, pen.width - indent - 2))
+    return [first, *(" " * (indent + 2) + part for part in rest)]
 
 
 def draw_event(pen: Pen, event: LiveEvent) -> list[str]:

@@ -37,8 +37,13 @@ class Inks:
         self._styles: dict[str, Style] = {"": base, "0": base}
 
     def to_strip(self, line: str, width: int) -> Strip:
-        """Give a line in exactly so many cells."""
-        return Strip(self.to_segments(line)).crop_extend(0, width, self.base)
+        """Give a line in exactly so many cells; one that is cut says so."""
+        strip = Strip(self.to_segments(line))
+        if strip.cell_length <= width or width < 1 or not strip.crop(width).text.strip():
+            return strip.crop_extend(0, width, self.base)
+        kept = strip.crop(0, width - 1)
+        style = next((segment.style for segment in reversed(list(kept)) if segment.style), self.base)
+        return Strip([*kept, Segment("…", style)]).crop_extend(0, width, self.base)
 
     def to_text(self, line: str) -> Text:
         """Give a line, or several, as a text."""

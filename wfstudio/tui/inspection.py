@@ -23,6 +23,7 @@ from wfstudio.text.printable import printable
 from wfstudio.text.timeline import label_span, status_sign
 from wfstudio.text.tracebacks import describe_error
 from wfstudio.text.widths import wrap
+from wfstudio.tui.told_reasons import tell_reason
 
 LARGEST_SHOWN: Final = 1_000_000
 """Bytes of a payload that are opened to be shown."""
@@ -56,8 +57,9 @@ def inspect_span(pen: Pen, found: Found) -> list[str]:
 
 def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
     lines = [f"{pen.show_status(run.status)}  {pen.paint(printable(run.workflow), 'bold')}"]
-    lines += _say_error(pen, run.error)
-    lines += list_facts(pen, [("id", run.id), *list_run_facts(pen, run)])
+    lines += say_error(pen, run.error)
+    told = msgspec.structs.replace(run, reason=tell_reason(run.reason, pen.now))
+    lines += list_facts(pen, [("id", run.id), *list_run_facts(pen, told)])
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += list_facts(pen, [("because", run.output)])
     lines += list_faults(pen, trace)
@@ -70,7 +72,7 @@ def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
 
 
 def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView]) -> list[str]:
-    lines = [_head(pen, span, step.name), *_say_error(pen, step.error)]
+    lines = [_head(pen, span, step.name), *say_error(pen, step.error)]
     lines += list_facts(
         pen,
         [
@@ -176,8 +178,8 @@ def _draw_attempt(pen: Pen, number: int, status: str, text: str) -> list[str]:
     return [f"{_MARGIN}{number}  {pen.show_status(status)}{first}", *(f"{_MARGIN}   {more.strip()}" for more in rest)]
 
 
-def _say_error(pen: Pen, error: ErrorView | None) -> list[str]:
-    """Say what was raised, in a few lines: the traceback is further down."""
+def say_error(pen: Pen, error: ErrorView | None) -> list[str]:
+    """Say what was raised, in a few lines; the traceback is said elsewhere."""
     if error is None:
         return []
     said = printable(f"{error.type or error.code or 'error'}: {error.message or ''}".rstrip(": "))

@@ -12,6 +12,7 @@ from wfstudio.text.moments import show_ms, show_relative
 from wfstudio.text.pen import Pen
 from wfstudio.tui.columns import Column
 from wfstudio.tui.listed import Listed
+from wfstudio.tui.told_reasons import tell_reason
 
 COLUMNS: Final = (
     Column("status", 11),
@@ -40,13 +41,14 @@ def draw_cells(
     style = STYLES.get(run.status, "")
     sign = MARK if run.run_id in marked else _PEN.sign(run.status)
     created = from_instant(run.created_at)
+    now = created + timedelta(microseconds=max(0, now_us - run.created_at))
     return (
         (f"{sign} {run.status}", style),
         short_name(run.workflow),
         (shorten_id(run.run_id, id_width), "secondary"),
-        (show_relative(created, created + timedelta(microseconds=max(0, now_us - run.created_at))), "secondary"),
+        (show_relative(created, now), "secondary"),
         _took(run, now_us),
-        _about(run, reason),
+        _about(run, tell_reason(reason, now)),
     )
 
 

@@ -11,7 +11,7 @@ from textual.worker import WorkerFailed
 
 from tests.wfstudio.studio import open_studio, rest, run
 from tests.wfstudio.tui.hand import open_tui
-from tests.wfstudio.tui.stage import LARGE, SMALL, until
+from tests.wfstudio.tui.stage import LARGE, SMALL, until_shown
 from wf.errors import WorkflowError
 from wfstudio.core.errors import UsageError
 from wfstudio.tui.app import StudioApp
@@ -310,15 +310,15 @@ async def test_what_an_attachment_is_is_always_said() -> None:
         await rest(client, view.id)
 
 
-async def test_what_is_loaded_for_a_screen_is_left_out_of_later_collections() -> None:
+@pytest.mark.parametrize("is_own_process", [True, False])
+async def test_what_is_loaded_for_a_screen_is_left_out_of_later_collections(is_own_process: bool) -> None:
     async with open_studio() as client:
-        for is_own_process in (False, True):
-            app = StudioApp(Attachment(client, client.session.settings), is_own_process=is_own_process)
-            before = gc.get_freeze_count()
-            try:
-                async with app.run_test() as pilot:
-                    await until(pilot, lambda: is_own_process is (gc.get_freeze_count() > before))
-                    await pilot.pause()
-                    assert is_own_process is (gc.get_freeze_count() > before), "another's memory is its own affair"
-            finally:
-                gc.unfreeze()
+        app = StudioApp(Attachment(client, client.session.settings), is_own_process=is_own_process)
+        before = gc.get_freeze_count()
+        try:
+            async with app.run_test() as pilot:
+                await until_shown(pilot, "no run yet")
+                await pilot.pause()
+                assert is_own_process is (gc.get_freeze_count() > before), "another's memory is its own affair"
+        finally:
+            gc.unfreeze()

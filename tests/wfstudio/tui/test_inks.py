@@ -34,6 +34,15 @@ def test_a_line_takes_exactly_the_cells_that_there_are() -> None:
         assert inks.to_strip(line, 31).cell_length == 31
 
 
+def test_a_line_that_is_cut_says_so() -> None:
+    inks = Inks(THEME, BASE)
+    assert inks.to_strip("x" * 8, 8).text == "xxxxxxxx"
+    assert inks.to_strip("x" * 9, 8).text == "xxxxxxx…"
+    assert inks.to_strip("x" * 8 + "   ", 8).text == "xxxxxxxx", "nothing that is seen is lost"
+    assert inks.to_strip("日本語日本語", 8).text == "日本語 …"
+    assert inks.to_strip(PEN.paint("x" * 9, "green"), 8)._segments[-1].style == BASE + Style(color="#00ff00")
+
+
 def test_what_users_wrote_is_no_colour_and_no_markup() -> None:
     text = printable("\x1b[31mred\x1b[0m [bold]x[/bold]")
     [segment] = Inks(THEME, BASE).to_segments(text)

@@ -58,6 +58,18 @@ class DevScreen(StudioScreen):
     DevScreen #dev-news {
         height: 1fr;
     }
+    DevScreen.-fits #dev-runs {
+        height: 3;
+    }
+    DevScreen.-fits #dev-diverging {
+        display: none;
+    }
+    DevScreen.-fits #dev-verdict {
+        height: 1fr;
+    }
+    DevScreen.-short.-fits #dev-news {
+        height: 1fr;
+    }
     DevScreen.-short #dev-status, DevScreen.-short #dev-news {
         height: 6;
     }
@@ -118,6 +130,7 @@ class DevScreen(StudioScreen):
         self.diverging.verdicts = [] if status is None else list(status.get("diverging", ()))
         self.query_one("#dev-diverging", Grid).refresh_rows()
         self._has_dev = status is not None
+        self.set_class(not self.diverging.verdicts, "-fits")
         self._draw_verdict()
         self._draw_news()
         self.refresh_bindings()

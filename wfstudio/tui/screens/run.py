@@ -37,6 +37,7 @@ from wfstudio.tui.run_commands import inspect_command, write_command
 from wfstudio.tui.run_rows import Place, Wanted, place_of
 from wfstudio.tui.screens.run_acting import RunActing, short_name
 from wfstudio.tui.tasks import begin_newest
+from wfstudio.tui.told_reasons import tell_reason
 from wfstudio.tui.widgets.event_list import EventList
 from wfstudio.tui.widgets.sheet import Sheet
 from wfstudio.tui.widgets.tabline import TabLine
@@ -257,7 +258,8 @@ class RunScreen(RunActing):
         said = " · ".join(part for part in parts if part)
         status = (f"{Pen(width=0).sign(run.status)} {run.status}", _COLOURS.get(run.status, ""))
         self.timeline.border_title = Content.assemble(status, f" · {said}")
-        reason = "needs attention" if run.attention is not None else run.reason or ""
+        told = tell_reason(run.reason, clock.now())
+        reason = "needs attention" if run.attention is not None else told or ""
         spans = f"{len(self.timeline.rows)} spans"
         self.timeline.border_subtitle = Content(printable(reason or spans))
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Final
 
+import msgspec
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
@@ -26,9 +27,11 @@ from wfstudio.text.looks import Look, look_at
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines
 from wfstudio.tui.filters import make_test, read_filter
+from wfstudio.tui.inspection import say_error
 from wfstudio.tui.listed import LIVE, MOST, Listed, ListedRuns
 from wfstudio.tui.run_cells import COLUMNS, Cell, draw_cells
 from wfstudio.tui.studio_screen import StudioScreen
+from wfstudio.tui.told_reasons import tell_reason
 from wfstudio.tui.widgets.consent import ConsentScreen
 from wfstudio.tui.widgets.grid import Grid
 from wfstudio.tui.widgets.sheet import Sheet
@@ -395,13 +398,18 @@ def _say_woken(count: int) -> str:
 
 
 def _draw_run(view: RunView, look: Look, pen: Pen) -> list[str]:
-    return draw_run(pen, view, look, _PREVIEW_SPANS)
+    """Draw a run; of what it failed stands on top, since there may be no room for more."""
+    told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
+    head, *lines = draw_run(pen, told, look, _PREVIEW_SPANS)
+    return [head, *say_error(pen, view.error), *lines]
 
 
 def _draw_facts(view: RunView, pen: Pen) -> list[str]:
     head = f"{pen.paint(view.id, 'bold')}  {pen.show_status(view.status)}  {printable(view.workflow)}"
     more = pen.paint(f"{_count(view.events)} events; Enter draws its timeline", "dim")
-    return [head, *list_facts(pen, list_run_facts(pen, view)), *draw_trouble(pen, view), "", more]
+    told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
+    facts = list_facts(pen, list_run_facts(pen, told))
+    return [head, *say_error(pen, view.error), *facts, *draw_trouble(pen, view), "", more]
 
 
 def _draw_nothing(pen: Pen) -> list[str]:
