@@ -8,7 +8,7 @@ one that arrives while nobody awaits is kept, in order.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -20,6 +20,7 @@ from wf import operations as ops
 from wf.durations import from_instant
 from wf.engine.body import HookState
 from wf.errors import HookDisposedError, HookNotFoundError, NotInRunError, PayloadTooLargeError, WorkflowError
+from wf.events import HOOK_CREATED, Event
 from wf.ids import hash_token
 from wf.records import open_event, seal_message
 from wf.run import Run, running_body
@@ -29,6 +30,8 @@ from wf.world import HookRow
 T = TypeVar("T")
 
 MAX_TOKEN = 1024
+WEBHOOK = "webhook"
+"""The name and the kind of hooks that requests reach."""
 
 
 class HookEvent(Generic[T]):
@@ -106,6 +109,8 @@ class BaseHook:
     @classmethod
     def wait(cls, *, token: str | None = None, metadata: Any = None) -> HookEvent[Self]:
         """Register a hook whose payloads are instances of this class. Only in a workflow body."""
+        if not schemas.is_model(cls):
+            raise TypeError(f"{cls.__qualname__} says nothing of its payloads: make it a dataclass or a pydantic model")
         return _register(cls, token, metadata, name=codec.type_name(cls))
 
     async def resume(self, token: str | Hook, **dumping: Any) -> Hook:
@@ -152,6 +157,31 @@ async def find_live_hook(token: str) -> tuple[HookRow, Hook, Mapping[str, Any]]:
     return row, make_hook(row, record), record
 
 
+async def find_taking_hook(token: str, delivery_id: str | None) -> tuple[HookRow, Hook, Mapping[str, Any]]:
+    """Find the hook that is to take a delivery: of one that is repeated the hook that took it, whatever became of it,
+    since who delivers twice must get the same answer; else the live one. Raises `HookNotFoundError`."""
+    session = current_session()
+    run_id = None if delivery_id is None else await session.world.find_delivery(delivery_id)
+    if run_id is not None:
+        async for event in read_events_of(session, run_id, HOOK_CREATED):
+            kind = WEBHOOK if event.name == WEBHOOK else "hook"
+            row = HookRow(hash_token(token), run_id, event.correlation_id or 0, kind, event.at, event)
+            record = read_hook_record(session, row)
+            if record["token"] == token:
+                return row, make_hook(row, record), record
+    return await find_live_hook(token)
+
+
+async def read_events_of(session: Any, run_id: str, type_: str) -> AsyncIterator[Event]:
+    """Give the events of one type in a run's log, sealed."""
+    seq = 0
+    while page := await session.world.read_events(run_id, seq, 1000):
+        for event in page:
+            if event.type == type_:
+                yield event
+        seq = page[-1].seq
+
+
 def read_hook_record(session: Any, row: HookRow) -> Mapping[str, Any]:
     """Open what `hook_created` recorded: token, metadata, schema."""
     data = open_event(session.keyring.run(row.run_id), row.event)
@@ -178,7 +208,7 @@ async def get_hook_by_token(token: str) -> Hook:
 
 @ops.operation
 async def _resume(token: str, plain: Any, delivery_id: str | None) -> Hook:
-    row, found, _ = await find_live_hook(token)
+    row, found, _ = await find_taking_hook(token, delivery_id)
     if row.kind == "hook" and found.schema is not None:
         plain = schemas.to_plain(plain)
         schemas.check_json(plain, found.schema)

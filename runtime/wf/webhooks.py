@@ -15,13 +15,16 @@ from urllib.parse import quote
 
 import msgspec
 
+from wf import codec, streams
 from wf import operations as ops
-from wf import streams
 from wf.context import current_attempt
 from wf.durations import Duration, parse_duration
 from wf.errors import HookNotFoundError, NotInRunError
-from wf.hooks import HookEvent, check_token, find_live_hook, send_payload
+from wf.events import HOOK_RECEIVED
+from wf.hooks import WEBHOOK, HookEvent, check_token, find_taking_hook, read_events_of, send_payload
+from wf.records import open_event
 from wf.run import running_body
+from wf.session import current_session
 
 MANUAL = "manual"
 ANSWER_SECONDS = 30.0
@@ -76,9 +79,7 @@ def webhook(token: str | None = None, respond_with: Response | Literal["manual"]
     check_token(token)
     if respond_with is not None and respond_with != MANUAL and not isinstance(respond_with, Response):
         raise TypeError(f"respond_with: {respond_with!r:.80} is neither None, a wf.Response nor 'manual'")
-    state = body.create_hook(
-        "webhook", token=token, kind="webhook", metadata={"respond_with": respond_with}, schema=None
-    )
+    state = body.create_hook(WEBHOOK, token=token, kind=WEBHOOK, metadata={"respond_with": respond_with}, schema=None)
     return HookEvent(body, state, None, url=webhook_url(body, state.given))
 
 
@@ -90,8 +91,8 @@ def webhook_url(body: Any, token: str) -> str:
 
 @ops.operation
 async def _deliver(token: str, request: Request, delivery_id: str, timeout_us: int) -> Response:
-    row, found, _ = await find_live_hook(token)
-    if row.kind != "webhook":  # a plain hook is not reachable from outside
+    row, found, _ = await find_taking_hook(token, delivery_id)
+    if row.kind != WEBHOOK:  # a plain hook is not reachable from outside
         raise HookNotFoundError(token)
     how = found.metadata["respond_with"]
     answer_to = (row.run_id, f"$answer:{delivery_id}") if how == MANUAL else None
@@ -102,6 +103,22 @@ async def _deliver(token: str, request: Request, delivery_id: str, timeout_us: i
     if answer_to is None:
         return Response(202)
     return await _read_answer(*answer_to, timeout_us / 1_000_000)
+
+
+async def list_delivered(token: str, delivery_id: str) -> list[Request]:
+    """List the requests that the hook which took a delivery has received. None, where nothing took it."""
+    session = current_session()
+    if await session.world.find_delivery(delivery_id) is None:
+        return []
+    row, _, _ = await find_taking_hook(token, delivery_id)
+    key = session.keyring.run(row.run_id)
+    found = []
+    async for event in read_events_of(session, row.run_id, HOOK_RECEIVED):
+        if event.correlation_id == row.correlation_id:
+            request = codec.decode(open_event(key, event) or b"null")
+            if isinstance(request, Request):
+                found.append(request)
+    return found
 
 
 async def _read_answer(run_id: str, name: str, seconds: float) -> Response:

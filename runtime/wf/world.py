@@ -38,7 +38,7 @@ LEASE_SECONDS: Final = 10.0
 class Attention(msgspec.Struct, frozen=True):
     """Why a run rests although it has not ended. `recorded`, `actual`, `where` are text."""
 
-    code: Literal["NONDETERMINISM", "NOT_REGISTERED", "DECRYPTION", "DEAD_LETTER"]
+    code: Literal["NONDETERMINISM", "NOT_REGISTERED", "DECRYPTION", "DEAD_LETTER", "BLOCKED"]
     message: str
     seq: int | None = None
     recorded: str | None = None
@@ -482,6 +482,9 @@ class World(Protocol):
 
     async def send(self, run_id: str, message: Message, token_hash: bytes | None = None) -> Sent:
         """Put a message into a run's inbox; with `token_hash` only while that hook of it lives."""
+
+    async def find_delivery(self, delivery_id: str) -> str | None:
+        """Give the run that a message of this id was sent to, whatever became of both; None: none was."""
 
     async def find_hook(self, token_hash: bytes) -> HookRow | None: ...
 

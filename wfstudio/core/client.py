@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from wf import codec
 from wf import operations as ops
 from wf.catalog import Catalog, open_catalog
 from wf.durations import Duration, parse_duration, show_duration
 from wf.engine.body import check_attributes
-from wf.errors import HookNotFoundError, ImportedRunError, NotRegisteredError, PayloadTooLargeError, shorten
+from wf.errors import ImportedRunError, NotRegisteredError, PayloadTooLargeError, shorten
 from wf.events import ENDED
 from wf.forking import read_source, retry_run
-from wf.hooks import MAX_TOKEN, resume_hook
-from wf.ids import hash_token, is_run_id
+from wf.hooks import find_taking_hook, resume_hook
+from wf.ids import is_run_id
 from wf.records import seal_message, seal_new_run
 from wf.session import enter_session, leave_session
-from wf.webhooks import ANSWER_SECONDS, Request, Response, resume_webhook
+from wf.webhooks import ANSWER_SECONDS, Request, Response, list_delivered, resume_webhook
 from wfstudio.core import rows
 from wfstudio.core.arguments import bind_arguments, find_entry
 from wfstudio.core.diff_views import DiffView
@@ -32,6 +32,9 @@ from wfstudio.core.faults import FaultError, is_named
 from wfstudio.core.forks import ForkRequest, choose_code, fork_run
 from wfstudio.core.reading import Reader
 from wfstudio.core.views import ForkedView, HookView, RunView, WaitView
+
+DELIVERY_HEADER: Final = "webhook-id"
+"""What names a delivery to a webhook, as Standard Webhooks has it."""
 
 
 class Client(Reader):
@@ -91,19 +94,30 @@ class Client(Reader):
 
     async def resume(self, token: str, payload: Any, *, delivery_id: str | None = None) -> HookView:
         """Send a payload to the hook with a token, and give the hook. It is checked against its schema first."""
-        row = await self.session.world.find_hook(hash_token(token)) if 1 <= len(token) <= MAX_TOKEN else None
-        if row is None:
-            raise HookNotFoundError(token)
         with self._acting():
+            row, _, _ = await find_taking_hook(token, delivery_id)
             await resume_hook(token, payload, delivery_id=delivery_id)
         return rows.show_hook(row, rows.Opener(self.session.keyring, row.run_id, is_locked=False))
 
     async def deliver_webhook(
         self, token: str, request: Request, *, delivery_id: str | None = None, timeout: Duration = ANSWER_SECONDS
     ) -> Response:
-        """Deliver a request to a webhook, and give the answer for its caller."""
+        """Deliver a request to a webhook, and give the answer for its caller.
+
+        A delivery that is repeated gets the answer of the first one, also when the hook is gone. Raises
+        `ConflictError` where it is another request under the same id.
+        """
         with self._acting():
+            if delivery_id is not None:
+                await self._check_repeated(token, request, delivery_id)
             return await resume_webhook(token, request, delivery_id=delivery_id, timeout=timeout)
+
+    async def _check_repeated(self, token: str, request: Request, delivery_id: str) -> None:
+        own = request.headers.get(DELIVERY_HEADER)
+        for earlier in await list_delivered(token, delivery_id):
+            is_same = (earlier.method, earlier.body) == (request.method, request.body)
+            if earlier.headers.get(DELIVERY_HEADER) == own and not is_same:
+                raise ConflictError("another request was delivered under this id", "a new delivery needs a new id")
 
     async def cancel(self, run_id: str, reason: str | None = None, *, force: bool = False) -> RunView:
         """Ask a run to stop, or with `force` end it at once; give the run as it is then."""

@@ -16,6 +16,7 @@ from starlette.responses import Response
 import wf
 from wf.errors import HookNotFoundError
 from wf.ids import hash_token
+from wfstudio.core.client import DELIVERY_HEADER
 from wfstudio.core.views import HookView
 from wfstudio.server.answers import HttpError
 from wfstudio.server.questions import HooksQuery, ResumeBody
@@ -54,7 +55,7 @@ async def receive_webhook(call: Call) -> Response:
         headers=_pass_headers(call),
         body=await call.request.body(),
     )
-    sent_id = call.request.headers.get("webhook-id")  # as Standard Webhooks names it
+    sent_id = call.request.headers.get(DELIVERY_HEADER)
     delivery_id = None if sent_id is None else f"webhook:{hash_token(token).hex()}:{sent_id:.200}"
     try:
         answer = await call.client.deliver_webhook(token, request, delivery_id=delivery_id)
@@ -106,5 +107,5 @@ ROUTES = [
     Route(method="POST", path="/api/hooks/{token}/resume", handler=resume_hook, summary="Resume a hook",
           body=ResumeBody, answer=HookView, errors=(404, 422)),
     Route(method=ANY, path="/hooks/{token...}", handler=receive_webhook,
-          summary="Deliver a request to a webhook", answer="*/*", status=202, errors=(404, 413), is_public=True),
+          summary="Deliver a request to a webhook", answer="*/*", status=202, errors=(404, 409, 413), is_public=True),
 ]  # fmt: skip

@@ -62,6 +62,9 @@ class ForwardingWorld(ABC):
     def send(self, run_id: str, message: Message, token_hash: bytes | None = None) -> Coroutine[Any, Any, Sent]:
         return self.call(METHOD["send"], run_id, message, token_hash)
 
+    def find_delivery(self, delivery_id: str) -> Coroutine[Any, Any, str | None]:
+        return self.call(METHOD["find_delivery"], delivery_id)
+
     def find_hook(self, token_hash: bytes) -> Coroutine[Any, Any, HookRow | None]:
         return self.call(METHOD["find_hook"], token_hash)
 

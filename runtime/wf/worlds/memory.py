@@ -237,6 +237,10 @@ class MemoryWorld:
             self._put_message(run, message.kind, message.at, message.correlation_id, meta, message.payload)
             return Sent("queued", waits)
 
+    async def find_delivery(self, delivery_id: str) -> str | None:
+        with self._look():
+            return self._deliveries.get(delivery_id)
+
     async def find_hook(self, token_hash: bytes) -> HookRow | None:
         with self._look():
             return self._hooks.get(token_hash)

@@ -107,6 +107,7 @@ async def test_a_delivery_id_is_delivered_once_whatever_became_of_it(world: Worl
     await owner.end()
     assert await send(world, "r1", delivery_id="d1") == "duplicate"
     assert await send(world, "r1", delivery_id="d3") == "ended"
+    assert [await world.find_delivery(id) for id in ("d1", "d2", "d3", "")] == ["r1", "r1", None, None]
 
 
 async def test_of_many_equal_deliveries_at_once_one_is_written(world: World) -> None:

@@ -75,13 +75,44 @@ async def test_whatever_is_no_webhook_is_one_and_the_same_404() -> None:
 async def test_a_delivery_that_is_repeated_counts_once() -> None:
     async with open_site() as site:
         run_id = await waiting(site, "t1")
-        for _ in range(3):
-            answer = await site.ask("POST", "/hooks/t1", headers=[("webhook-id", "msg_1")], token=None)
-            if answer.status == 404:  # the run has ended meanwhile
-                break
+        named = [("webhook-id", "msg_1")]
+        first = [site.ask("POST", "/hooks/t1", body=b"paid", headers=named, token=None) for _ in range(5)]
+        assert {answer.status for answer in await asyncio.gather(*first)} == {202}
         await site.client.wait_for_end(run_id, 10)
+        again = await site.ask("POST", "/hooks/t1", body=b"paid", headers=named, token=None)
+        assert (again.status, again.body) == (202, b""), "the hook is gone, and the sender may not have heard of it"
+        other = await site.ask("POST", "/hooks/t1", body=b"refused", headers=named, token=None)
+        assert (other.status, other.slug) == (409, "conflict")
+        late = await site.ask("POST", "/hooks/t1", body=b"paid", headers=[("webhook-id", "msg_2")], token=None)
+        assert late.status == 404
+        elsewhere = await site.ask("POST", "/hooks/t2", body=b"paid", headers=named, token=None)
+        assert elsewhere.status == 404
         received = [event for event in await site.client.list_events(run_id) if event.type == "hook_received"]
         assert len(received) == 1
+
+
+async def test_a_repeated_delivery_gets_the_answer_that_was_given() -> None:
+    async with open_site() as site:
+        fixed, manual = await waiting(site, "t1", "fixed"), await waiting(site, "t2", "manual")
+        named = [("webhook-id", "msg_1")]
+        for token, run_id in (("t1", fixed), ("t2", manual)):
+            first = await site.ask("POST", f"/hooks/{token}", headers=named, token=None)
+            await site.client.wait_for_end(run_id, 10)
+            again = await site.ask("POST", f"/hooks/{token}", headers=named, token=None)
+            assert (again.status, again.body) == (first.status, first.body)
+            assert first.status not in (404, 502, 504)
+
+
+async def test_a_resume_that_is_repeated_is_answered_when_the_hook_is_gone() -> None:
+    async with open_site() as site:
+        run = await site.client.start("approve", ["42"])
+        await rest(site.client, run.id)
+        body = {"payload": {"approved": True}, "delivery_id": "mail-1"}
+        first = await site.ask("POST", "/api/hooks/site%3A42/resume", body)
+        await site.client.wait_for_end(run.id, 10)
+        again = await site.ask("POST", "/api/hooks/site%3A42/resume", body)
+        assert (first.status, again.status, again.json) == (200, 200, first.json)
+        assert (await site.ask("POST", "/api/hooks/site%3A42/resume", {**body, "delivery_id": "mail-2"})).status == 404
 
 
 async def test_a_body_of_the_largest_size_is_taken_and_one_more_byte_is_not() -> None:

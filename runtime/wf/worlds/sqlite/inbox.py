@@ -22,6 +22,7 @@ SELECT {MESSAGE} FROM inbox
 WHERE run_id = ? AND id > ? AND EXISTS (SELECT 1 FROM runs WHERE run_id = ? AND owner = ?)
 ORDER BY id
 """
+FIND_DELIVERY: Final = "SELECT run_id FROM deliveries WHERE delivery_id = ?"
 _SLEEPS: Final = "SELECT correlation_id FROM waits WHERE run_id = ? AND kind = 'sleep' ORDER BY correlation_id"
 
 
@@ -35,10 +36,7 @@ def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | Non
         return Sent("imported")
     delivery_id = message.delivery_id
     # Before "ended": who delivers twice must get the same answer, whatever the run did since.
-    if (
-        delivery_id is not None
-        and tx.execute("SELECT 1 FROM deliveries WHERE delivery_id = ?", (delivery_id,)).fetchone()
-    ):
+    if delivery_id is not None and tx.execute(FIND_DELIVERY, (delivery_id,)).fetchone():
         return Sent("duplicate")
     if ended_at is not None:
         return Sent("ended")

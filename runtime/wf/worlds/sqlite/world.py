@@ -118,6 +118,10 @@ class SqliteWorld:
     async def send(self, run_id: str, message: Message, token_hash: bytes | None = None) -> Sent:
         return await self._lane.write_together(lambda tx: inbox.send(tx, run_id, message, token_hash))
 
+    async def find_delivery(self, delivery_id: str) -> str | None:
+        rows = await self._read(inbox.FIND_DELIVERY, (delivery_id,))
+        return rows[0][0] if rows else None
+
     async def find_hook(self, token_hash: bytes) -> HookRow | None:
         return await self._lane.read(lambda tx: hooks.find(tx, token_hash))
 
