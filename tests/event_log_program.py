@@ -23,6 +23,7 @@ import wf
 from wf import codec
 from wf.forking import create_fork, read_source, seal_fork
 from wf.records import Answer as Edited
+from wf.worker import guard
 
 
 class Color(Enum):
@@ -250,6 +251,17 @@ async def parent_of_waiting():
     await waiting("child")
 
 
+IS_MENDED = []
+
+
+@wf.workflow
+async def grinding():
+    done = [await echo("before")]
+    while not IS_MENDED:
+        pass
+    return [*done, await echo("after")]
+
+
 async def until_hook(token):
     while True:
         try:
@@ -297,6 +309,14 @@ async def first():
         await woken.return_value()
         await wf.start(waiting.with_options(id="open"), "open")
         await until_hook("open")
+        guard.BLOCKED_SECONDS = 0.05
+        blocked = await wf.start(grinding.with_options(id="blocked"))
+        while not await blocked.attention():
+            await asyncio.sleep(0.002)
+        guard.BLOCKED_SECONDS = 2.0
+    IS_MENDED.append(True)
+    async with wf.worker():
+        await blocked.return_value()
     # Nobody works now: the message stays where it is.
     await Answer("late").resume("open")
 

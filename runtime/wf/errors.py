@@ -22,6 +22,7 @@ WorkflowError
 ├── WorkflowIOError             a workflow body did I/O (also a RuntimeError)
 ├── DecryptionError             a payload is not what was written
 ├── DeadLetterError             the run's body took its process down, again and again
+├── BlockedError                the run's body ran on and on without waiting for anything
 └── WorldError                  the storage refused or failed
     ├── StorageFull             no space; nothing was written
     └── WorldBusy               another process holds the world
@@ -357,6 +358,31 @@ class DeadLetterError(WorkflowError):
     def __str__(self) -> str:
         times = "once" if self.deaths == 1 else f"{self.deaths} times"
         return f"the body of {self.workflow} ended the process that it ran in, {times} with run {self.run_id}"
+
+
+class BlockedError(WorkflowError):
+    """A run's body kept its worker busy for over two seconds, and was interrupted. It is not run any more here.
+
+    `stack` is where it was then, outermost first: `file:line in function`.
+    """
+
+    slug = "blocked"
+    hint = "move what takes long into a step: with other code the run goes on; or `wf cancel --force` it"
+
+    def __init__(self, run_id: str, workflow: str, stack: Iterable[str] = ()) -> None:
+        self.run_id = run_id
+        self.workflow = workflow
+        self.stack = tuple(stack)
+        self.where = self.stack[-1] if self.stack else None
+        super().__init__(run_id, workflow, self.stack)
+
+    def __str__(self) -> str:
+        return f"the body of {self.workflow} ran on and on without waiting for anything, and was interrupted"
+
+    def explain(self) -> str:
+        """Render it with the whole stack, outermost first."""
+        places = "".join(f"\n  at {place}" for place in self.stack)
+        return f"{self.message}{places}\n  fix: {self.hint}\n  more: docs/errors/{self.slug}.md"
 
 
 class DecryptionError(WorkflowError):

@@ -38,6 +38,7 @@ CHILD_CANCELLED: Final = "child_cancelled"
 CHILD_COMPLETED: Final = "child_completed"
 ATTRIBUTES_SET: Final = "attributes_set"
 CANCEL_REQUESTED: Final = "cancel_requested"
+RUN_BLOCKED: Final = "run_blocked"
 RUN_FORKED: Final = "run_forked"
 
 ENDS: Final = frozenset({RUN_COMPLETED, RUN_FAILED, RUN_CANCELLED})

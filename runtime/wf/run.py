@@ -19,6 +19,7 @@ from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
 from wf.ends import Waiter
 from wf.errors import (
+    BlockedError,
     DeadLetterError,
     DecryptionError,
     ImportedRunError,
@@ -235,6 +236,8 @@ def attention_error(row: RunRow) -> Exception:
         return DecryptionError(row.run_id, attention.seq, attention.recorded or "log", attention.actual or "")
     if attention.code == "DEAD_LETTER":
         return DeadLetterError(row.run_id, row.workflow, int(attention.actual or 0))
+    if attention.code == "BLOCKED":
+        return BlockedError(row.run_id, row.workflow, (attention.actual or "").splitlines())
     name = attention.recorded or row.workflow
     return NotRegisteredError(
         "workflow" if name == row.workflow else "step", name, (attention.actual or "").split(", ")

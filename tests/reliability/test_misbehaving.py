@@ -17,7 +17,9 @@ from tests.reliability.stage import Place, make_worker, open_world, read_log, un
 from wf import registry
 from wf.engine import loop as engine_loop
 from wf.errors import StepTimeoutError
+from wf.forking import fork_run
 from wf.worker import guard
+from wf.worker.verdicts import judge
 
 
 @pytest.fixture(autouse=True)
@@ -97,23 +99,6 @@ async def test_an_async_step_that_blocks_the_loop_is_named_in_the_log_with_its_l
     assert "in blocks" in record.getMessage()
     assert __file__ in record.getMessage()
     assert "make the step a plain `def`" in record.getMessage()
-
-
-async def test_a_body_that_blocks_is_named_in_the_log_with_its_line(
-    wf_env: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    monkeypatch.setattr(guard, "BLOCKED_SECONDS", 0.1)
-
-    @wf.workflow
-    async def blocking_body() -> str:
-        deadline = time.monotonic() + 20
-        while not any("blocks it" in record.getMessage() for record in caplog.records):
-            assert time.monotonic() < deadline
-        return "done"
-
-    with caplog.at_level(logging.ERROR, "wf.worker"):
-        assert await wf_env.run(blocking_body) == "done"
-    assert any("in blocking_body" in record.getMessage() for record in caplog.records)
 
 
 async def test_an_async_step_that_never_returns_is_cancelled_at_its_timeout_and_retried(wf_env: Any):
@@ -342,6 +327,224 @@ async def _has_events(env: Any, run: wf.Run[Any], count: int) -> bool:
 
 def _attempts(env: Any) -> int:
     return sum(len(run.attempts) for run in env._embedded.worker.leases.runs.values())
+
+
+# -- bodies that never wait
+
+
+class Mill:
+    """A workflow that runs on and on after its first step, until it is mended."""
+
+    def __init__(self) -> None:
+        self.is_broken = True
+        self.ran: list[str] = []
+        self.slow = asyncio.Event()
+
+        @wf.step(max_retries=0)
+        async def work(name: str) -> str:
+            self.ran.append(name)
+            if name == "slow":
+                await self.slow.wait()
+            return name
+
+        @wf.workflow
+        async def grind(*, at_once: bool = False) -> list[str]:
+            if at_once:
+                self.turn()
+            slow = asyncio.create_task(work("slow"))
+            done = [await work("quick")]
+            self.turn()
+            done += [await work("next"), await slow]
+            return [*done, await wf.hook(token="go")]
+
+        @wf.workflow
+        async def neighbour() -> str:
+            return str(await wf.hook(token="neighbour"))
+
+        self.grind, self.neighbour = grind, neighbour
+
+    def turn(self) -> None:
+        while self.is_broken:
+            pass
+
+
+async def _attention(run: wf.Run[Any]) -> Any:
+    return await run.attention()
+
+
+async def _types(world: Any, run: wf.Run[Any]) -> list[str]:
+    return [event.type for event in await world.read_events(run.run_id)]
+
+
+async def _leave_blocked(world: Any, mill: Mill, run: wf.Run[Any]) -> None:
+    """Wait until a run is left alone; its slow step has ended meanwhile."""
+    await until(lambda: _has_type(world, run, "run_blocked"), "it was interrupted")
+    mill.slow.set()
+    await until(lambda: _attention(run), "it is left alone")
+
+
+async def _has_type(world: Any, run: wf.Run[Any], type_: str) -> bool:
+    return type_ in await _types(world, run)
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold a body for blocked after a tenth of a second."""
+    monkeypatch.setattr(guard, "BLOCKED_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+async def test_a_body_that_runs_on_and_on_is_left_alone_and_goes_on_with_other_code(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+):
+    mill, world = Mill(), await open_world(kind, tmp_path)
+    async with make_worker(world):
+        beside = await wf.start(mill.neighbour)
+        run = await wf.start(mill.grind)
+        await _leave_blocked(world, mill, run)
+        found = await run.attention()
+        assert (found.code, found.seq, found.recorded) == ("BLOCKED", None, None)
+        assert found.message == (
+            f"the body of {mill.grind.id} ran on and on without waiting for anything, and was interrupted"
+        )
+        outer, inner = found.actual.splitlines()
+        assert outer.startswith(f"{__file__}:")
+        assert (outer.endswith(" in grind"), inner.endswith(" in turn"), found.where) == (True, True, inner)
+        with pytest.raises(wf.errors.BlockedError) as caught:
+            await run.return_value(timeout=20)
+        assert caught.value.stack == (outer, inner)
+        assert await run.status() == "running"
+        await wf.resume_hook("neighbour", "fine")
+        assert await beside.return_value(timeout=20) == "fine"
+        assert f"run {run.run_id} needs attention (BLOCKED)" in caplog.text
+        assert "blocks it" not in caplog.text
+    assert (await _types(world, run))[-3:] == ["step_completed", "run_blocked", "step_completed"]
+
+    async with make_worker(world):  # as it is, it is tried again once by whoever comes, and nothing is written
+        await until(lambda: _tried_again(caplog), "it is tried again")
+        assert (await _types(world, run)).count("run_blocked") == 1
+
+    mill.is_broken = False
+    async with make_worker(world):
+        await until(lambda: _has_hook(world), "it goes on")
+        assert await run.attention() is None
+        await wf.resume_hook("go", "went on")
+        assert await run.return_value(timeout=20) == ["quick", "next", "slow", "went on"]
+        log = await read_log(world, run.run_id)
+        assert [event.attempt for event in log if event.type == "step_completed"] == [1, 1, 1]
+    assert sorted(mill.ran) == ["next", "quick", "slow"], "no step was run twice"
+    async with make_worker(world) as embedded:  # what it is now replays
+        row = await world.get_run(run.run_id)
+        assert row is not None
+        settings = embedded.session.settings
+        assert (await judge(world, embedded.session.keyring, row, settings.limits)).trouble is None
+
+
+async def _tried_again(caplog: pytest.LogCaptureFixture) -> bool:
+    return caplog.text.count("needs attention (BLOCKED)") > 1
+
+
+async def _has_hook(world: Any) -> bool:
+    return bool(await world.list_hooks())
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_body_that_never_gets_to_its_first_await_is_left_alone_too(wf_env: Any):
+    mill = Mill()
+    run = await wf_env.start(mill.grind, at_once=True)
+    await until(lambda: _attention(run), "it is left alone")
+    assert await _types(wf_env.session.world, run) == ["run_created", "run_started", "run_blocked"]
+    assert mill.ran == []
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_is_sent_to_a_blocked_run_waits_until_it_goes_on(tmp_path: Path):
+    mill, world = Mill(), await open_world("memory", tmp_path)
+
+    @wf.workflow
+    async def flow() -> list[Any]:
+        hook = wf.hook(token="door")
+        first = await hook
+        mill.turn()
+        return [first, await hook]
+
+    async with make_worker(world):
+        run = await wf.start(flow)
+        await until(lambda: _has_hook(world), "it waits")
+        await wf.resume_hook("door", 1)
+        await wf.resume_hook("door", 2)
+        await until(lambda: _attention(run), "it is left alone")
+    mill.is_broken = False
+    async with make_worker(world):
+        assert await run.return_value(timeout=20) == [1, 2]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_blocked_run_is_ended_by_terminate_without_its_code(wf_env: Any):
+    mill = Mill()
+    run = await wf_env.start(mill.grind, at_once=True)
+    await until(lambda: _attention(run), "it is left alone")
+    await run.terminate("enough")
+    with pytest.raises(wf.WorkflowRunCancelledError, match="enough"):
+        await run.return_value(timeout=20)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_body_that_swallows_being_interrupted_is_left_alone_when_it_waits_at_last(wf_env: Any):
+    mill = Mill()
+    swallowed: list[str] = []
+
+    @wf.workflow
+    async def stubborn() -> str:
+        while len(swallowed) < 2:
+            try:
+                mill.turn()
+            except BaseException as error:
+                swallowed.append(type(error).__name__)
+        return "as if nothing had been"
+
+    run = await wf_env.start(stubborn)
+    await until(lambda: _attention(run), "it is left alone")
+    assert swallowed == ["Interruption"] * 2
+    assert await run.status() == "running"
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_fork_whose_body_runs_on_and_on_has_written_nothing(wf_env: Any):
+    mill = Mill()
+    mill.is_broken = False
+    mill.slow.set()
+    run = await wf_env.start(mill.grind)
+    await wf_env.wait_for_hook(run)
+    cut = next(e.seq for e in await wf_env.session.world.read_events(run.run_id) if e.type == "run_started")
+    mill.is_broken = True
+    row = await wf_env.session.world.get_run(run.run_id)
+    verdict = await judge(
+        wf_env.session.world, wf_env.session.keyring, row, wf_env.session.settings.limits,
+        watch=wf_env._embedded.worker.watch,
+    )  # fmt: skip
+    assert (verdict.outcome, verdict.trouble.code) == ("diverges", "BLOCKED")
+    forked = await fork_run(wf_env.session, run.run_id, cut + 99)
+    await until(lambda: _attention(forked), "it is left alone")
+    assert await _types(wf_env.session.world, forked) == ["run_created"]
+    assert await run.status() == "running"
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_body_that_sleeps_in_the_interpreter_is_named_in_the_log_and_left_alone_after_it(
+    wf_env: Any, caplog: pytest.LogCaptureFixture
+):
+    @wf.workflow
+    async def sleeps() -> str:
+        time.sleep(0.6)
+        return "rested"
+
+    with caplog.at_level(logging.ERROR, "wf.worker"):
+        run = await wf_env.start(sleeps)
+        await until(lambda: _attention(run), "it is left alone")
+    assert "this code blocks it, and cannot be interrupted" in caplog.text
+    assert str((await run.attention()).where).endswith(" in sleeps")
 
 
 POISON = """

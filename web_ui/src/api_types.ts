@@ -12,7 +12,7 @@ export interface AttemptView {
 
 /** Why a run rests although it has not ended. `recorded`, `actual`, `where` are text. */
 export interface Attention {
-  code: "DEAD_LETTER" | "DECRYPTION" | "NONDETERMINISM" | "NOT_REGISTERED";
+  code: "BLOCKED" | "DEAD_LETTER" | "DECRYPTION" | "NONDETERMINISM" | "NOT_REGISTERED";
   message: string;
   seq: number | null;
   recorded: string | null;

@@ -160,7 +160,7 @@ class _Child:
             self._session.deployment_id = order.pegged_to
         enter_session(self._session)
         self._casualties = open_casualties(settings, self._session.deployment_id)
-        guard.install()
+        self._watch = guard.install()
         names = [workflow.id for workflow in list_workflows()]
         steps = sum(not step.id.startswith("wf/") for step in list_steps())
         await self._say(Loaded(self._session.deployment_id, names, steps))
@@ -197,9 +197,8 @@ class _Child:
         for run_id in command.run_ids:
             row = await session.world.get_run(run_id)
             if row is not None and (row.ended_at is not None) == command.is_ended:
-                yield await verdicts.judge(
-                    session.world, session.keyring, row, session.settings.limits, self._casualties
-                )
+                limits = session.settings.limits
+                yield await verdicts.judge(session.world, session.keyring, row, limits, self._casualties, self._watch)
 
     async def _serve(self, deployments: list[str]) -> None:
         if self._worker is not None:

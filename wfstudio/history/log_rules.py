@@ -71,6 +71,10 @@ class _Cancelled(msgspec.Struct):
     forced: bool = False
 
 
+class _Blocked(msgspec.Struct):
+    where: str | None = None
+
+
 class _Forked(msgspec.Struct):
     seq: Number
 
@@ -143,6 +147,7 @@ _RULES: Final[dict[str, _Rule]] = {
     types.RUN_FAILED: _Rule(_Failed),
     types.RUN_CANCELLED: _Rule(_Cancelled),
     types.RUN_FORKED: _Rule(_Forked, needs_name=True),
+    types.RUN_BLOCKED: _Rule(_Blocked),
     types.STEP_CREATED: _Rule(_Nothing, opens="step", needs_name=True, has_attempt=True),
     types.STEP_STARTED: _Rule(_Nothing, of="step", has_attempt=True),
     types.STEP_RETRYING: _Rule(_Retrying, of="step", has_attempt=True),

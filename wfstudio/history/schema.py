@@ -109,7 +109,8 @@ VIEWS: Final[tuple[View, ...]] = (
             _text("error_code", "Of a failed run: `USER_ERROR`, `TIMEOUT`, `LIMIT_EXCEEDED` or `RUNTIME_ERROR`."),
             _text(
                 "attention",
-                "Why it rests without an end: `NONDETERMINISM`, `NOT_REGISTERED`, `DECRYPTION` or `DEAD_LETTER`.",
+                "Why it rests without an end: `NONDETERMINISM`, `NOT_REGISTERED`, `DECRYPTION`, `DEAD_LETTER` or"
+                " `BLOCKED`.",
                 "attention ->> 'code'",
             ),
             _count("steps", "Steps that its body called."),

@@ -66,8 +66,8 @@ def draw_trouble(pen: Pen, run: RunView) -> list[str]:
     lines: list[str] = []
     if run.attention is not None:
         lines += ["", pen.paint(f"needs attention: {printable(run.attention.message)}", "yellow")]
-        if run.attention.where:
-            lines.append(f"  at {printable(run.attention.where)}")
+        stack = (run.attention.actual or "").splitlines() if run.attention.code == "BLOCKED" else []
+        lines += [f"  at {printable(place)}" for place in stack or [run.attention.where or ""] if place]
     if run.error is not None:
         lines += ["", *describe_error(run.error)]
     return lines

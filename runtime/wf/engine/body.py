@@ -202,7 +202,18 @@ class Body:
         self._draw_token = _draw_nothing
         self.loop.let_go()
 
+    def abandon(self) -> None:
+        """Leave the body as it is, for ever, without running any more of its code."""
+        self.is_ending = True
+        self.loop.close()
+        self.loop.abandon()
+
     # -- the calls, from bottom to top
+
+    @property
+    def calls(self) -> int:
+        """How many calls the body has made so far. May be asked from another thread."""
+        return self._calls
 
     def _refuse(self) -> None:
         """Refuse a call of a body that has ended.

@@ -35,6 +35,7 @@ from wf.engine.body import (
 )
 from wf.engine.loop import BodySpins
 from wf.errors import (
+    BlockedError,
     HookConflictError,
     NondeterminismError,
     PayloadTooLargeError,
@@ -54,6 +55,20 @@ class Witness(Protocol):
     def enter(self, run_id: str) -> None: ...
 
     def leave(self) -> None: ...
+
+
+class Watch(Protocol):
+    """Who runs a body until it blocks, and may interrupt it."""
+
+    def run(self, body: Body) -> None: ...
+
+
+class BodyBlocked(Exception):
+    """Internal: a body was interrupted at this stack. What it did since the last delivery is void."""
+
+    def __init__(self, stack: tuple[str, ...]) -> None:
+        super().__init__(stack)
+        self.stack = stack
 
 
 Opened = tuple[Event, bytes | None]
@@ -100,6 +115,9 @@ class Replay:
         self._fed_seq = 0
         self.made_at: str | None = None  # where the body made the call that was matched last
         self.witness: Witness | None = None
+        self.watch: Watch | None = None
+        self.blocked: BlockedError | None = None
+        self._is_behind = False
         self._arguments: bytes | None = None
         self._deployment_id = ""
 
@@ -111,7 +129,10 @@ class Replay:
     # -- feeding
 
     def apply(self, event: Event, data: bytes | None) -> None:
-        """Deliver one event that is not a call, and run the body until it blocks."""
+        """Deliver one event that is not a call, and run the body until it blocks.
+
+        If the body is interrupted instead, `blocked` says where. It is put away then, and hears nothing more.
+        """
         self.body.loop.seq = event.seq
         _DELIVER[event.type](self, event, data)
 
@@ -148,19 +169,24 @@ class Replay:
     def feed(self, event: Event, data: bytes | None) -> None:
         """Match or deliver the next event of a log; raise `NondeterminismError` if it does not fit."""
         if self._is_call(event):
+            self._is_behind = False
             self._match(event, data)
+        elif event.type == events.RUN_BLOCKED:  # a note: what another life of the body made of the delivery comes later
+            self._is_behind = True
         elif event.type != events.RUN_FORKED:  # a note, between the history and what was made of it
             if event.type == events.RUN_FAILED:  # a limit: what the body asked for beyond it was not recorded
                 self.commands.clear()
-            surplus = self._next_recorded()
+            surplus = None if self._is_behind else self._next_recorded()
             if surplus is not None:
                 raise self._mismatch(event.seq, f"{describe_event(event)} next", describe(surplus), surplus.where)
             self.apply(event, data)
+            if self.blocked is not None:
+                raise self.blocked
         self._fed_seq = event.seq
 
     def finish(self, *, is_open_ended: bool = False) -> None:
-        """End the replay: a log that ends must end with the body (law 3)."""
-        if not is_open_ended:
+        """End the replay: a log that ends must end with the body (law 3), unless the body was interrupted there."""
+        if not (is_open_ended or self._is_behind):
             self.check_end()
             self.commands.clear()
         self._tokens.clear()
@@ -169,7 +195,7 @@ class Replay:
 
     def check_end(self) -> None:
         """Raise `NondeterminismError` if the body has made a call that the log, as far as it was fed, lacks."""
-        surplus = self._next_recorded()
+        surplus = None if self._is_behind else self._next_recorded()
         if surplus is not None and self.is_started:
             seq = self._fed_seq + 1
             raise self._mismatch(seq, "nothing more", describe(surplus), surplus.where, is_extension=True)
@@ -405,20 +431,29 @@ class Replay:
 
     def _run(self) -> None:
         witness = self.witness
-        if witness is None:
-            self._run_body()
-            return
-        witness.enter(self.run_id)
+        if witness is not None:
+            witness.enter(self.run_id)
         try:
             self._run_body()
+        except BodyBlocked as blocked:
+            self.blocked = BlockedError(self.run_id, self.workflow_id, blocked.stack)
+            self.commands.clear()
+            self.body.abandon()
         finally:
-            witness.leave()
+            if witness is not None:
+                witness.leave()
+
+    def _run_until_blocked(self) -> None:
+        if self.watch is None:
+            self.body.loop.run_until_blocked()
+        else:
+            self.watch.run(self.body)
 
     def _run_body(self) -> None:
         main = self.body.main
         assert main is not None
         try:
-            self.body.loop.run_until_blocked()
+            self._run_until_blocked()
         except BodySpins as error:
             self._fail(error, "RUNTIME_ERROR")
             return
@@ -471,7 +506,7 @@ class Replay:
             for task in tasks:
                 task.cancel()
             try:
-                self.body.loop.run_until_blocked()
+                self._run_until_blocked()
             except (BodySpins, SystemExit):
                 return
 
@@ -494,6 +529,7 @@ class Replay:
 _DELIVER: dict[str, Callable[[Replay, Event, bytes | None], None]] = {
     events.RUN_CREATED: Replay._on_run_created,
     events.RUN_FORKED: Replay._on_nothing,
+    events.RUN_BLOCKED: Replay._on_nothing,
     events.RUN_STARTED: Replay._on_run_started,
     events.STEP_STARTED: Replay._on_step_started,
     events.STEP_RETRYING: Replay._on_step_retrying,

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from wf import events, registry
-from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
+from wf.errors import BlockedError, DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.records import decode_meta, encode_meta, open_reason, read_fork
 from wf.worker.attention import describe_trouble, explain, find_missing_step
 from wf.worker.casualties import MOST_DEATHS
@@ -67,7 +67,7 @@ async def _open(worker: Worker, claimed: Claimed, run: LiveRun) -> Exception | N
             run.recover(opened)
         if not run.replay.is_started:
             run.start()
-    except DecryptionError as error:
+    except (DecryptionError, BlockedError) as error:
         return error
     except NondeterminismError as error:
         return find_missing_step(error, log_events) or error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wf import events, registry
-from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
+from wf.errors import BlockedError, DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.world import Attention
 
 
@@ -17,6 +17,8 @@ def describe_trouble(error: Exception) -> Attention:
         return Attention("DECRYPTION", str(error), error.seq, error.field, error.reason or None, None)
     if isinstance(error, DeadLetterError):
         return Attention("DEAD_LETTER", str(error), None, error.workflow, str(error.deaths), None)
+    if isinstance(error, BlockedError):
+        return Attention("BLOCKED", str(error), None, None, "\n".join(error.stack) or None, error.where)
     if isinstance(error, NotRegisteredError):
         return Attention("NOT_REGISTERED", str(error), None, error.name, ", ".join(error.matches) or None, error.where)
     return Attention("NOT_REGISTERED", str(error))

@@ -3,8 +3,10 @@
 - I/O in a body. An audit hook of the interpreter sees sockets, processes and threads being made,
   whatever library makes them, and raises `WorkflowIOError` in the body. It cannot be taken out
   again, so it is put in once a process and asks a flag first.
-- Blocking. A thread looks twice a second whether the worker's loop still turns. When it has not
-  for `BLOCKED_SECONDS`, the log names the line that holds it, in a body or in an `async def` step.
+- Blocking. A thread looks a few times in `BLOCKED_SECONDS` what the worker's loop does.
+  - A body that has been running since then without making a call is interrupted (`watching.py`): its run is
+    left alone, the others go on. What cannot be interrupted is named in the log.
+  - Where the loop does not turn for another reason, an `async def` step as a rule, the log names the line.
 
 Things that don't work: patching `socket` and `threading` (they are imported by name before us).
 """
@@ -22,6 +24,7 @@ from typing import Any
 
 from wf.engine.loop import BodyLoop
 from wf.errors import WorkflowIOError
+from wf.worker.watching import LOOKS, BodyWatch
 
 log = logging.getLogger("wf.worker")
 
@@ -45,15 +48,17 @@ _is_hooked = False
 _watch: _Watch | None = None
 
 
-def install() -> None:
-    """Guard the running loop, or count one more worker on it."""
+def install() -> BodyWatch | None:
+    """Guard the running loop, or count one more worker on it; None: another loop of this process is guarded."""
     global _users, _watch
     forbid_io()
+    loop = asyncio.get_running_loop()
     with _guard:
         _users += 1
         if _watch is None:
-            _watch = _Watch(asyncio.get_running_loop())
+            _watch = _Watch(loop)
             _watch.start()
+        return _watch.bodies if _watch.loop is loop else None
 
 
 def forbid_io() -> None:
@@ -98,11 +103,12 @@ def _guard_thread_start() -> None:
 
 
 class _Watch(threading.Thread):
-    """Looks whether a loop turns, by asking it to set a mark."""
+    """Looks what a loop does: whether it turns, by asking it to set a mark, and how long a body has been running."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="wf-watch", daemon=True)
-        self._loop = loop
+        self.bodies = BodyWatch(loop)
+        self.loop = loop
         self._thread_id = threading.get_ident()
         self._stopped = threading.Event()
         self._seen = time.monotonic()
@@ -112,11 +118,12 @@ class _Watch(threading.Thread):
         self._stopped.set()
 
     def run(self) -> None:
-        while not self._stopped.wait(BLOCKED_SECONDS / 4):
-            if time.monotonic() - self._seen > BLOCKED_SECONDS:
+        while not self._stopped.wait(BLOCKED_SECONDS / LOOKS):
+            stuck = self.bodies.look()
+            if time.monotonic() - self._seen > BLOCKED_SECONDS and (stuck or not self.bodies.is_running):
                 self._report()
             try:
-                self._loop.call_soon_threadsafe(self._mark)
+                self.loop.call_soon_threadsafe(self._mark)
             except RuntimeError:  # the loop was closed
                 return
 
@@ -131,8 +138,9 @@ class _Watch(threading.Thread):
         self._is_reported = True
         stack = "".join(traceback.format_stack(frame)[-6:])
         log.error(
-            "the worker's loop has not turned for %.0f s: this code blocks it\n%s"
+            "the worker's loop has not turned for %.0f s: this code blocks it%s\n%s"
             "  fix: make the step a plain `def` (it gets a thread), or await instead of blocking",
             BLOCKED_SECONDS,
+            ", and cannot be interrupted" if self.bodies.is_running else "",
             stack,
         )

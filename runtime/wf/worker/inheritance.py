@@ -90,9 +90,11 @@ def _append(run: LiveRun, created: Opened, fork: Fork, history: Sequence[Opened]
     run.answered = frozenset(answer.id for answer in answers)
     run.recover(log, is_inherited=True)
     for answer in answers:
-        if not run.is_ended:
+        if not run.is_over:
             _deliver(run, answer)
     run.answered = frozenset()
+    if run.replay.blocked is not None:  # nothing of it is written then: who comes next begins anew
+        raise run.replay.blocked
 
 
 # -- answers ------------------------------------------------------------------------------------

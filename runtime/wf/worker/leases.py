@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wf import registry
-from wf.errors import WorldError
+from wf.errors import BlockedError, WorldError
 from wf.worker.adoption import take_up
+from wf.worker.attention import describe_trouble, explain
 from wf.worker.live import LiveRun
 from wf.world import LEASE_SECONDS, Claimed, Release, RunRow
 
@@ -179,10 +180,21 @@ class Leases:
             if len(self._done) >= RELEASE_BATCH:
                 self.give_back()
             return
+        if run.replay.blocked is not None:
+            self._leave_alone(run, run.replay.blocked)
+            return
         self.resting.pop(run.run_id, None)
         self.resting[run.run_id] = run
         while len(self.resting) > self.live_runs:
             self.put_away(next(iter(self.resting.values())))
+
+    def _leave_alone(self, run: LiveRun, error: BlockedError) -> None:
+        """Give a run back, with an attention, whose body was interrupted."""
+        attention = describe_trouble(error)
+        log.error("run %s needs attention (%s)\n%s", run.run_id, attention.code, explain(error))
+        self.forget(run)
+        worker = self._worker
+        worker.spawn(worker.world.set_attention(worker.worker_id, run.run_id, run.tail.epoch, attention))
 
     def is_quiet(self) -> bool:
         """Tell whether only time or somebody else can make an active run go on."""

@@ -22,7 +22,7 @@ from wf import codec, events, ids
 from wf.engine import commands
 from wf.engine.body import MAX_ATTRIBUTES, StepState, merge_attributes
 from wf.engine.replay import Opened
-from wf.errors import DecryptionError, FatalError, StepError
+from wf.errors import BlockedError, DecryptionError, FatalError, StepError
 from wf.records import End, decode_meta, encode_meta, open_message, open_reason, seal_new_run
 from wf.registry import Workflow
 from wf.worker.inheritance import find_deadline, take_up_the_world
@@ -90,6 +90,12 @@ class LiveRun:
 
         self.replay = make_replay(row, workflow, created, payload_limit=worker.limits.payload)
         self.replay.witness = worker.casualties
+        self.replay.watch = worker.watch
+
+    @property
+    def is_over(self) -> bool:
+        """The body hears nothing any more: it has ended, or was interrupted."""
+        return self.is_ended or self.replay.blocked is not None
 
     @property
     def is_idle(self) -> bool:
@@ -183,6 +189,9 @@ class LiveRun:
         return self.tail.take(), starts, answers
 
     def process_commands(self) -> None:
+        if self.replay.blocked is not None:
+            self._note_block(self.replay.blocked)
+            return
         queue = self.replay.commands
         while queue:
             self._process(queue.popleft())
@@ -200,6 +209,14 @@ class LiveRun:
                 {"code": "LIMIT_EXCEEDED"},
                 codec.encode(FatalError(f"the run's payloads are over {self.worker.limits.run} bytes"), "error"),
             )
+
+    def _note_block(self, blocked: BlockedError) -> None:
+        """Record that the body was interrupted in what it made of the last delivery, which is to be made anew.
+
+        What else was delivered since the last commit, and the calls that followed, stays. Attempts under way end, and
+        are recorded; then the run is left alone (`Leases.rest`).
+        """
+        self.add_event(events.RUN_BLOCKED, meta=encode_meta({"where": blocked.where}) if blocked.where else None)
 
     def _process(self, command: commands.Command) -> None:
         tail = self.tail
@@ -372,7 +389,7 @@ class LiveRun:
         The caller has taken a slot for it.
         """
         state = self.replay.body.steps.get(number)
-        if state is None or self.is_ended or self.is_lost:
+        if state is None or self.is_over or self.is_lost:
             return False
         was_waiting = state.due_at is not None
         event = self.add_event(events.STEP_STARTED, number, state.name, state.attempt + 1)
@@ -391,7 +408,7 @@ class LiveRun:
             return
         event = self.add_event(events.STEP_COMPLETED, number, state.name, attempt, None, data)
         self._end_attempt(state, log)
-        if self.is_ended:
+        if self.is_over:
             self.replay.body.steps.pop(number, None)
         else:
             self.replay.apply(event, data)
@@ -429,7 +446,7 @@ class LiveRun:
         data = codec.encode(error, "error")
         meta = encode_meta({"error_type": codec.public_type_name(type(error))})
         event = self.add_event(events.STEP_FAILED, number, state.name, state.attempt, meta, data)
-        if self.is_ended:
+        if self.is_over:
             self.replay.body.steps.pop(number, None)
         else:
             self.replay.apply(event, data)
@@ -454,7 +471,7 @@ class LiveRun:
 
     def time_came(self, number: int, due_at: int) -> None:
         """A due time of this run has come; one that is not wanted any more is nothing."""
-        if self.is_lost or self.is_ended:
+        if self.is_lost or self.is_over:
             return
         body = self.replay.body
         if number == 0:
@@ -491,7 +508,7 @@ class LiveRun:
 
     def receive(self, message: InboxMessage, child: End | None = None) -> None:
         """Turn a message into events. `child` is how the run ended that a `child_ended` is about."""
-        if self.is_lost or message.id <= self.inbox_high:
+        if self.is_lost or message.id <= self.inbox_high or self.replay.blocked is not None:
             return
         self.take_message(message)
         if self.is_ended:
@@ -537,7 +554,7 @@ class LiveRun:
         self._deliver_payload(number, message.meta, data)
         interference = self.worker.interference
         reason = None if interference is None or hook.is_disposed else interference.repeat(self, hook)
-        if reason is not None and not self.is_ended:
+        if reason is not None and not self.is_over:
             self.note_fault(reason, _do_nothing)
             self._deliver_payload(number, message.meta, data)
 
@@ -590,7 +607,8 @@ class LiveRun:
         if child is None:
             other = meta.get("run_id", "")
             text = f"the run id {other} belongs to a run of another workflow"
-            child = End(other, "failed", "USER_ERROR", codec.encode(ValueError(text), "error"))
+            # Without a code: no run failed, the start was refused.
+            child = End(other, "failed", None, codec.encode(ValueError(text), "error"))
         meta_text = encode_meta({"run_id": child.run_id, "status": child.status, "code": child.code})
         event = self.add_event(events.CHILD_COMPLETED, number, known.workflow, None, meta_text, child.data)
         self.replay.apply(event, child.data)

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from wf import codec, registry
-from wf.engine.replay import Opened, Replay, Witness
-from wf.errors import DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
+from wf.engine.replay import Opened, Replay, Watch, Witness
+from wf.errors import BlockedError, DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
 from wf.events import PENDING
 from wf.keys import Keyring
 from wf.settings import Limits
@@ -42,8 +42,16 @@ class Verdict(msgspec.Struct, frozen=True):
     is_extension: bool = False
 
 
+_TROUBLES = (NondeterminismError, NotRegisteredError, DecryptionError, DeadLetterError, BlockedError)
+
+
 async def judge(
-    world: World, keyring: Keyring, row: RunRow, limits: Limits, casualties: Casualties | None = None
+    world: World,
+    keyring: Keyring,
+    row: RunRow,
+    limits: Limits,
+    casualties: Casualties | None = None,
+    watch: Watch | None = None,
 ) -> Verdict:
     """Replay one run under today's code, without any effect; not again what took a process down here."""
     deaths = 0 if casualties is None else casualties.count(row.run_id)
@@ -54,7 +62,8 @@ async def judge(
         inherited = await read_inherited(world, keyring, row, opened[0][0])
     except Exception as error:
         return _diverges(row, error)
-    return judge_log(row, [*opened, *inherited], limits, is_open_ended=bool(inherited), witness=casualties)
+    log = [*opened, *inherited]
+    return judge_log(row, log, limits, is_open_ended=bool(inherited), witness=casualties, watch=watch)
 
 
 def judge_log(
@@ -64,6 +73,7 @@ def judge_log(
     *,
     is_open_ended: bool = False,
     witness: Witness | None = None,
+    watch: Watch | None = None,
 ) -> Verdict:
     """Replay one run under today's code from its opened log: who has neither world nor keys can do it, too.
 
@@ -71,25 +81,33 @@ def judge_log(
     delivery are not in it.
     """
     try:
-        _replay(row, log, limits, is_open_ended, witness)
+        _replay(row, log, limits, is_open_ended, witness, watch)
     except Exception as error:
         return _diverges(row, error)
     return Verdict(row.run_id, row.workflow, "clean")
 
 
 def _diverges(row: RunRow, error: Exception) -> Verdict:
-    if not isinstance(error, (NondeterminismError, NotRegisteredError, DecryptionError, DeadLetterError)):
+    if not isinstance(error, _TROUBLES):
         log.exception("run %s cannot be replayed", row.run_id)
         error = NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)
     is_extension = isinstance(error, NondeterminismError) and error.is_extension
     return Verdict(row.run_id, row.workflow, "diverges", describe_trouble(error), is_extension)
 
 
-def _replay(row: RunRow, log: list[Opened], limits: Limits, is_open_ended: bool, witness: Witness | None) -> None:
+def _replay(
+    row: RunRow,
+    log: list[Opened],
+    limits: Limits,
+    is_open_ended: bool,
+    witness: Witness | None,
+    watch: Watch | None,
+) -> None:
     replay = begin_replay(row, log, limits)
     if replay is None:
         return
     replay.witness = witness
+    replay.watch = watch
     try:
         # A user's spans in the body were made when it ran.
         quiet_context().run(replay.replay, log, is_open_ended=is_open_ended)

@@ -40,6 +40,7 @@ from wf.worker.interference import Interference
 from wf.worker.leases import Leases
 from wf.worker.live import LiveRun, Taken
 from wf.worker.tracing import Tracing, open_tracing, quiet_context
+from wf.worker.watching import BodyWatch
 from wf.world import InboxMessage, Outcome, WorkerHello
 from wf.worlds.process import process_token
 
@@ -84,6 +85,7 @@ class Worker:
         self.tracing: Tracing | None = None
         self.interference: Interference | None = None
         self.casualties: Casualties | None = None
+        self.watch: BodyWatch | None = None
         self.is_open = False
         self.is_leaving = False
         self.busy = 0  # loops that are in the middle of something, for `is_quiet`
@@ -115,7 +117,7 @@ class Worker:
         await self.announce()
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self.on_mail))
         self._undo.append(await self.world.subscribe("claimable", self.leases.on_claimable))
-        guard.install()
+        self.watch = guard.install()
         collector.slow_down()
         if self._is_capturing:
             logs.capture()

@@ -180,6 +180,7 @@ CASES: list[BaseException] = [
     errors.LockTimeoutError("l"),
     errors.NondeterminismError("x", run_id="wrun_1", seq=3, recorded="a", actual="b", where="f.py:1 in g"),
     errors.DeadLetterError("wrun_1", "shop:fulfil", 3),
+    errors.BlockedError("wrun_1", "shop:fulfil", ["flow.py:3 in fulfil", "flow.py:9 in spin"]),
     errors.NotRegisteredError("step", "shop:chargecard", ["shop:charge_card"]),
     errors.WorkflowIOError("no"),
     errors.DecryptionError("wrun_1", None, "payload", "changed"),

@@ -69,8 +69,8 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_slug_has_a_status() -> None:
     slugs = {getattr(module, name).slug for module in (errors, studio_errors) for name in module.__all__}
     never_answered = {
-        "dead-letter", "hook-disposed", "lock-timeout", "not-in-run", "retryable", "run-cancelled", "run-failed",
-        "step-error", "step-timeout", "workflow-error", "workflow-io",
+        "blocked", "dead-letter", "hook-disposed", "lock-timeout", "not-in-run", "retryable", "run-cancelled",
+        "run-failed", "step-error", "step-timeout", "workflow-error", "workflow-io",
     }  # fmt: skip
     assert slugs - never_answered - {studio_errors.AccessError.slug} <= set(STATUSES)
 

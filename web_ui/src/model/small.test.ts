@@ -11,6 +11,22 @@ import { listRows, showInline, tableColumns } from "./payloads";
 import { placeOf, readPlace, runPlace } from "./places";
 import { printable } from "./printable";
 import { chooseChart, writeCsv, writeJson } from "./results";
+import { placesOfAttention, wordsOfAttention } from "./statuses";
+
+describe("attentions", () => {
+  test("a body that was interrupted is shown with its whole stack, others with their place", () => {
+    const stack = "flow.py:3 in main\nflow.py:9 in spin";
+    const blocked = { code: "BLOCKED", actual: stack, where: "flow.py:9 in spin" };
+    expect(placesOfAttention(blocked)).toEqual(["flow.py:3 in main", "flow.py:9 in spin"]);
+    expect(placesOfAttention({ ...blocked, actual: null })).toEqual(["flow.py:9 in spin"]);
+    expect(placesOfAttention({ code: "NONDETERMINISM", actual: "a sleep", where: "flow.py:3 in main" })).toEqual([
+      "flow.py:3 in main",
+    ]);
+    expect(placesOfAttention({ code: "NOT_REGISTERED", actual: null, where: null })).toEqual([]);
+    expect(wordsOfAttention("BLOCKED")).toBe("its code runs on without waiting");
+    expect(wordsOfAttention("NONDETERMINISM")).toBe("its code does not fit its log");
+  });
+});
 
 describe("places", () => {
   test.each(["wrun_01", "shop/42", "a b?c#d", "ünï", "%2F"])("a run's URL leads to it: %s", (id) => {

@@ -1,6 +1,6 @@
 // Statuses of runs, steps and attempts: each has a word, a mark (never colour alone) and a tone.
 
-import type { RunView } from "../api_types";
+import type { AttentionView, RunView } from "../api_types";
 
 export type Tone = "idle" | "active" | "good" | "bad" | "warn" | "off";
 export type Mark = "dots" | "spin" | "check" | "cross" | "bang" | "bar" | "pause" | "clock";
@@ -41,4 +41,21 @@ export function lookOfRun(run: Pick<RunView, "status" | "reason" | "attention">)
 
 export function isEnded(status: string): boolean {
   return ENDED.has(status);
+}
+
+const ATTENTIONS: Partial<Record<AttentionView["code"], string>> = {
+  BLOCKED: "its code runs on without waiting",
+  DEAD_LETTER: "its code ended its worker",
+  DECRYPTION: "it cannot be read",
+};
+
+/** Say what is the matter with a run that asks for attention. */
+export function wordsOfAttention(code: AttentionView["code"]): string {
+  return ATTENTIONS[code] ?? "its code does not fit its log";
+}
+
+/** Give the places in code that an attention names, outermost first: of a body that was interrupted its stack. */
+export function placesOfAttention(attention: Pick<AttentionView, "code" | "actual" | "where">): string[] {
+  const stack = attention.code === "BLOCKED" ? (attention.actual ?? "").split("\n").filter(Boolean) : [];
+  return stack.length || !attention.where ? stack : [attention.where];
 }

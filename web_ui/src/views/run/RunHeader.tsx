@@ -8,7 +8,7 @@ import { localize, showDuration, showInstant } from "../../model/instants";
 import type { Binding } from "../../model/keys";
 import { placeOf, runPlace } from "../../model/places";
 import { printable } from "../../model/printable";
-import { isEnded } from "../../model/statuses";
+import { isEnded, placesOfAttention, wordsOfAttention } from "../../model/statuses";
 import { now } from "../../state/clock";
 import { isDev } from "../../state/dev";
 import { useKeys } from "../../state/keyboard";
@@ -136,15 +136,15 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         <div class="note note-warn" role="alert">
           <p class="note-title">
             <Icon name="bang" size={14} />
-            <strong>It rests: its code does not fit its log</strong>
+            <strong>It rests: {wordsOfAttention(run.attention.code)}</strong>
             <code class="slug">{run.attention.code}</code>
           </p>
           <p class="error-message">{printable(run.attention.message)}</p>
-          {run.attention.where && (
-            <p class="mono">
-              at <Placed text={run.attention.where} />
+          {placesOfAttention(run.attention).map((place) => (
+            <p class="mono" key={place}>
+              at <Placed text={place} />
             </p>
-          )}
+          ))}
           <p>
             <A href={placeOf("code", {})}>What can be done about it</A>
           </p>
