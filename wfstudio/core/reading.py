@@ -97,6 +97,11 @@ class Reader:
                 cursor=query.cursor,
             )
         )
+        if not found and query.cursor is not None and await self.session.world.get_run(query.cursor) is None:
+            # Not the end of the list: nobody knows where that run would stand in it.
+            raise UsageError(
+                f"the cursor {query.cursor!r:.80} is of no run that is there", "begin again, without a cursor"
+            )
         items = [await self._show_run(row, is_locked=False) for row in found[: query.limit]]
         return RunList(items, items[-1].id if len(found) > query.limit else None)
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from wfstudio.core.diff_code import diff_code
 from wfstudio.core.diff_views import CodeDiffView, DiffView
+from wfstudio.core.errors import UsageError
 from wfstudio.server.routing import Call, Route
 
 Code = Annotated[str, Meta(min_length=1, description="`today`, `latest`, `own`, or a deployment's id.")]
@@ -29,6 +30,8 @@ class CodeDiffBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def diff_runs(call: Call) -> DiffView:
     query = call.read_query(DiffQuery)
+    if not query.a or not query.b:
+        raise UsageError("two runs are compared", "name both: `a=RUN&b=RUN`")
     return await call.client.diff(query.a, query.b, is_locked=query.locked, is_all=query.all)
 
 

@@ -159,6 +159,11 @@ class Guard:
             cookie = find_cookie(headers, self._access.cookie_name)
             if cookie is not None and self._access.is_cookie(cookie):
                 return
+        if shown:
+            text = "the token that the request shows is not this server's"
+            raise AccessError(
+                text, "a server that draws its token has another one each time: `.wf/studio.json`", status=401
+            )
         raise AccessError("the request shows no token", _HINT, status=401)
 
 

@@ -110,6 +110,10 @@ async def test_runs_are_listed_newest_first_by_pages_and_filters(studio: Any) ->
         assert [item.id for item in first.items] == [nap, *ids[:1:-1]][:4]
         second = await client.list_runs(RunQuery(limit=4, cursor=first.cursor))
         assert ([item.id for item in second.items], second.cursor) == (ids[1::-1], None)
+        last = await client.list_runs(RunQuery(cursor=ids[0]))
+        assert (last.items, last.cursor) == ([], None)
+        with pytest.raises(UsageError, match=r"^the cursor 'wrun_gone' is of no run that is there$"):
+            await client.list_runs(RunQuery(cursor="wrun_gone"))
         assert [i.id for i in (await client.list_runs(RunQuery(attributes={"tenant": "acme"}))).items] == [nap]
         assert [i.id for i in (await client.list_runs(RunQuery(status=["running"]))).items] == [nap]
         assert len((await client.list_runs(RunQuery(workflow="studio.greet"))).items) == 5

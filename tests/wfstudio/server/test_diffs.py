@@ -30,6 +30,8 @@ async def test_two_runs_are_compared() -> None:
         locked = (await site.ask("GET", f"/api/diff?a={first.id}&b={second.id}&locked=1")).json
         assert (locked["is_locked"], locked["input"]) == (True, [])
         assert (await site.ask("GET", f"/api/diff?a={first.id}&b={first.id}")).json["is_same"] is True
+        alone = await site.ask("GET", f"/api/diff?a={first.id}")
+        assert (alone.status, alone.json["error"]["message"]) == (400, "two runs are compared")
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,9 @@ async def test_a_wrong_token_is_no_token(token: str) -> None:
         answer = await site.ask("GET", "/api/runs", token=token)
         assert (answer.status, answer.slug) == (401, "access")
         assert answer.header("www-authenticate") == 'Bearer realm="wf"'
+        assert answer.json["error"]["message"] == "the token that the request shows is not this server's"
+        none = await site.ask("GET", "/api/runs", token=None)
+        assert none.json["error"]["message"] == "the request shows no token"
 
 
 async def test_a_token_elsewhere_is_no_token() -> None:
