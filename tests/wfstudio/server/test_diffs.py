@@ -37,7 +37,7 @@ async def test_two_runs_are_compared() -> None:
 @pytest.mark.parametrize(
     ("query", "status", "slug"),
     [
-        ("", 404, "run-not-found"),
+        ("", 400, "usage"),
         ("?a=wrun_1&b=wrun_2", 404, "run-not-found"),
         ("?a=1&c=2", 400, "usage"),
         ("?a=1&a=2", 400, "usage"),
