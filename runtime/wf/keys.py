@@ -128,7 +128,7 @@ class Keyring:
         known = self._recent.get(run_id)
         if known is None:
             if len(self._recent) >= _RECENT:
-                self._recent.clear()
+                del self._recent[next(iter(self._recent))]
             known = self._recent[run_id] = RunKey(self._roots, run_id)
         return known
 
@@ -139,7 +139,7 @@ class Keyring:
 class RunKey:
     """What seals and opens the payloads of one run. `place` is an event's seq or another name."""
 
-    __slots__ = ("_bound", "_ciphers", "_mac_keys", "_macs", "_roots", "_run", "_sealer", "run_id")
+    __slots__ = ("_bound", "_ciphers", "_mac_keys", "_macs", "_roots", "_run", "_sealer", "made", "run_id")
 
     def __init__(self, roots: Mapping[bytes, bytes], run_id: str) -> None:
         self.run_id = run_id
@@ -150,6 +150,7 @@ class RunKey:
         self._ciphers: dict[bytes, tuple[bytes, AESGCM]] = {}
         self._mac_keys: list[bytes] | None = None
         self._macs: HMAC | None = None
+        self.made: object = None  # what whoever starts a run keeps for who runs it in the same process (records.py)
         self._sealer: tuple[bytes, bytes, AESGCM] | None = None
 
     def seal(self, place: str | int, field: str, data: bytes) -> bytes:

@@ -7,7 +7,7 @@ rows and back, besides the log's tail in the worker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -74,6 +74,27 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     error_type: str | None = None
 
 
+class Made(msgspec.Struct, frozen=True):
+    """A first event as this process has sealed it: who finds the very same in the world need not open it again."""
+
+    event: Event
+    mac: bytes
+    arguments: bytes
+
+
+MOST_KEPT: Final = 1024
+"""Bytes of arguments that are kept in clear until a run is taken up: a key ring keeps thousands of runs."""
+
+
+def open_as_made(key: RunKey, row: RunRow, log: Sequence[Event]) -> bytes | None:
+    """Give a new run's arguments, if its log and row are what this process has made; None: they are to be opened."""
+    made = key.made
+    key.made = None
+    if not isinstance(made, Made) or len(log) != 1 or log[0] != made.event:
+        return None
+    return made.arguments if (row.seq, row.head, row.mac) == (1, made.event.link, made.mac) else None
+
+
 def seal_new_run(
     keyring: Keyring,
     *,
@@ -112,9 +133,12 @@ def seal_new_run(
     meta = encode_meta({name: fact for name, fact in facts.items() if fact is not None})
     payload = key.seal(1, events.RUN_CREATED, codec.pack(arguments))
     link = chain.link(chain.genesis(run_id), run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload)
+    event, mac = Event(run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload, link), key.mac(1, link)
+    if len(arguments) <= MOST_KEPT:
+        key.made = Made(event, mac, arguments)
     return NewRun(
-        event=Event(run_id, 1, events.RUN_CREATED, None, workflow, None, at, meta, payload, link),
-        mac=key.mac(1, link),
+        event=event,
+        mac=mac,
         workflow=workflow,
         deployment_id=deployment_id,
         not_before=not_before,

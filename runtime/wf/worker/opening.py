@@ -15,7 +15,7 @@ from wf.engine.replay import Opened, Replay
 from wf.errors import DecryptionError
 from wf.events import Event
 from wf.keys import RunKey
-from wf.records import decode_meta, open_event, read_fork
+from wf.records import decode_meta, open_as_made, open_event, read_fork
 from wf.registry import Workflow
 from wf.world import RunRow, World
 
@@ -35,6 +35,9 @@ async def read_whole_log(world: World, row: RunRow, first: Sequence[Event] = ())
 
 def open_log(row: RunRow, key: RunKey, log: Sequence[Event]) -> list[Opened]:
     """Verify a whole log against the chain and the run's row, and open its payloads."""
+    arguments = open_as_made(key, row, log)
+    if arguments is not None:
+        return [(log[0], arguments)]
     head = chain.verify(log, row.run_id)
     last = log[-1].seq if log else 0
     if last != row.seq or head != row.head:

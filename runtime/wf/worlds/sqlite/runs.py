@@ -23,8 +23,16 @@ INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, seq, head
 VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (run_id) DO NOTHING
 """
+_INSERT_USUAL_RUN: Final = """
+INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, seq, head, mac, wake_at, barred, payload_bytes)
+VALUES (?, ?, 'pending', ?, ?, ?, ?, ?, ?, 0, ?)
+ON CONFLICT (run_id) DO NOTHING
+"""
+"""As the one above, for a run that has nothing but itself: no parameter is None, as commits.py says why."""
 _GET_RUN: Final = f"SELECT {RUN} FROM runs WHERE run_id = ?"
 GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+_ALONE: Final = (None,) * 4
 
 START: Final = "status = 'running', started_at = ?"
 CAN_START: Final = "status = 'pending'"
@@ -62,26 +70,14 @@ def create(tx: Transaction, new: NewRun) -> Created:
             raise WorldError(f"the new run {run_id} is to wait, and brings messages that would not")
         wake_at = 0  # as of whatever a message waits for
     size = 0 if event.payload is None else len(event.payload)
-    is_new = tx.execute(
-        _INSERT_RUN,
-        (
-            run_id,
-            new.workflow,
-            new.deployment_id,
-            created_at,
-            event.seq,
-            event.link,
-            new.mac,
-            wake_at,
-            new.concurrency,
-            encode_attributes(new.attributes),
-            new.parent_run_id,
-            new.parent_correlation_id,
-            new.continued_from,
-            new.forked_from,
-            size,
-        ),
-    ).rowcount
+    place = (run_id, new.workflow, new.deployment_id, created_at, event.seq)
+    own = (*place, bytearray(event.link), bytearray(new.mac), wake_at)
+    relations = (new.parent_run_id, new.parent_correlation_id, new.continued_from, new.forked_from)
+    if new.concurrency is None and not new.attributes and relations == _ALONE:
+        is_new = tx.execute(_INSERT_USUAL_RUN, (*own, size)).rowcount
+    else:
+        others = (new.concurrency, encode_attributes(new.attributes), *relations)
+        is_new = tx.execute(_INSERT_RUN, (*own, *others, size)).rowcount
     if not is_new:
         return Created(False, read_run(tx.execute(_GET_RUN, (run_id,)).fetchone()))
     tx.execute(INSERT_EVENT, msgspec.structs.astuple(event))
