@@ -12,17 +12,18 @@ from typing import Any, Final
 
 import msgspec
 
+from wfstudio.core import views
 from wfstudio.core.reasons import short_name
 from wfstudio.core.traces import Span, Trace
 from wfstudio.core.views import ChunkView, ErrorView, EventView, LogView, RunView, StepView, StreamView
-from wfstudio.text.details import draw_trouble, list_facts, list_faults, list_run_facts
+from wfstudio.text.details import draw_trouble, list_faults, list_run_facts
 from wfstudio.text.moments import show_instant, show_ms
 from wfstudio.text.payloads import draw_payload
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable
 from wfstudio.text.timeline import label_span, status_sign
 from wfstudio.text.tracebacks import describe_error
-from wfstudio.text.widths import wrap
+from wfstudio.text.widths import cut, wrap
 from wfstudio.tui.told_reasons import tell_reason
 
 LARGEST_SHOWN: Final = 1_000_000
@@ -30,6 +31,8 @@ LARGEST_SHOWN: Final = 1_000_000
 _MOST_LOGS: Final = 500
 _MOST_SAID: Final = 3
 _MARGIN: Final = "  "
+_KEY_WIDTH: Final = 12
+_LONGEST_FACT: Final = 400
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -59,9 +62,9 @@ def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
     lines = [f"{pen.show_status(run.status)}  {pen.paint(printable(run.workflow), 'bold')}"]
     lines += say_error(pen, run.error)
     told = msgspec.structs.replace(run, reason=tell_reason(run.reason, pen.now))
-    lines += list_facts(pen, [("id", run.id), *list_run_facts(pen, told)])
+    lines += draw_facts(pen, [("id", run.id), *list_run_facts(pen, told)])
     if run.status == "cancelled" and isinstance(run.output, str):
-        lines += list_facts(pen, [("because", run.output)])
+        lines += draw_facts(pen, [("because", run.output)])
     lines += list_faults(pen, trace)
     lines += _draw_error(pen, draw_trouble(pen, run))
     lines += _draw_values(pen, run.input, run.output, run.is_locked, has_output=run.status == "completed")
@@ -73,7 +76,7 @@ def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
 
 def _inspect_step(pen: Pen, span: Span, step: StepView, logs: Sequence[LogView]) -> list[str]:
     lines = [_head(pen, span, step.name), *say_error(pen, step.error)]
-    lines += list_facts(
+    lines += draw_facts(
         pen,
         [
             ("position", f"{step.correlation_id}" + (", inherited" if span.is_inherited else "")),
@@ -124,7 +127,7 @@ def draw_log(pen: Pen, line: LogView, place: str) -> list[str]:
 def _inspect_call(pen: Pen, span: Span, events: Sequence[EventView]) -> list[str]:
     lines = [_head(pen, span, span.name)]
     spent = None if span.end_ms is None else span.end_ms - span.start_ms
-    lines += list_facts(
+    lines += draw_facts(
         pen,
         [
             ("position", None if span.correlation_id is None else str(span.correlation_id)),
@@ -145,7 +148,7 @@ def draw_event(pen: Pen, event: EventView) -> list[str]:
     """Draw what an event holds: what is said of it in clear, and its payload."""
     lines = []
     if event.meta:
-        lines += draw_payload(pen, event.meta, _MARGIN)
+        lines += draw_payload(pen, _show_due(event.meta), _MARGIN)
     if event.is_locked:
         lines.append(pen.paint(f"{_MARGIN}locked: its key is not here", "yellow"))
     elif event.payload is not None:
@@ -153,7 +156,25 @@ def draw_event(pen: Pen, event: EventView) -> list[str]:
     return lines or [pen.paint(f"{_MARGIN}holds nothing more", "dim")]
 
 
+def _show_due(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an instant as people do, which a log has in microseconds."""
+    due = meta.get("due_at")
+    return {**meta, "due_at": views.show_instant(due)} if isinstance(due, int) else dict(meta)
+
+
 # -- what they share ----------------------------------------------------------------------------
+
+
+def draw_facts(pen: Pen, facts: Sequence[tuple[str, str | None]]) -> list[str]:
+    """Draw what is known of something; what has no room on its line goes on below. What is not known is left out."""
+    lines: list[str] = []
+    room = len(_MARGIN) + _KEY_WIDTH
+    for key, value in facts:
+        if value:
+            first, *rest = wrap(cut(printable(value), _LONGEST_FACT, pen.ellipsis), max(20, pen.width - room))
+            lines.append(f"{_MARGIN}{pen.paint(key.ljust(_KEY_WIDTH), 'dim')}{first}")
+            lines += [" " * room + part for part in rest]
+    return lines
 
 
 def _head(pen: Pen, span: Span, name: str) -> str:

@@ -254,6 +254,8 @@ class RunScreen(RunActing):
         if run is None:
             return
         spent = show_ms(run.duration_ms if run.status in ENDED else self._now_ms() - run.queued_ms)
+        if run.status == "pending":
+            spent = ""  # it has not begun to take any time
         parts = [short_name(run.workflow), spent]
         said = " · ".join(part for part in parts if part)
         status = (f"{Pen(width=0).sign(run.status)} {run.status}", _COLOURS.get(run.status, ""))

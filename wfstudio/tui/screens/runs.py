@@ -22,12 +22,12 @@ from textual.widget import Widget
 from wf.errors import WorkflowError
 from wf.world import RunFilter
 from wfstudio.core.views import RunView
-from wfstudio.text.details import draw_run, draw_trouble, list_facts, list_run_facts
+from wfstudio.text.details import draw_run, draw_trouble, list_run_facts
 from wfstudio.text.looks import Look, look_at
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines
 from wfstudio.tui.filters import make_test, read_filter
-from wfstudio.tui.inspection import say_error
+from wfstudio.tui.inspection import draw_facts, say_error
 from wfstudio.tui.listed import LIVE, MOST, Listed, ListedRuns
 from wfstudio.tui.run_cells import COLUMNS, Cell, draw_cells
 from wfstudio.tui.studio_screen import StudioScreen
@@ -400,16 +400,19 @@ def _say_woken(count: int) -> str:
 def _draw_run(view: RunView, look: Look, pen: Pen) -> list[str]:
     """Draw a run; of what it failed stands on top, since there may be no room for more."""
     told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
-    head, *lines = draw_run(pen, told, look, _PREVIEW_SPANS)
-    return [head, *say_error(pen, view.error), *lines]
+    return [*_draw_head(pen, view), *draw_run(pen, told, look, _PREVIEW_SPANS)[1:]]
 
 
 def _draw_facts(view: RunView, pen: Pen) -> list[str]:
-    head = f"{pen.paint(view.id, 'bold')}  {pen.show_status(view.status)}  {printable(view.workflow)}"
     more = pen.paint(f"{_count(view.events)} events; Enter draws its timeline", "dim")
     told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
-    facts = list_facts(pen, list_run_facts(pen, told))
-    return [head, *say_error(pen, view.error), *facts, *draw_trouble(pen, view), "", more]
+    facts = draw_facts(pen, list_run_facts(pen, told))
+    return [*_draw_head(pen, view), *facts, *draw_trouble(pen, view), "", more]
+
+
+def _draw_head(pen: Pen, view: RunView) -> list[str]:
+    head = f"{pen.show_status(view.status)}  {pen.paint(printable(view.workflow), 'bold')}"
+    return [head, *say_error(pen, view.error), *draw_facts(pen, [("id", view.id)])]
 
 
 def _draw_nothing(pen: Pen) -> list[str]:
