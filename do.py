@@ -11,6 +11,7 @@ Standard library only, and Python 3.6 syntax only, so that an old Python can say
    then no pip runs.
 2. A `.venv` whose making was interrupted is made anew; one that works is only brought up to date.
 3. Two launchers at once wait for each other.
+4. All tests go in two lanes where there are two processors; tests that are named go one after the other.
 """
 
 import hashlib

@@ -34,6 +34,12 @@ def quick_wf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield program
 
 
+@pytest.fixture(scope="session")
+def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a strict mypy knows of `wf` after one project, it need not find out for the next."""
+    return tmp_path_factory.mktemp("types")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In lanes (`python3 do.py test`) begin with what takes long: no lane shall work on while the other has nothing."""
     if hasattr(config, "workerinput"):

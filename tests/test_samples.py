@@ -65,12 +65,6 @@ def test_a_samples_types_are_right(sample: Path, type_cache: Path) -> None:
     run(sample, "-m", "mypy", "--strict", "--cache-dir", str(type_cache), ".")
 
 
-@pytest.fixture(scope="module")
-def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy knows of `wf` after one sample, it need not find out for the next."""
-    return tmp_path_factory.mktemp("types")
-
-
 def test_wf_check_finds_nothing_in_a_sample(sample: Path) -> None:
     report = json.loads(run(sample, "-m", "wfstudio", "check", "--strict", "--json"))
     assert report["findings"] == []
