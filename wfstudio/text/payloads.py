@@ -16,6 +16,8 @@ from wfstudio.text.widths import cell_width, wrap
 
 MOST_LINES: Final = 2_000
 """Nobody reads on; the command line prints all of it."""
+_MOST_SEEN: Final = 2 * MOST_LINES
+"""Lines of a text that are broken at most: no more of them is seen, and a megabyte takes a second."""
 _NARROWEST: Final = 20
 _STEP: Final = "  "
 
@@ -63,7 +65,7 @@ def _has_lines(value: Any) -> bool:
 def _draw_text(pen: Pen, text: str, margin: str, head: str, tail: str, room: int) -> Iterator[str]:
     """Draw a text: of several lines as what it is, behind a bar."""
     if not _has_lines(text):
-        first, *rest = wrap(to_json(text), room)
+        first, *rest = wrap(to_json(text)[: _MOST_SEEN * room], room)
         yield head + first + ("" if rest else tail)
         for place, line in enumerate(rest, 1):
             yield margin + _STEP + line + (tail if place == len(rest) else "")
@@ -71,6 +73,7 @@ def _draw_text(pen: Pen, text: str, margin: str, head: str, tail: str, room: int
     lines = text.splitlines()
     yield head + pen.paint(f"{len(lines)} lines", "dim")
     bar = pen.paint("│ " if pen.is_unicode else "| ", "dim")
+    within = max(_NARROWEST, pen.width - cell_width(margin) - 2)
     for line in lines:
-        for part in wrap(printable(line.expandtabs(4)), max(_NARROWEST, pen.width - cell_width(margin) - 2)):
+        for part in wrap(printable(line[: _MOST_SEEN * within].expandtabs(4)), within):
             yield margin + bar + part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 
 def cell_width(text: str) -> int:
@@ -12,6 +13,7 @@ def cell_width(text: str) -> int:
     return sum(_width(character) for character in text)
 
 
+@lru_cache(4096)
 def _width(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in ("Mn", "Me"):
         return 0
@@ -38,12 +40,27 @@ def fit(text: str, width: int, ellipsis: str = "…") -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Break a text of one line into lines of at most `width` cells, at spaces where there are any; at least one."""
+    """Break a text of one line into lines of at most `width` cells, at spaces where there are any; at least one.
+
+    Goes through the text once, however long it is.
+    """
     lines: list[str] = []
-    while cell_width(text) > width:
-        end = len(cut(text, width, ""))
-        space = text.rfind(" ", max(1, end // 2), end + 1)
-        place = space + 1 if space > 0 else max(1, end)
-        lines.append(text[:place].rstrip(" ") if space > 0 else text[:place])
-        text = text[place:]
-    return [*lines, text]
+    start, is_ascii = 0, text.isascii()
+    while True:
+        end = min(start + width, len(text)) if is_ascii else _find_end(text, start, width)
+        if end >= len(text):
+            return [*lines, text[start:]]
+        space = text.rfind(" ", start + max(1, (end - start) // 2), end + 1)
+        place = space + 1 if space > 0 else max(start + 1, end)
+        lines.append(text[start:place].rstrip(" ") if space > 0 else text[start:place])
+        start = place
+
+
+def _find_end(text: str, start: int, width: int) -> int:
+    """Give how far a text goes in so many cells."""
+    taken = 0
+    for index in range(start, len(text)):
+        taken += _width(text[index])
+        if taken > width:
+            return index
+    return len(text)

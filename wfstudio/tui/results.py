@@ -13,7 +13,7 @@ from wfstudio.history.wire import Column, Done
 from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines, to_json
-from wfstudio.text.widths import cell_width, fit
+from wfstudio.text.widths import cell_width, fit, wrap
 from wfstudio.tui.columns import Column as GridColumn
 
 ROWS: Final = 10_000
@@ -104,10 +104,4 @@ def _unfold(cell: str | None, width: int) -> list[str]:
         except (msgspec.DecodeError, UnicodeEncodeError):
             pass
     lines = printable_lines(text).expandtabs(4).split("\n")
-    return [piece for line in lines for piece in _wrap(line, width)][:_MOST_LINES]
-
-
-def _wrap(line: str, width: int) -> list[str]:
-    """Break a line where it is as wide as there is room."""
-    pieces = [line[start : start + width] for start in range(0, len(line), width)]
-    return pieces or [""]
+    return [piece for line in lines for piece in wrap(line, width)][:_MOST_LINES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wfstudio.text.payloads import draw_payload
+from wfstudio.text.payloads import MOST_LINES, draw_payload
 from wfstudio.text.pen import Pen
 from wfstudio.text.widths import cell_width
 
@@ -67,3 +67,11 @@ def test_nothing_of_a_payload_steers_a_terminal() -> None:
 def test_a_margin_is_in_front_of_every_line() -> None:
     lines = draw_payload(PLAIN, {"a": {"b": "c\nd"}, "e": "f" * 100}, "    ")
     assert all(line.startswith("    ") for line in lines)
+
+
+@pytest.mark.parametrize("text", ["日本" * 300_000, "x" * 900_000, "x" * 900_000 + "\n", "\u202e" * 200_000])
+def test_of_an_endless_text_only_what_is_seen_is_drawn(text: str) -> None:
+    lines = draw_payload(Pen(width=80, has_colour=False), {"text": text})
+    assert len(lines) == MOST_LINES + 1
+    assert "and more" in lines[-1]
+    assert max(map(cell_width, lines[:-1])) <= 80

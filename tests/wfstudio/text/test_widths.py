@@ -39,3 +39,10 @@ def test_breaking_loses_nothing_but_spaces_and_ends() -> None:
             lines = wrap(text, width)
             assert "".join(lines).replace(" ", "") == text.replace(" ", "")
             assert all(cell_width(line) <= max(width, 2) for line in lines)
+
+
+def test_a_megabyte_is_broken_in_one_pass() -> None:
+    """Line by line from what is left of it, this takes minutes for each of them."""
+    for text in ("x" * 1_000_000, "日" * 500_000, "é\u0301 " * 250_000):
+        lines = wrap(text, 70)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
