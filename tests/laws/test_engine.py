@@ -19,7 +19,7 @@ import pytest
 
 import wf
 from tests.laws.stage import SECOND, T0, Log, Stage, as_row, load, make_replay, refuse, replay
-from wf import events, registry
+from wf import codec, events, registry
 from wf.engine import commands, loop
 from wf.errors import NondeterminismError, WorkflowIOError
 from wf.registry import Workflow
@@ -866,6 +866,46 @@ async def test_closing_a_body_makes_no_task_on_the_loop_that_closes_it():
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
     assert started == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks begin in their first turn there")
+def test_a_task_that_is_asked_to_begins_at_once():
+    @wf.step(name="do")
+    async def do(number: int) -> None: ...
+
+    @wf.workflow
+    async def flow() -> None:
+        loop = asyncio.get_running_loop()
+        late = asyncio.create_task(do(3))
+        eager = loop.create_task(do(1), eager_start=True)  # `asyncio.create_task` passes it on since 3.14
+        assert asyncio.current_task() is not eager
+        await do(2)
+        await late
+        await eager
+
+    with registry.isolated():
+        stage = Stage(flow)
+    assert [codec.decode_arguments(command.data) for command in stage.asked] == [{"number": n} for n in (1, 2, 3)]
+    stage.replay.close()
+    assert not stage.replay.body.loop.tasks
+
+
+async def test_closing_a_body_does_not_show_it_the_task_that_closes_it():
+    """From Python 3.14 on a thread has one current task, whatever the loop."""
+    seen: list[object] = []
+
+    @wf.workflow
+    async def flow() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append(asyncio.current_task())
+
+    stage = Stage(flow)
+    mine = asyncio.current_task()
+    stage.replay.close()
+    assert seen == [None]
+    assert asyncio.current_task() is mine
 
 
 CLEANS_UP = """

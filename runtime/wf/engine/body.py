@@ -24,12 +24,15 @@ from wf.durations import MAX_DURATION_US
 from wf.engine import commands
 from wf.engine.fork import own_token
 from wf.engine.loop import BodyFuture, BodyLoop, BodyTimer
+from wf.engine.parity import even_out
 from wf.errors import FatalError, HookDisposedError, PayloadTooLargeError, WorkflowRunCancelledError
 
 MAX_ATTRIBUTES = 64
 MAX_ATTRIBUTE_KEY = 256
 MAX_ATTRIBUTE_VALUE_BYTES = 256
 MAX_REFUSALS = 100
+
+even_out(BodyLoop)
 
 
 class BodyClosed(BaseException):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Final, Literal, NamedTuple
 
+from wf.engine import parity
 from wf.engine.body import Body, ChildState, HookState, LockState, StepState, WaitState, is_user_frame
 from wf.engine.loop import BodyTask
 
@@ -25,7 +26,14 @@ Kind = Literal["step", "sleep", "hook", "lock", "child", "task", "asyncio"]
 _DEFAULT_NAME = re.compile(r"Task-\d+")  # numbered by the process, so another one at every replay
 _MOST_LINKS: Final = 10_000
 _ASYNCIO = (asyncio.__file__ or "").rsplit("__init__", 1)[0]
-_PLAIN_NAMES: Final = {"_wait": "wait", "gather": "gather", "TaskGroup.__aexit__": "TaskGroup"}
+_PARITY = parity.__file__  # what stands in for asyncio's own code
+_PLAIN_NAMES: Final = {
+    "_wait": "wait",
+    "TaskGroup.__aexit__": "TaskGroup",
+    "TaskGroup._aexit": "TaskGroup",  # since 3.14
+    "_leave_group": "TaskGroup",
+    "_wait_for_notice": "Condition.wait",
+}
 
 
 class Frame(NamedTuple):
@@ -185,14 +193,14 @@ def _find_awaited(body: Body, task: BodyTask, frames: list[FrameType]) -> Awaite
 
 def _find_in_asyncio(body: Body, waiter: Any, frames: list[FrameType]) -> Awaited:
     """Name the function of asyncio that waits, and the tasks that it waits for, where it says so."""
-    inner = frames[-1] if frames and frames[-1].f_code.co_filename.startswith(_ASYNCIO) else None
+    inner = frames[-1] if frames and frames[-1].f_code.co_filename.startswith((_ASYNCIO, _PARITY)) else None
     children: Any = getattr(waiter, "_children", None)  # of `gather`, which is no coroutine
     name = "gather" if children is not None else None
     if inner is not None:
         qualname = inner.f_code.co_qualname.removesuffix(".<locals>._wait_for_one")
         name = _PLAIN_NAMES.get(qualname, qualname)
         held = inner.f_locals
-        group = getattr(held.get("self"), "_tasks", ()) if name == "TaskGroup" else ()
+        group = getattr(held.get("self", held.get("group")), "_tasks", ()) if name == "TaskGroup" else ()
         children = group or held.get("fs") or [held.get("fut")]
     tasks = sorted(number_of(body, one) for one in children or () if isinstance(one, BodyTask) and not one.done())
     return Awaited("asyncio", name=name, tasks=tuple(tasks))

@@ -77,10 +77,12 @@ class BodyTask(asyncio.Task[Any]):
 
     _log_destroy_pending: bool
 
-    def __init__(self, coro: Any, *, loop: BodyLoop, order: int, name: str | None, context: Context | None) -> None:
+    def __init__(
+        self, coro: Any, *, loop: BodyLoop, order: int, name: str | None, context: Context | None, **options: Any
+    ) -> None:
         self._order = order  # before super(): asyncio puts the task into a set at once
         self.context = copy_context() if context is None else context  # `get_context` came with 3.12
-        super().__init__(coro, loop=loop, name=name, context=self.context)
+        super().__init__(coro, loop=loop, name=name, context=self.context, **options)
 
     def __hash__(self) -> int:
         return self._order
@@ -253,10 +255,10 @@ class BodyLoop(asyncio.AbstractEventLoop):
         *,
         name: str | None = None,
         context: Context | None = None,
-        **_: Any,
+        **options: Any,  # `eager_start`, since 3.14
     ) -> BodyTask:
         self._order += 1
-        task = BodyTask(coro, loop=self, order=self._order, name=name, context=context)
+        task = BodyTask(coro, loop=self, order=self._order, name=name, context=context, **options)
         self.tasks.add(task)
         task.add_done_callback(self._on_done)
         return task
@@ -312,6 +314,7 @@ class BodyLoop(asyncio.AbstractEventLoop):
         plain call outside a run, and really run; a task it makes would be one of the worker's.
         """
         outer = _get_running_loop()
+        outer_task = _swap_current_task(outer, None) if _swap_current_task and outer else None
         _set_running_loop(self)
         task._log_destroy_pending = False
         try:
@@ -322,6 +325,8 @@ class BodyLoop(asyncio.AbstractEventLoop):
             pass
         finally:
             _set_running_loop(outer)
+            if _swap_current_task and outer:
+                _swap_current_task(outer, outer_task)
         self.tasks.discard(task)
 
     def abandon(self) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import re
-import sys
 from pathlib import Path
 
 import msgspec
@@ -282,25 +281,13 @@ WAITS = """
 """
 
 
-BEFORE_312 = sys.version_info < (3, 12)  # there, `wait_for` is a task of its own
-
-
 @pytest.mark.parametrize(
     ("workflow", "expected"),
     [
         ("sleeps", {"main": r"a sleep until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"}),
         ("naps", {"main": r"a sleep until \d{4}-.* UTC"}),
         ("bounded", {"main": r"hook bounded, until \d{4}-.* UTC at most"}),
-        pytest.param(
-            "waited_for",
-            {"main": r"asyncio\.wait_for of flow:block #\d+, until .* at most", "flow:block #*": "step flow:block"},
-            marks=pytest.mark.skipif(not BEFORE_312, reason="`wait_for` makes no task"),
-        ),
-        pytest.param(
-            "waited_for",
-            {"main": "step flow:block, until .* at most"},
-            marks=pytest.mark.skipif(BEFORE_312, reason="`wait_for` makes a task"),
-        ),
+        ("waited_for", {"main": "step flow:block, until .* at most"}),
         ("locks", {"main": "hook locks"}),
         ("parent", {"main": r"run wrun_\w+ of flow:child"}),
         (
