@@ -439,12 +439,15 @@ __all__ = [
     name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, WorkflowError)
 ]
 
+_OF_VERCELS_SDK = frozenset({
+    "EntityConflictError", "RemoteError", "RunExpiredError", "StepNotRegisteredError", "ThrottleError", "TooEarlyError",
+    "TypeValidationError", "WorkflowWorldError",
+})  # fmt: skip
+
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Give the errors of Vercel's SDK that programs import from its `errors`."""
-        if name.endswith("Error"):
-            vercel = importlib.import_module("wf.vercel")
-            if name in vercel.__all__:
-                return getattr(vercel, name)
+        """Give the errors that programs import from the `errors` of Vercel's SDK (`wf/vercel.py`)."""
+        if name in _OF_VERCELS_SDK:
+            return getattr(importlib.import_module("wf.vercel"), name)
         raise AttributeError(f"module 'wf.errors' has no attribute {name!r}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -29,14 +29,21 @@ def wf_env() -> Iterator[Any]:
             runner.run(env.__aexit__(None, None, None))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object | None:
-    """Run an `async def` test that uses `wf_env` on the environment's loop."""
-    env: Any = pyfuncitem.funcargs.get("wf_env")
-    if env is None or not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    env.runner.run(_call(pyfuncitem))
-    return True
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Run an `async def` test that uses `wf_env` on the environment's loop.
+
+    What the item does when it is run is put aside: pytest-asyncio's items would run it on another loop, and so
+    would anyio, which asks to be the first to call a function, as we would have to.
+    """
+    env: Any = getattr(item, "funcargs", {}).get("wf_env")
+    if env is None or not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
+        return (yield)
+    item.runtest = lambda: env.runner.run(_call(item))  # type: ignore[method-assign]
+    try:
+        return (yield)
+    finally:
+        del item.runtest
 
 
 class _Otherwise:

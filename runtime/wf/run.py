@@ -7,7 +7,7 @@ workflow body every one of them is durable.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
@@ -28,6 +28,7 @@ from wf.errors import (
     RunNotFoundError,
     WorkflowRunCancelledError,
     WorkflowRunFailedError,
+    shorten,
 )
 from wf.records import End, find_last, read_end
 from wf.session import Session, current_session
@@ -92,7 +93,7 @@ class Run(Generic[T]):
             seconds = None if timeout is None else parse_duration(timeout, "timeout") / 1_000_000
             value = take_end(await _wait_outside(self.run_id, seconds))
         if self._type is not Any:
-            value = schemas.check_value(value, self._type, f"the result of run {self.run_id}")
+            value = schemas.check_value(codec.unwrap(value), self._type, f"the result of run {self.run_id}")
         return cast(T, value)
 
     async def cancel(self, reason: str | None = None, *, force: bool = False) -> None:
@@ -249,13 +250,19 @@ async def _wait_in_body(body: Any, run_id: str, timeout: Duration | None) -> Any
     if timeout is None:
         outcome = await body.wait_child(state)
     else:
-        async with asyncio.timeout(parse_duration(timeout, "timeout") / 1_000_000):
-            outcome = await body.wait_child(state)
+        seconds = parse_duration(timeout, "timeout") / 1_000_000
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                outcome = await body.wait_child(state)
+        except TimeoutError:
+            raise TimeoutError(f"run {run_id} did not end within {seconds:g} s") from None
     if outcome.status == "completed":
         return outcome.value
     if outcome.status == "cancelled":
         raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
-    if isinstance(outcome.value, (RunNotFoundError, ImportedRunError)):
+    is_refused = outcome.code is None and isinstance(outcome.value, ValueError)  # the id has another workflow's run
+    if is_refused or isinstance(outcome.value, (RunNotFoundError, ImportedRunError)):
         raise outcome.value
     raise _make_failure(outcome.run_id, outcome.code, outcome.value)
 
@@ -298,9 +305,9 @@ class RunList:
 
 
 def list_runs(
-    status: str | list[str] | None = None,
+    status: str | Iterable[str] | None = None,
     workflow: Any = None,
-    attributes: dict[str, str] | None = None,
+    attributes: Mapping[str, str] | None = None,
     since: datetime | Duration | None = None,
     until: datetime | Duration | None = None,
     limit: int = 100,
@@ -311,19 +318,28 @@ def list_runs(
     `since` and `until` bound the creation: an aware datetime, or a duration before now. `workflow`
     is an id, a bare name, or the workflow itself.
     """
+    name = getattr(workflow, "id", workflow)
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"workflow: {shorten(workflow)} is neither a workflow nor its id")
+    if attributes is not None and not (
+        isinstance(attributes, Mapping) and all(isinstance(part, str) for pair in attributes.items() for part in pair)
+    ):
+        raise TypeError(f"attributes: {shorten(attributes)} is not a mapping of texts")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= 10_000:
         raise ValueError(f"limit: {limit!r} is not a number from 1 to 10000")
     if cursor is not None and not isinstance(cursor, str):
         raise TypeError(f"cursor: {type(cursor).__name__} is not a text; give the `cursor` of the page before")
-    states = [status] if isinstance(status, str) else status
+    if status is not None and not isinstance(status, Iterable):
+        raise TypeError(f"status: {shorten(status)} is neither a status nor several")
+    states = None if status is None else [status] if isinstance(status, str) else list(status)
     for state in states or []:
         if state not in ("pending", "running", *events.ENDED):
             raise ValueError(f"status: {state!r} is none of pending running completed failed cancelled")
     return RunList(
         {
             "status": states,
-            "workflow": getattr(workflow, "id", workflow),
-            "attributes": attributes or {},
+            "workflow": name,
+            "attributes": dict(attributes or {}),
             "since": _read_instant(since, "since"),
             "until": _read_instant(until, "until"),
             "limit": limit,

@@ -39,6 +39,11 @@ def is_pydantic(schema: Any) -> bool:
     return "pydantic" in sys.modules and isinstance(schema, type) and hasattr(schema, "__pydantic_validator__")
 
 
+def is_model(cls: type) -> bool:
+    """Tell whether a class says which fields its instances have."""
+    return is_pydantic(cls) or dataclasses.is_dataclass(cls) or issubclass(cls, msgspec.Struct)
+
+
 def _needs_pydantic(schema: Any) -> bool:
     """Tell whether pydantic must check a type: it is made of its models or has its constraints."""
     if is_pydantic(schema):

@@ -58,12 +58,13 @@ def stream_name(namespace: str | None) -> str:
 class Writable(Generic[T]):
     """A stream of `T` to write to. In a workflow body it is a handle to pass to steps and child runs."""
 
-    __slots__ = ("_lock", "_tail", "name", "run_id")
+    __slots__ = ("_is_closed", "_lock", "_tail", "name", "run_id")
 
     def __init__(self, run_id: str, name: str) -> None:
         self.run_id = run_id
         self.name = name
         self._tail = -1  # what we believe; the world corrects it
+        self._is_closed = False  # by this object
         self._lock: asyncio.Lock | None = None  # guards the order of this writer's chunks
 
     def __repr__(self) -> str:
@@ -131,13 +132,17 @@ class Writable(Generic[T]):
                 )
                 if answer.status == "written":
                     self._tail = index
+                    self._is_closed = data is None
                     return True
                 if answer.status == "moved":
                     self._tail = answer.tail_index
                     continue
                 if answer.status == "closed":
+                    if data is None:
+                        self._is_closed = True
+                        return True
                     # A retry writes again what an earlier attempt wrote and closed: it is all there.
-                    return data is None or attempt.attempt > 1
+                    return attempt.attempt > 1 and not any(it._is_closed for it in attempt.writers if it == self)
                 if answer.status == "unknown":
                     raise RunNotFoundError(self.run_id)
                 raise asyncio.CancelledError("the worker lost this run")
@@ -191,6 +196,9 @@ async def _read_some(run_id: str, name: str, index: int, limit: int) -> tuple[li
     run = await ops.read_row(run_id)
     if run.status == "cancelled" or run.origin is not None:
         return [], True
+    for stream in await session.world.list_streams(run_id):
+        if stream.name == name and stream.is_closed and index > stream.tail_index:  # it began behind the end
+            return [], True
     return None
 
 
@@ -240,7 +248,9 @@ async def read_values(
     while True:
         values, is_end = await read_chunks(run_id, name, index, READ_AHEAD)
         for value in values:
-            yield value if type is None else schemas.check_value(value, type, f"chunk {index} of the stream {name}")
+            if type is not None:
+                value = schemas.check_value(codec.unwrap(value), type, f"chunk {index} of the stream {name}")
+            yield value
             index += 1
         if is_end:
             return

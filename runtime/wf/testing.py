@@ -60,11 +60,13 @@ class WorkflowEnvironment:
         self._waiting_when_held = 0
         self._sleepers: list[tuple[str, asyncio.Future[None]]] = []
         self._driver: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.runner: asyncio.Runner | None = None  # the fixture's, on whose loop its tests run
 
     async def __aenter__(self) -> Self:
         await self._embedded.__aenter__()
-        self._driver = asyncio.get_running_loop().create_task(self._drive(), name="wf test clock")
+        self._loop = asyncio.get_running_loop()
+        self._driver = self._loop.create_task(self._drive(), name="wf test clock")
         return self
 
     async def __aexit__(
@@ -84,13 +86,23 @@ class WorkflowEnvironment:
         """The environment's present: aware, UTC."""
         return from_instant(self._clock.now_us())
 
+    def _check_loop(self) -> None:
+        """Refuse to be awaited where nothing would ever come: a fixture of another plugin has a loop of its own."""
+        if self._loop is not asyncio.get_running_loop():
+            raise RuntimeError(
+                "the environment is awaited on another event loop than its own; "
+                "await it in the test, or in a function that the test awaits, not in an async fixture"
+            )
+
     # -- running
 
     async def start(self, workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        self._check_loop()
         return await start(workflow, *args, **kwargs)
 
     async def run(self, workflow: Workflow[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Start a run and give its result; raises `WorkflowRunFailedError` as `return_value` does."""
+        self._check_loop()
         handle = await start(workflow, *args, **kwargs)
         return await handle.return_value()
 
@@ -111,6 +123,7 @@ class WorkflowEnvironment:
 
         The clock stands still until the run goes on, or the test waits for a run's end.
         """
+        self._check_loop()
         while True:
             for row in await self.session.world.list_hooks(run.run_id):
                 found = make_hook(row, read_hook_record(self.session, row))
@@ -128,6 +141,7 @@ class WorkflowEnvironment:
 
     async def wait_for_sleep(self, run: Run[Any]) -> None:
         """Wait until the run sleeps, and hold the clock until `skip`."""
+        self._check_loop()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sleepers.append((run.run_id, future))
         while not future.done():
@@ -143,6 +157,7 @@ class WorkflowEnvironment:
 
     async def skip(self, duration: Duration) -> None:
         """Move the clock on, through every timer on the way, and let it go again."""
+        self._check_loop()
         target = self._clock.now_us() + parse_duration(duration, "skip")
         self._is_frozen = True
         try:

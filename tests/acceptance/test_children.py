@@ -531,3 +531,41 @@ async def test_recursion_and_deep_children(wf_env):
         return 1 if n == 0 else n * await factorial(n - 1)
 
     assert await wf_env.run(factorial, 10) == 3628800
+
+
+async def test_an_id_that_another_workflow_has_is_a_value_error_for_who_waits_in_a_body(wf_env, restart):
+    @wf.workflow
+    async def other(x):
+        return x
+
+    @wf.workflow
+    async def flow():
+        run = await wf.start(other.with_options(id="taken"), 1)
+        try:
+            await run.return_value()
+        except ValueError as error:
+            seen = str(error)
+        await wf.hook(token="go on")
+        return seen
+
+    await (await wf_env.start(child.with_options(id="taken"), 1)).return_value()
+    run = await wf_env.start(flow)
+    await wf_env.wait_for_hook(run)
+    await restart()
+    await wf.resume_hook("go on")
+    assert await run.return_value() == "the run id taken belongs to a run of another workflow"
+
+
+async def test_a_body_that_waits_too_long_for_a_run_is_told_for_which(wf_env):
+    @wf.workflow
+    async def endless():
+        await wf.hook()
+
+    @wf.workflow
+    async def flow():
+        run = await wf.start(endless.with_options(id="endless"))
+        with pytest.raises(TimeoutError, match="run endless did not end within 5 s"):
+            await run.return_value(timeout="5s")
+        await run.terminate()
+
+    await wf_env.run(flow)

@@ -750,3 +750,19 @@ async def test_the_wait_call_may_be_typed_and_awaited_in_one_line_with_metadata(
     assert found.schema is not None
     await Approval(True).resume("t")
     assert await run.return_value() is True
+
+
+async def test_a_class_without_fields_cannot_say_what_its_payloads_are(wf_env):
+    class Forgotten(wf.BaseHook):
+        approved: bool
+
+    @wf.workflow
+    async def flow():
+        with pytest.raises(
+            TypeError, match="Forgotten says nothing of its payloads: make it a dataclass or a pydantic"
+        ):
+            Forgotten.wait(token="t")
+
+    await wf_env.run(flow)
+    with pytest.raises(wf.HookNotFoundError):
+        await wf.get_hook_by_token("t")

@@ -664,6 +664,10 @@ async def test_bad_filters_are_refused(wf_env):
         ({"limit": "x"}, (ValueError, TypeError)),
         ({"since": "soon"}, ValueError),
         ({"cursor": 5}, (ValueError, TypeError)),
+        ({"workflow": 5}, TypeError),
+        ({"attributes": {"tier": 1}}, TypeError),
+        ({"attributes": "tier"}, TypeError),
+        ({"status": 5}, TypeError),
         ({"nonsense": 1}, TypeError),
     ):
         with pytest.raises(error):

@@ -387,3 +387,42 @@ async def test_a_plain_step_writes_from_its_thread(wf_env):
     run = await wf_env.start(flow)
     await run.return_value()
     assert await collect(run.readable()) == ["from a thread"]
+
+
+async def test_what_closed_a_stream_itself_is_refused_in_a_retry_too(wf_env):
+    @wf.step(max_retries=1, retry_delay=0)
+    async def stream():
+        async with wf.get_writable() as writer:
+            await writer.write("a")
+            if wf.get_step_metadata().attempt == 1:
+                raise ValueError("again")
+        again = wf.get_writable()
+        await again.close()
+        try:
+            await again.write("b")
+        except wf.WorkflowError as error:
+            return str(error)
+
+    @wf.workflow
+    async def flow():
+        return await stream()
+
+    run = await wf_env.start(flow)
+    assert await run.return_value() == f"the stream default of run {run.run_id} is closed"
+    assert await collect(run.readable()) == ["a", "a"]
+
+
+async def test_a_reader_from_behind_the_end_ends(wf_env):
+    @wf.workflow
+    async def flow():
+        await write("a", "b")
+        await wf.hook(token="close it")
+        await write(close=True)
+
+    run = await wf_env.start(flow)
+    await wf_env.wait_for_hook(run)
+    early = asyncio.create_task(collect(run.readable(start_index=50)))
+    await asyncio.sleep(0)
+    await wf.resume_hook("close it")
+    assert await asyncio.wait_for(early, 5) == []
+    assert await asyncio.wait_for(collect(run.readable(start_index=50)), 5) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -320,3 +322,65 @@ async def test_environments_do_not_see_each_other(wf_env):
 
 def test_a_plain_test_may_use_the_fixture(wf_env):
     assert wf_env.time.tzinfo is not None
+
+
+# -- beside other plugins
+
+OTHERS = """
+import asyncio
+import inspect
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):  # as anyio does
+    if inspect.iscoroutinefunction(pyfuncitem.obj):
+        asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}))
+        return True
+
+class Item(pytest.Function):  # as pytest-asyncio does
+    def runtest(self):
+        obj, self.obj = self.obj, lambda **args: asyncio.run(obj(**args))
+        super().runtest()
+
+def pytest_pycollect_makeitem(collector, name, obj):
+    if name.endswith("its_item") and inspect.iscoroutinefunction(obj):
+        return Item.from_parent(collector, name=name)
+"""
+TESTS = """
+import wf
+
+@wf.workflow
+async def flow():
+    await wf.sleep("1h")
+    return "slept"
+
+async def test_hook(wf_env):
+    assert await wf_env.run(flow) == "slept"
+
+async def test_its_item(wf_env):
+    assert await wf_env.run(flow) == "slept"
+
+async def test_without():
+    pass
+"""
+
+
+def test_a_test_runs_on_its_environments_loop_whatever_other_plugins_there_are(tmp_path):
+    (tmp_path / "conftest.py").write_text(OTHERS)
+    (tmp_path / "test_flow.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert "3 passed" in done.stdout, done.stdout
+
+
+async def test_awaiting_the_environment_on_another_loop_is_refused(wf_env):
+    run = await wf_env.start(sleeper)
+    for call in (
+        lambda: wf_env.start(sleeper),
+        lambda: wf_env.run(sleeper),
+        lambda: wf_env.wait_for_hook(run),
+        lambda: wf_env.wait_for_sleep(run),
+        lambda: wf_env.skip(1),
+    ):
+        with pytest.raises(RuntimeError, match="not in an async fixture"):
+            await asyncio.to_thread(lambda call=call: asyncio.run(call()))

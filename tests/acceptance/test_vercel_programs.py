@@ -6,6 +6,7 @@ The programs are those of the SDK's README (0.12), and what else its signatures 
 from __future__ import annotations
 
 import enum
+import gc
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from wf import (
     sleep,
     start,
 )
+from wf.codec import Opaque
 
 EXPORTS = """
     Workflows ENDPOINT_PATH MANIFEST_PATH HTTPHandler HTTPRequest HTTPResponse now random remove_attributes
@@ -261,3 +263,35 @@ async def test_a_result_of_another_type_is_refused(wf_env, kind):
     run = await start(kept, "text")
     with pytest.raises(TypeValidationError, match=f"the result of run {run.run_id} does not fit"):
         await get_run(run.run_id, type=kind).return_value()
+
+
+@dataclass
+class Receipt:
+    number: int
+    lines: list[Line]
+
+
+async def test_values_of_classes_that_are_not_loaded_become_the_type_that_was_asked_for(wf_env):
+    elsewhere = [  # what they are in the process that wrote them
+        dataclass(type("TheirLine", (), {"__annotations__": {"sku": str}})),
+        dataclass(type("TheirReceipt", (), {"__annotations__": {"number": int, "lines": list}})),
+    ]
+
+    @wf.step
+    async def tell() -> None:
+        async with get_writable() as writer:
+            await writer.write([elsewhere[0]("b")])
+
+    @wf.workflow
+    async def flow() -> object:
+        await tell()
+        line, receipt = elsewhere
+        return receipt(1, [line("a")])
+
+    run = await start(flow)
+    await run.return_value()
+    elsewhere.clear()
+    gc.collect()
+    assert isinstance(await run.return_value(), Opaque)
+    assert await get_run(run.run_id, type=Receipt).return_value() == Receipt(1, [Line("a")])
+    assert [chunk async for chunk in run.readable(type=list[Line])] == [[Line("b")]]

@@ -47,7 +47,7 @@ from wf.codec import containers, scalars, times  # noqa: F401  (they fill the ta
 from wf.codec.decode import decode, decode_arguments
 from wf.codec.encode import encode, encode_arguments
 from wf.codec.names import find_class, module_name, public_type_name, type_name
-from wf.codec.opaque import Opaque
+from wf.codec.opaque import Opaque, unwrap
 from wf.codec.packing import pack, unpack
 from wf.codec.registered import register_serializable, register_tag, serializable
 from wf.codec.walk import MAX_DEPTH
@@ -68,4 +68,5 @@ __all__ = [
     "serializable",
     "type_name",
     "unpack",
+    "unwrap",
 ]

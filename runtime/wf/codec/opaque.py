@@ -63,6 +63,17 @@ class Opaque:
         return (Opaque, (self.type_name, self.wire))
 
 
+def unwrap(value: Any) -> Any:
+    """Give a value with what is written in the place of each `Opaque`, for who knows what it is to become."""
+    if isinstance(value, Opaque):
+        return unwrap(value.data)
+    if type(value) is list or type(value) is tuple:
+        return type(value)(unwrap(item) for item in value)
+    if type(value) is dict:
+        return {key: unwrap(item) for key, item in value.items()}
+    return value
+
+
 def make_opaque(tree: dict[str, Any]) -> Opaque:
     """Keep a tagged tree, none of it lifted yet, as it is."""
     ((tag, content),) = tree.items()
