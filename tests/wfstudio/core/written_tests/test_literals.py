@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import fractions
+import functools
 import ipaddress
 import math
 import pathlib
@@ -77,11 +78,16 @@ class Outer:
         n: int
 
 
-def make_writer() -> Writer:
+@functools.cache
+def find_this_module() -> tuple[Locator, str]:
+    """Read this file as a project's, once: it is asked about a thousand times."""
     locator = Locator(str(ROOT))
     locator._project.open(__file__)
-    name = locator._project.list_opened()[0].name
-    return Writer(Imports({"pytest"}), locator, name)
+    return locator, locator._project.list_opened()[0].name
+
+
+def make_writer() -> Writer:
+    return Writer(Imports({"pytest"}), *find_this_module())
 
 
 def write(value: Any) -> tuple[Code, Writer]:
