@@ -220,11 +220,17 @@ class Driver:
     waited for, and what had arrived, at each of them.
     """
 
-    def __init__(self, program: Program, seed: int, log: list[Opened] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        seed: int,
+        log: list[Opened] | None = None,
+        workflow: Workflow[..., Any] | None = None,
+    ) -> None:
         self.program = program
         self.random = random.Random(seed)
         self.notes: list[list[int]] = []
-        self.replay: Replay = make_replay(observed(self.notes))
+        self.replay: Replay = make_replay(workflow or observed(self.notes))
         self.log: list[Opened] = list(log or [])
         self.made: list[tuple[Any, ...]] = []
         self.bounds: list[int] = []
