@@ -10,6 +10,7 @@ from wfstudio.core.views import FindingView, HookView, ParameterView, WorkflowVi
 from wfstudio.text.moments import show_ms, show_relative
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines, to_json
+from wfstudio.text.widths import wrap
 
 METADATA_LINES: Final = 12
 _PYTHON: Final = {
@@ -83,7 +84,8 @@ def _draw_finding(pen: Pen, finding: FindingView) -> list[str]:
     place = f"{finding.file}:{finding.line}" if finding.file and finding.line else None
     where = " ".join(part for part in (place, finding.where) if part)
     told = [where, finding.why, finding.fix and f"fix: {finding.fix}", finding.run_id and f"run {finding.run_id}"]
-    return lines + [pen.paint(f"  {printable(part)}", "dim") for part in told if part]
+    pieces = [piece for part in told if part for piece in wrap(printable(part), max(20, pen.width - 2))]
+    return lines + [pen.paint(f"  {piece}", "dim") for piece in pieces]
 
 
 def draw_hook(pen: Pen, hook: HookView, now: datetime) -> list[str]:

@@ -29,7 +29,7 @@ from wfstudio.tui.earlier import recall_payloads
 from wfstudio.tui.forms.fields import describe
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
-from wfstudio.tui.screens.list_with_form import ListWithForm
+from wfstudio.tui.screens.list_with_form import FormGrid, ListWithForm
 from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
@@ -92,7 +92,7 @@ class HooksScreen(ListWithForm):
     # -- made of
 
     def make_grid(self) -> Grid:
-        return Grid(COLUMNS, self.rows, id="hooks", classes="pane")
+        return FormGrid(COLUMNS, self.rows, id="hooks", classes="pane")
 
     def on_mount(self) -> None:
         self.set_interval(LOOK_SECONDS, self._look)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from wfstudio.tui.studio_screen import StudioScreen
 from wfstudio.tui.widgets.detail import Detail
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Grid
+
+
+class FormGrid(Grid):
+    """The list: Enter goes to the form of what is under the cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "Fill in", id="grid.choose")]
 
 
 class ListWithForm(StudioScreen):

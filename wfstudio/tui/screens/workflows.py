@@ -24,7 +24,7 @@ from wfstudio.tui.earlier import recall_inputs, split_arguments
 from wfstudio.tui.forms.fields import Field, describe, rename_fallbacks
 from wfstudio.tui.forms.form import Form, make_form
 from wfstudio.tui.looking import is_wanted
-from wfstudio.tui.screens.list_with_form import ListWithForm
+from wfstudio.tui.screens.list_with_form import FormGrid, ListWithForm
 from wfstudio.tui.tasks import begin_newest
 from wfstudio.tui.widgets.form_pane import FormPane
 from wfstudio.tui.widgets.grid import Cell, Grid
@@ -84,7 +84,7 @@ class WorkflowsScreen(ListWithForm):
     # -- made of
 
     def make_grid(self) -> Grid:
-        return Grid(COLUMNS, self.rows, id="workflows", classes="pane")
+        return FormGrid(COLUMNS, self.rows, id="workflows", classes="pane")
 
     def on_mount(self) -> None:
         self.set_interval(COUNT_SECONDS, self._count)

@@ -32,6 +32,7 @@ class KeySheet(ModalScreen[None]):
         border: round $primary;
         background: $surface;
         padding: 0 1;
+        scrollbar-size: 1 1;
     }
     KeySheet Static {
         width: 100%;
@@ -60,9 +61,10 @@ def make_sheet(screen: Screen[Any]) -> KeySheet:
     text = Text()
     if focused is not None:
         text.append(describe(focused) + "\n")
-    for title, keys in group_keys(screen):
+    groups = group_keys(screen)
+    width, words = (max((len(row[place]) for _, keys in groups for row in keys), default=0) for place in (0, 1))
+    for title, keys in groups:
         text.append(f"\n{title}\n", style=f"bold {colours['primary']}")
-        width, words = (max(len(row[place]) for row in keys) for place in (0, 1))
         for key, what, action_id in keys:
             text.append(f"  {key:<{width}}  ", style="bold")
             text.append(f"{what:<{words}}  " if action_id else what)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -350,7 +351,11 @@ class Timeline(CursorList, can_focus=True):
             inks = self._find_inks(is_cursor=True)
         row = self.rows[index]
         line = draw_row(Pen(width=width), row.span, self._label(index), self._columns, self.scale, self.now_ms)
-        return self._mark(inks.to_strip(line, width), "│")
+        strip = inks.to_strip(line, width)
+        if index == self.cursor and self.app.no_color and self.has_focus:  # a bar in reverse shows where nothing was
+            name, rest = strip.divide([self._bar_x - 1, width])
+            strip = Strip.join([name, Strip(Segment(part.text, self.rich_style + Style(bold=True)) for part in rest)])
+        return self._mark(strip, "│")
 
     def _find_inks(self, *, is_cursor: bool) -> Inks:
         if self._base_inks is None or self._cursor_inks is None:
