@@ -79,7 +79,8 @@ async def run_attention(run_id: str) -> Attention | None:
 async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) -> None:
     """Send a `cancel` or `terminate`; to a run that has ended it is nothing. One that was imported refuses.
 
-    What ends a run at once is waited for, for a moment: its worker has nothing to do but to record it.
+    What ends a run at once is waited for, for a moment: its worker has nothing to do but to record it. So does a
+    cancel of one that rests before its first event, or who asks for its value next would still be told why it rests.
     """
     if reason is not None and (not isinstance(reason, str) or len(reason) > MAX_REASON):
         raise ValueError(f"reason: give a text of at most {MAX_REASON} characters")
@@ -89,7 +90,9 @@ async def cancel_run(run_id: str, reason: str | None, kind: str, force: bool) ->
     message = seal_message(session.keyring, run_id, kind, session.now_us(), data, meta=meta)
     await _send(session, run_id, message)
     if kind == "cancel" and not force:
-        return
+        row = await read_row(run_id)
+        if row.attention is None or row.status != "pending":
+            return
 
     async def has_ended() -> bool | None:
         return (await read_row(run_id)).status in events.ENDED or None

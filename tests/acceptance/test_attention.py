@@ -270,3 +270,16 @@ async def test_breaking_changes_are_noticed(wf_env, restart, change):
     await wf.resume_hook("go")
     assert (await wait_for_attention(run)).code == "NONDETERMINISM"
     await run.terminate()
+
+
+async def test_a_cancel_of_a_run_that_rests_before_its_first_event_is_done_when_it_returns(wf_env):
+    flow = define("acceptance.attention.never-started", first_version)
+    with registry.isolated():
+        del registry._workflows[flow.id]
+        run = await wf.start(flow)
+        with pytest.raises(wf.NotRegisteredError):
+            await run.return_value()
+        assert await run.status() == "pending"
+        await run.cancel("not needed")
+        with pytest.raises(wf.WorkflowRunCancelledError, match="not needed"):
+            await run.return_value()
