@@ -33,6 +33,7 @@ from wf.session import Session, enter_session, make_world
 from wf.settings import Settings, configure, load_settings
 from wf.worker import guard, verdicts
 from wf.worker.casualties import Casualties, open_casualties
+from wf.worker.watching import BodyWatch
 from wf.worker.worker import Worker
 from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
@@ -124,6 +125,7 @@ class _Child:
         self._modules = modules
         self._worker: Worker | None = None
         self._casualties: Casualties | None = None
+        self._watch: BodyWatch | None = None
         self._faults = WorkerFaults()
 
     async def run(self) -> int:
@@ -161,6 +163,8 @@ class _Child:
         enter_session(self._session)
         self._casualties = open_casualties(settings, self._session.deployment_id)
         self._watch = guard.install()
+        if self._watch is not None and self._casualties is not None:
+            self._watch.casualties.append(self._casualties)
         names = [workflow.id for workflow in list_workflows()]
         steps = sum(not step.id.startswith("wf/") for step in list_steps())
         await self._say(Loaded(self._session.deployment_id, names, steps))
@@ -171,6 +175,8 @@ class _Child:
                 await self._worker.close(grace_seconds)
             await self._session.world.close()
         if self._casualties is not None:
+            if self._watch is not None:
+                self._watch.casualties.remove(self._casualties)
             self._casualties.close()
 
     async def _obey(self, command: Judge | Serve | HandOver | Newest | SetFaults | Ping) -> None:

@@ -6,6 +6,8 @@
    minute while it keeps dying. Its leases are free the moment it is gone.
 3. A deployment whose files are not kept whole is left to the current code, which takes its runs as
    they come and says where they diverge.
+4. A process is ended when one activation of a body lasts for `BLOCKED_SECONDS`: it could not be interrupted, and all
+   other runs in it wait. That run is left alone. One whose loop a step blocks is only told of.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import msgspec
 
 from wf.deployment import read_deployment
 from wf.session import Session
-from wf.worker.casualties import MOST_DEATHS
+from wf.worker.casualties import MOST_DEATHS, Turn, folder_of, mark_blocked, read_turns
 from wf.worker.verdicts import Verdict
 from wfstudio.core.bench.process import Started
 from wfstudio.core.faults import FaultRule
@@ -47,6 +49,9 @@ JUDGE_SECONDS: Final = 60.0
 PING_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 10.0
 GRACE_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 1.0
+BLOCKED_SECONDS: Final = 10.0
+"""How long one activation of a body may last. The process itself interrupts it after two, if it can."""
 RESTART_SECONDS: Final = (0.1, 30.0)
 HEALTHY_SECONDS: Final = 60.0
 BURIAL_SECONDS: Final = 5.0
@@ -299,10 +304,31 @@ class Fleet:
     def _watch(self, served: Served, worker: WorkerProcess) -> None:
         self._start_soon(self._replace_when_dead(served, worker))
 
+    async def _end_if_blocked(self, worker: WorkerProcess) -> None:
+        """End a process whose body neither ends nor can be interrupted, for the sake of the other runs in it."""
+        folder = folder_of(self.session.settings)
+        seen: dict[Turn, int] = {}  # in looks: who is starved looks seldom
+        while folder is not None and worker.is_alive:
+            await asyncio.sleep(LOOK_SECONDS)
+            seen = {turn: seen.get(turn, -1) + 1 for turn in read_turns(folder, worker.pid)}
+            turn = next((turn for turn, looks in seen.items() if looks * LOOK_SECONDS >= BLOCKED_SECONDS), None)
+            if turn is not None and worker.is_alive:
+                cause = (
+                    f"the body of run {turn.run_id} kept it busy for {BLOCKED_SECONDS:g} s and could not be interrupted"
+                )
+                self._note("worker", {"pid": worker.pid, "cause": cause})
+                mark_blocked(turn)
+                worker.strike()
+                return
+
     async def _replace_when_dead(self, served: Served, worker: WorkerProcess) -> None:
         pause, born = RESTART_SECONDS[0], asyncio.get_running_loop().time()
         while True:
-            await self._until_dead(worker)
+            looking = asyncio.get_running_loop().create_task(self._end_if_blocked(worker))
+            try:
+                await self._until_dead(worker)
+            finally:
+                looking.cancel()
             if worker.is_leaving or self._is_closing or not self._is_wanted(served):
                 return
             served.workers.remove(worker)

@@ -37,6 +37,10 @@ async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
         known = [other.id for other in registry.list_workflows()]
         await _give_up(worker, claimed, NotRegisteredError("workflow", row.workflow, known))
         return None
+    blocked = worker.leases.find_blocked(row)
+    if blocked is not None:
+        await _give_up(worker, claimed, BlockedError(row.run_id, row.workflow, blocked.stack))
+        return None
     deaths = worker.leases.count_deaths(row)
     if deaths >= MOST_DEATHS:
         await _give_up(worker, claimed, DeadLetterError(row.run_id, row.workflow, deaths))

@@ -8,13 +8,18 @@ recovered: each time all other runs lose the attempts that are under way. So who
    a third of a microsecond an activation, and no system call.
 2. Whoever comes next buries the dead: it counts the death against that run, under the code that ran it, and removes
    the file. An orderly process removes its own.
-3. It is forgiven with other code, and `FORGIVEN_SECONDS` after the last death: memory may have been short, and is not
+3. A body that neither ends nor can be interrupted is the business of who started the process, if anybody did: it sees
+   that the count of activations stands still (`read_turns`), marks the file, and ends the process. Such a run is
+   not run again at all by that code. A debugger exempts its process.
+4. It is forgiven with other code, and `FORGIVEN_SECONDS` after the last death: memory may have been short, and is not
    any more. Progress in between is no excuse: the neighbours die with it all the same.
 
 A file is `<pid>-<start time>-<ulid>` in `<world>.bodies`: 2 bytes length (little-endian; 0: no body runs), the run's
-id, and from `_DEPLOYMENT_AT` on the deployment's id, zero-padded. `ledger.json` is what was counted; it and the burying
-are guarded by a `flock` of `lock`. All of it may be deleted at any time: deaths are then counted from the start.
-It is a help and no truth: where the disk is full or the folder cannot be written, a worker goes on without.
+id, from `_TURN_AT` on 4 bytes of count and one each of `_EXEMPT` and `_BLOCKED`, from `_DEPLOYMENT_AT` on the
+deployment's id, from `_STACK_AT` on where a body is that could not be interrupted, zero-padded. `ledger.json`
+is what was counted; it and the burying are guarded by a `flock` of `lock`. All of it may be deleted at any time:
+deaths are then counted from the start. It is a help and no truth: where the disk is full or the folder cannot be
+written, a worker goes on without.
 """
 
 from __future__ import annotations
@@ -27,9 +32,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -49,7 +54,11 @@ if sys.platform != "win32":
     import fcntl
 
 _SIZE: Final = 1024
+_TURN_AT: Final = 208
+_EXEMPT: Final = 212
+_BLOCKED: Final = 213
 _DEPLOYMENT_AT: Final = 512
+_STACK_AT: Final = 768
 _NOBODY: Final = b"\0\0"
 _LEDGER: Final = "ledger.json"
 _LOCK: Final = "lock"
@@ -57,12 +66,25 @@ _NAME: Final = re.compile(r"(\d+)-(\d*)-\w+")
 
 
 class Death(msgspec.Struct, frozen=True):
-    """How often a run's body took its process down; `at` is the last time, in seconds since 1970."""
+    """How often a run's body took its process down; `at` is the last time, in seconds since 1970.
+
+    With `is_blocked` it was ended because its body did not come to an end, at `stack` as far as that was seen.
+    """
 
     run_id: str
     deployment_id: str
     deaths: int
     at: float
+    is_blocked: bool = False
+    stack: list[str] = []
+
+
+class Turn(NamedTuple):
+    """The activation that a process is in: of which run, and a number that changes with each, in which file."""
+
+    path: Path
+    run_id: str
+    number: int
 
 
 _decode: Final = msgspec.json.Decoder(list[Death]).decode
@@ -70,11 +92,11 @@ _decode: Final = msgspec.json.Decoder(list[Death]).decode
 
 def open_casualties(settings: Settings, deployment_id: str) -> Casualties | None:
     """Begin to watch over this process's bodies; None for a world that no process survives, or that has no room."""
-    path = settings.address.path
-    if path is None:
+    folder = folder_of(settings)
+    if folder is None:
         return None
     try:
-        return Casualties(path.with_name(path.name + ".bodies"), deployment_id)
+        return Casualties(folder, deployment_id)
     except OSError as error:
         log.warning("bodies are not watched over: %s", error)
         return None
@@ -103,7 +125,8 @@ class Casualties:
             raise
         finally:
             os.close(descriptor)
-        encoded = deployment_id.encode()[: _SIZE - _DEPLOYMENT_AT]
+        encoded = deployment_id.encode()[: _STACK_AT - _DEPLOYMENT_AT]
+        self._turn = 0
         self._memory[_DEPLOYMENT_AT : _DEPLOYMENT_AT + len(encoded)] = encoded
         self.bury()
 
@@ -117,11 +140,26 @@ class Casualties:
     def enter(self, run_id: str) -> None:
         encoded = run_id.encode()
         size = len(encoded)
+        self.go_on()
         self._memory[2 : 2 + size] = encoded
         self._memory[:2] = size.to_bytes(2, "little")  # last: who dies in between is not blamed for another run
 
     def leave(self) -> None:
         self._memory[:2] = _NOBODY
+
+    def go_on(self) -> None:
+        """Say that the body that runs is well, for as long as it takes."""
+        self._turn = self._turn + 1 & 0xFFFFFFFF
+        self._memory[_TURN_AT : _TURN_AT + 4] = self._turn.to_bytes(4, "little")
+
+    def exempt(self) -> None:
+        """Say that this process is looked into: nothing that takes long is a fault."""
+        self._memory[_EXEMPT] = 1
+
+    def note_stack(self, stack: Sequence[str]) -> None:
+        """Note where a body is that cannot be interrupted, innermost last; what does not fit is left out."""
+        text = "\n".join(stack).encode()[-(_SIZE - _STACK_AT) :]
+        self._memory[_STACK_AT:] = text.ljust(_SIZE - _STACK_AT, b"\0")
 
     # -- after one ended its process
 
@@ -147,6 +185,11 @@ class Casualties:
         death = self._ledger.get((run_id, self._deployment_id))
         return 0 if death is None or time.time() - death.at > FORGIVEN_SECONDS else death.deaths
 
+    def find_blocked(self, run_id: str) -> Death | None:
+        """Give the death of a run whose body did not come to an end with this code, lately."""
+        death = self._ledger.get((run_id, self._deployment_id))
+        return death if death is not None and death.is_blocked and self.count(run_id) else None
+
     def _list_dead(self) -> list[Path]:
         dead = []
         for name in os.listdir(self._folder):
@@ -164,12 +207,16 @@ class Casualties:
         if size == 0 or len(content) != _SIZE:
             return
         run_id = content[2 : 2 + size].decode("utf-8", "replace")
-        deployment_id = content[_DEPLOYMENT_AT:].rstrip(b"\0").decode("utf-8", "replace")
+        deployment_id = content[_DEPLOYMENT_AT:_STACK_AT].rstrip(b"\0").decode("utf-8", "replace")
+        is_blocked = bool(content[_BLOCKED])
+        stack = content[_STACK_AT:].rstrip(b"\0").decode("utf-8", "replace").splitlines() if is_blocked else []
         before = self._ledger.get((run_id, deployment_id))
         now = time.time()
         if before is None or now - before.at > FORGIVEN_SECONDS:
             before = Death(run_id, deployment_id, 0, now)
-        self._ledger[run_id, deployment_id] = msgspec.structs.replace(before, deaths=before.deaths + 1, at=now)
+        self._ledger[run_id, deployment_id] = Death(
+            run_id, deployment_id, before.deaths + 1, now, before.is_blocked or is_blocked, stack or before.stack
+        )
 
     # -- the ledger
 
@@ -202,3 +249,40 @@ class Casualties:
         draft.write_bytes(msgspec.json.encode(deaths))
         os.replace(draft, self._folder / _LEDGER)
         self._read_at = self._changed_at()
+
+
+# -- from outside
+
+
+def folder_of(settings: Settings) -> Path | None:
+    """Give where processes with this world note whose body runs; None: nowhere."""
+    path = settings.address.path
+    return None if path is None else path.with_name(path.name + ".bodies")
+
+
+def read_turns(folder: Path, pid: int) -> set[Turn]:
+    """Give the activations that a process of this machine is in, unless it is exempt. It need not answer for that."""
+    found: set[Turn] = set()
+    try:
+        paths = [path for path in folder.iterdir() if path.name.startswith(f"{pid}-")]
+    except OSError:
+        return found
+    for path in paths:
+        with contextlib.suppress(OSError):
+            content = path.read_bytes()
+            size = int.from_bytes(content[:2], "little")
+            if len(content) != _SIZE:
+                continue
+            if content[_EXEMPT]:
+                return set()
+            if size:
+                number = int.from_bytes(content[_TURN_AT : _TURN_AT + 4], "little")
+                found.add(Turn(path, content[2 : 2 + size].decode("utf-8", "replace"), number))
+    return found
+
+
+def mark_blocked(turn: Turn) -> None:
+    """Note that a process is about to be ended because of this activation."""
+    with contextlib.suppress(OSError), open(turn.path, "r+b") as file:
+        file.seek(_BLOCKED)
+        file.write(b"\1")

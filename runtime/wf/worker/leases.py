@@ -19,6 +19,7 @@ from wf import registry
 from wf.errors import BlockedError, WorldError
 from wf.worker.adoption import take_up
 from wf.worker.attention import describe_trouble, explain
+from wf.worker.casualties import Death
 from wf.worker.live import LiveRun
 from wf.world import LEASE_SECONDS, Claimed, Release, RunRow
 
@@ -132,6 +133,11 @@ class Leases:
         """Give how often a run's body took the process down that ran it, with this code."""
         casualties = self._worker.casualties
         return 0 if casualties is None or row.epoch <= 1 else casualties.count(row.run_id)
+
+    def find_blocked(self, row: RunRow) -> Death | None:
+        """Give how a run's body kept its process from going on until that was ended, with this code."""
+        casualties = self._worker.casualties
+        return None if casualties is None or row.epoch <= 1 else casualties.find_blocked(row.run_id)
 
     def _find_suspects(self, claims: Sequence[Claimed]) -> set[str]:
         """Find the runs that another process may have died of. A run that is claimed for the first time is none."""

@@ -54,6 +54,9 @@ async def judge(
     watch: Watch | None = None,
 ) -> Verdict:
     """Replay one run under today's code, without any effect; not again what took a process down here."""
+    blocked = None if casualties is None else casualties.find_blocked(row.run_id)
+    if blocked is not None:
+        return _diverges(row, BlockedError(row.run_id, row.workflow, blocked.stack))
     deaths = 0 if casualties is None else casualties.count(row.run_id)
     if deaths:
         return _diverges(row, DeadLetterError(row.run_id, row.workflow, deaths))

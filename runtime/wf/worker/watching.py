@@ -15,7 +15,8 @@ that runs it (`PyThreadState_SetAsyncExc`). It arrives some time later, between 
    stopped, suspended or starved. Calls that the body makes begin it anew (up to `MOST_PATIENCE` times as long), a
    debugger that has the thread stops it, and so does a module that is being imported: half of one is worse than slow.
 4. Code that is in C (`time.sleep`, a backtracking `re`) is hit when it comes back; one that swallows everything is
-   struck at each look. Nobody is killed here.
+   struck at each look. Nobody is killed here. Whoever started the process may do that (casualties.py, law 3), and is
+   told what it has to know.
 
 Things that don't work: a lock around leaving and striking (the interruption arrives while it is held), and a signal
 (it is delivered to the main thread only, and belongs to the program that embeds us).
@@ -24,6 +25,7 @@ Things that don't work: a lock around leaving and striking (the interruption arr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import sys
 import threading
@@ -35,6 +37,7 @@ from typing import Final
 from wf.engine.body import Body, is_user_frame, show_frame
 from wf.engine.loop import BodyLoop, _swap_current_task
 from wf.engine.replay import BodyBlocked
+from wf.worker.casualties import Casualties
 
 LOOKS: Final = 4
 """How many times a body must be seen in the same activation, after the first time, to be interrupted."""
@@ -44,6 +47,7 @@ MOST_PATIENCE: Final = 10
 
 MOST_FRAMES: Final = 20
 _DEBUGGERS: Final = frozenset({"bdb", "pdb", "code", "ipdb", "pudb", "debugpy", "pydevd", "_pydevd_bundle", "IPython"})
+_SUSPENDERS: Final = frozenset({"debugpy", "pydevd"})  # they stop this thread, too
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
 _LOOP_CODE: Final = BodyLoop.run_until_blocked.__code__
 
@@ -69,6 +73,7 @@ class BodyWatch:
         "_strike",
         "_struck",
         "_thread_id",
+        "casualties",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -81,6 +86,7 @@ class BodyWatch:
         self._stack: tuple[str, ...] = ()
         self._clear: Callable[[], object] = _do_nothing
         self._strike: Callable[[int, type[BaseException]], object] | None = None
+        self.casualties: list[Casualties] = []
         # Of the thread that looks:
         self._seen = 0
         self._progress = 0
@@ -125,6 +131,8 @@ class BodyWatch:
     def look(self) -> bool:
         """Look once more, and strike when it is time. True: that was done before, and to no avail."""
         number, body = self._number, self._body
+        if not _SUSPENDERS.isdisjoint(sys.modules):
+            self._tell(Casualties.exempt)
         if number % 2 == 0 or number != self._seen or body is None:
             self._seen, self._looks, self._patience, self._progress = number, 0, 0, -1
             return False
@@ -136,11 +144,20 @@ class BodyWatch:
         stack = self._find_stack()
         if stack is None:
             self._looks = self._patience = 0
+        if self._looks < 2:  # all is well so far
+            self._tell(Casualties.go_on)
         if stack is None or self._looks < LOOKS:
             return False
         was_struck = self._struck == number
         self._strike_at(number, stack)
+        if was_struck:
+            self._tell(functools.partial(_note_stack, stack))
         return was_struck
+
+    def _tell(self, act: Callable[[Casualties], None]) -> None:
+        for casualties in tuple(self.casualties):
+            with contextlib.suppress(ValueError):  # it was closed meanwhile
+                act(casualties)
 
     def _find_stack(self) -> tuple[str, ...] | None:
         """Give the body's frames, outermost first; None where it must not be interrupted (law 3)."""
@@ -174,6 +191,10 @@ class BodyWatch:
         self._clear = functools.partial(send, self._thread_id, ctypes.py_object())
         self._strike = send
         return send
+
+
+def _note_stack(stack: tuple[str, ...], casualties: Casualties) -> None:
+    casualties.note_stack(stack)
 
 
 def _do_nothing() -> None:

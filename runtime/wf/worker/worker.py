@@ -118,6 +118,8 @@ class Worker:
         self._undo.append(await self.world.subscribe(f"worker:{self.worker_id}", self.on_mail))
         self._undo.append(await self.world.subscribe("claimable", self.leases.on_claimable))
         self.watch = guard.install()
+        if self.watch is not None and self.casualties is not None:
+            self.watch.casualties.append(self.casualties)
         collector.slow_down()
         if self._is_capturing:
             logs.capture()
@@ -179,6 +181,8 @@ class Worker:
         guard.uninstall()
         collector.restore()
         if self.casualties is not None:
+            if self.watch is not None:
+                self.watch.casualties.remove(self.casualties)
             self.casualties.close()
         try:
             await self.world.close_worker(self.worker_id)

@@ -15,7 +15,7 @@ import pytest
 
 from wf.settings import load_settings
 from wf.worker import casualties
-from wf.worker.casualties import Casualties, Death, open_casualties
+from wf.worker.casualties import Casualties, Death, Turn, mark_blocked, open_casualties, read_turns
 
 DIES = """
     import os, signal, sys
@@ -147,3 +147,97 @@ def test_what_could_not_be_noted_is_noted_by_the_next_one(
     assert "who died could not be noted: [Errno 28]" in caplog.text
     assert count(folder, "wrun_a") == 1
     assert count(folder, "wrun_a") == 1
+
+
+# -- bodies that do not come to an end
+
+
+def die_blocked(folder: Path, *words: str) -> None:
+    """Have a process stand still in a body, and be marked and ended by who looks at it from outside."""
+    program = [sys.executable, "-c", textwrap.dedent(STANDS), str(folder), *words]
+    with subprocess.Popen(program, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"stands\n"
+        (turn,) = read_turns(folder, process.pid)
+        assert turn.run_id == words[0]
+        assert read_turns(folder, process.pid) == {turn}, "it stands still"
+        mark_blocked(turn)
+        process.kill()
+
+
+STANDS = """
+    import sys, time
+    from pathlib import Path
+    from wf.worker.casualties import Casualties
+
+    watch = Casualties(Path(sys.argv[1]), "dep_1")
+    watch.enter(sys.argv[2])
+    watch.note_stack(sys.argv[3:])
+    print("stands", flush=True)
+    time.sleep(60)
+"""
+
+
+def find_blocked(folder: Path, run_id: str, deployment: str = "dep_1") -> Death | None:
+    watch = Casualties(folder, deployment)
+    try:
+        return watch.find_blocked(run_id)
+    finally:
+        watch.close()
+
+
+def test_a_body_that_was_ended_from_outside_is_known_as_blocked_with_its_stack_and_under_its_code(folder: Path) -> None:
+    die_blocked(folder, "wrun_a", "flow.py:3 in main", "flow.py:9 in spin")
+    death = find_blocked(folder, "wrun_a")
+    assert death is not None
+    assert (death.deaths, death.stack) == (1, ["flow.py:3 in main", "flow.py:9 in spin"])
+    assert find_blocked(folder, "wrun_a", "dep_2") is None
+    assert find_blocked(folder, "wrun_b") is None
+    die(folder, "wrun_a")
+    death = find_blocked(folder, "wrun_a")
+    assert death is not None
+    assert (death.deaths, len(death.stack)) == (2, 2), "a later death takes nothing away"
+    die(folder, "wrun_b")
+    assert find_blocked(folder, "wrun_b") is None
+
+
+def test_a_stack_that_is_too_long_keeps_its_innermost_part(folder: Path) -> None:
+    die_blocked(folder, "wrun_a", *(f"flow.py:{n} in a_function_of_a_longer_name" for n in range(50)))
+    death = find_blocked(folder, "wrun_a")
+    assert death is not None
+    assert death.stack[-1] == "flow.py:49 in a_function_of_a_longer_name"
+    assert len("\n".join(death.stack)) <= 256
+
+
+def test_a_body_that_was_blocked_is_forgiven_after_a_while(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    die_blocked(folder, "wrun_a")
+    assert find_blocked(folder, "wrun_a") is not None
+    monkeypatch.setattr(casualties, "FORGIVEN_SECONDS", -1)
+    assert find_blocked(folder, "wrun_a") is None
+
+
+def test_each_activation_is_another_turn_and_so_is_one_that_is_well(folder: Path) -> None:
+    watch = Casualties(folder, "dep_1")
+    seen = []
+    for _ in range(2):
+        watch.enter("wrun_a")
+        seen.append(read_turns(folder, os.getpid()))
+        watch.go_on()
+        seen.append(read_turns(folder, os.getpid()))
+        watch.leave()
+        assert read_turns(folder, os.getpid()) == set()
+    assert len(set().union(*seen)) == 4
+    watch.enter("wrun_a")
+    watch.exempt()
+    assert read_turns(folder, os.getpid()) == set()
+    watch.close()
+    assert read_turns(folder, os.getpid()) == set()
+    assert read_turns(folder / "nowhere", os.getpid()) == set()
+    mark_blocked(Turn(folder / "gone", "wrun_a", 1))
+
+
+def test_the_process_of_another_pid_is_not_taken_for_this_one(folder: Path) -> None:
+    watch = Casualties(folder, "dep_1")
+    watch.enter("wrun_a")
+    assert read_turns(folder, int(f"{os.getpid()}"[:-1] or 0)) == set()
+    watch.close()

@@ -18,6 +18,7 @@ from wf.engine.body import Body
 from wf.engine.replay import BodyBlocked, Replay
 from wf.errors import BlockedError
 from wf.events import Event
+from wf.worker import watching
 from wf.worker.watching import LOOKS, MOST_PATIENCE, BodyWatch
 
 
@@ -269,6 +270,62 @@ def test_a_module_that_is_being_imported_is_not_left_half(tmp_path: Any, monkeyp
         assert body.main.result() == "a_slow_module"
 
     on_a_loop(scene)
+
+
+# -- who might end the process is told
+
+
+class Notes:
+    """What a watch says of the body that runs."""
+
+    def __init__(self) -> None:
+        self.said: list[Any] = []
+
+    def go_on(self) -> None:
+        self.said.append("well")
+
+    def exempt(self) -> None:
+        self.said.append("exempt")
+
+    def note_stack(self, stack: tuple[str, ...]) -> None:
+        self.said.append(stack[-1].partition(" in ")[2])
+
+
+def test_a_body_is_well_until_it_takes_too_long_and_when_it_cannot_be_interrupted_its_stack_is_noted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    notes: Any = Notes()
+    for name in ("go_on", "exempt", "note_stack"):
+        monkeypatch.setattr(watching.Casualties, name, getattr(Notes, name))
+
+    async def stands(watch: BodyWatch) -> None:
+        watch._strike = lambda thread, interruption: None  # as if it were in C
+        for _ in range(LOOKS + 3):
+            watch.look()
+
+    def scene(watch: BodyWatch) -> None:
+        watch.casualties.append(notes)
+        watch._prepare()
+        body = body_of(stands(watch))
+        with pytest.raises(BodyBlocked):
+            watch.run(body)
+
+    on_a_loop(scene)
+    assert notes.said == ["well", "stands", "stands"]
+
+
+def test_a_process_with_a_debugger_that_stops_all_threads_is_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: Any = Notes()
+    for name in ("go_on", "exempt", "note_stack"):
+        monkeypatch.setattr(watching.Casualties, name, getattr(Notes, name))
+    monkeypatch.setitem(sys.modules, "pydevd", sys)
+
+    def scene(watch: BodyWatch) -> None:
+        watch.casualties.append(notes)
+        watch.look()
+
+    on_a_loop(scene)
+    assert notes.said == ["exempt"]
 
 
 # -- nothing else is hit (law 1)
