@@ -406,7 +406,7 @@ class Timeline(CursorList, can_focus=True):
     def _mark(self, strip: Strip, sign: str, *, is_over: bool = False) -> Strip:
         """Draw the playhead into a line, where it has nothing else to show."""
         x = self._find_playhead()
-        if x is None:
+        if x is None or x >= strip.cell_length:  # of a bar that is wider than the window
             return strip
         before, cell, after = strip.divide([x, x + 1, strip.cell_length])
         if not is_over and cell.text != " ":

@@ -376,6 +376,17 @@ async def test_the_list_of_events_moves_the_same_place(tmp_path: Path) -> None:
             assert screen_of(tui).seq == 3
 
 
+async def test_no_window_is_too_small_for_a_run_that_is_stepped_through() -> None:
+    async with open_written() as client:
+        async with open_run(client, RUN) as tui:
+            await tui.press("2", "exclamation_mark", "exclamation_mark")
+            await tui.until_shown("event 15 of 16")
+            for size in ((40, 12), (24, 8), (12, 4), (3, 2), (1, 1), SMALL):
+                await tui.pilot.resize_terminal(*size)
+                await tui.pilot.pause()
+            await tui.until_shown("event 15 of 16", "▼")
+
+
 async def test_code_that_cannot_be_replayed_is_said_where_it_would_be_shown() -> None:
     async with open_written() as client:
         async with open_run(client, RUN) as tui:
