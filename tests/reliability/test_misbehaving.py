@@ -260,6 +260,49 @@ async def test_a_body_that_swallows_every_cancel_is_ended_by_the_second_one(wf_e
     assert len(ran) <= calls + 1, "putting the body away ran its steps"
 
 
+@pytest.mark.parametrize("where", ["finally", "behind the handler", "another task", "a saga"])
+async def test_one_cancel_leaves_a_body_all_the_time_that_its_clean_up_takes(wf_env: Any, where: str):
+    """Nothing tells these from a body that ignores the cancel: they call, in whatever task, when no error is handled."""
+    cleaned: list[str] = []
+
+    @wf.step
+    async def clean_up(name: str) -> None:
+        cleaned.append(name)
+
+    async def slowly(name: str) -> None:
+        await wf.sleep("1h")
+        await clean_up(name)
+
+    @wf.workflow
+    async def tidy() -> None:
+        async with wf.saga() as saga:
+            saga.undo(slowly, "a saga")
+            try:
+                await wf.hook(token="never")
+            except asyncio.CancelledError:
+                if where == "behind the handler":
+                    pass
+                elif where == "another task":
+                    await asyncio.gather(slowly("another task"), slowly("another task"))
+                    raise
+                elif where == "a saga":
+                    raise
+                else:
+                    await slowly("finally")
+                    raise
+            await slowly("behind the handler")
+            raise asyncio.CancelledError("enough")
+
+    run = await wf_env.start(tidy)
+    await wf_env.wait_for_hook(run)
+    began = wf_env.time
+    await run.cancel("enough")
+    with pytest.raises(wf.WorkflowRunCancelledError, match="enough"):
+        await run.return_value(timeout=20)
+    assert set(cleaned) == {where, "a saga"}
+    assert (wf_env.time - began).total_seconds() >= 3600
+
+
 async def test_terminate_ends_a_body_that_swallows_everything_and_runs_none_of_its_clean_up(wf_env: Any):
     ran: list[str] = []
 

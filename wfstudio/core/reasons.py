@@ -23,10 +23,11 @@ MAX_UNREAD: Final = 20_000
 class Openings:
     """The calls of one run that have not ended, as far as its log says."""
 
-    __slots__ = ("children", "hooks", "locks", "queued", "retrying", "running", "seq")
+    __slots__ = ("children", "hooks", "is_cancelling", "locks", "queued", "retrying", "running", "seq")
 
     def __init__(self) -> None:
         self.seq = 0
+        self.is_cancelling = False
         self.running: dict[int, str] = {}
         self.queued: dict[int, str] = {}
         self.retrying: dict[int, tuple[str, int]] = {}
@@ -66,6 +67,8 @@ class Openings:
                 self.children[number] = decode_meta(event.meta).get("run_id", "")
             case types.CHILD_COMPLETED | types.CHILD_CANCELLED:
                 self.children.pop(number, None)
+            case types.CANCEL_REQUESTED:
+                self.is_cancelling = True
 
 
 def say_reason(
@@ -86,6 +89,12 @@ def say_reason(
         return f"starts at {show_instant(row.wake_at or 0)}" if is_delayed else "waiting for a worker"
     if openings.running:
         return None
+    reason = _say_opening(openings, name_hook) or _say_wait(waits)
+    # Whether it cleans up or has swallowed the cancel only its code knows.
+    return f"cancelling: {reason} (cancel it again to end it at once)" if openings.is_cancelling and reason else reason
+
+
+def _say_opening(openings: Openings, name_hook: Callable[[Event], str]) -> str | None:
     if openings.retrying:
         name, due_at = min(openings.retrying.values(), key=lambda step: step[1])
         return f"retrying {short_name(name)} at {show_instant(due_at)}"
@@ -97,7 +106,7 @@ def say_reason(
         return _several("waiting for hook", [name_hook(event) for event in openings.hooks.values()])
     if openings.children:
         return _several("waiting for run", list(openings.children.values()))
-    return _say_wait(waits)
+    return None
 
 
 def _say_wait(waits: Sequence[WaitRow]) -> str | None:

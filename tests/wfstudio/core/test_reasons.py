@@ -54,6 +54,18 @@ DEADLINE = WaitRow("wrun_1", 8, "deadline", DUE)
         ([HOOK], (DEADLINE,), "waiting for hook token-1"),
         ([HOOK, event(2, "hook_created", 2, "m:B")], (), "waiting for hook token-2 and 1 more"),
         ([HOOK, event(2, "hook_received", 1)], (), None),
+        (
+            [event(1, "cancel_requested"), event(2, "hook_created", 2, "m:B")],
+            (),
+            "cancelling: waiting for hook token-2 (cancel it again to end it at once)",
+        ),
+        (
+            [event(1, "cancel_requested")],
+            (SLEEP,),
+            f"cancelling: sleeping until {DUE_TEXT} (cancel it again to end it at once)",
+        ),
+        ([event(1, "cancel_requested"), event(2, "step_created", 5, "m:pay", 1)], (), None),
+        ([CHILD, event(4, "child_cancelled", 3, "m:ship", run_id="wrun_2")], (), None),
         ([HOOK, event(2, "hook_disposed", 1)], (SLEEP,), f"sleeping until {DUE_TEXT}"),
         ([HOOK, event(2, "hook_conflict", 1)], (), None),
         ([HOOK, LOCK], (), "waiting for lock printer"),
