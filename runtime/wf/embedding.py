@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -41,7 +41,7 @@ class EmbeddedWorker:
     def __init__(
         self,
         world: str | World | None = None,
-        modules: Sequence[str | ModuleType] = (),
+        modules: str | ModuleType | Iterable[str | ModuleType] = (),
         concurrency: int | None = None,
         *,
         grace: Duration = DEFAULT_GRACE,
@@ -55,8 +55,13 @@ class EmbeddedWorker:
             raise TypeError(f"concurrency: {concurrency!r:.40} is not a number")
         if concurrency is not None and concurrency < 1:
             raise ValueError(f"concurrency: {concurrency} is less than 1")
+        if world is not None and not isinstance(world, str) and not hasattr(world, "commit"):
+            raise TypeError(f"world: {world!r:.80} is neither a URL nor a world")
         self._asked = world
-        self._modules = modules
+        self._modules = (modules,) if isinstance(modules, (str, ModuleType)) else tuple(modules)
+        for module in self._modules:
+            if not isinstance(module, (str, ModuleType)):
+                raise TypeError(f"modules: {module!r:.80} is neither a module nor its name")
         self._concurrency = concurrency
         self._grace_us = parse_duration(grace, "grace")
         self._live_runs = live_runs
@@ -138,7 +143,7 @@ class EmbeddedWorker:
 
 def worker(
     world: str | World | None = None,
-    modules: Sequence[str | ModuleType] = (),
+    modules: str | ModuleType | Iterable[str | ModuleType] = (),
     concurrency: int | None = None,
     *,
     grace: Duration = DEFAULT_GRACE,

@@ -408,3 +408,27 @@ def test_a_client_process_works_while_another_serves_the_world(script):
     finally:
         server.communicate("\n", timeout=30)
     assert server.returncode == 0
+
+
+async def test_a_single_module_need_not_be_put_into_a_list(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "acceptance_alone.py").write_text("async def shout(x):\n    'use workflow'\n    return x.upper()\n")
+    made = types.ModuleType("acceptance_single")
+    exec('async def shout(x):\n    """use workflow"""\n    return x.upper()\n', made.__dict__)
+    async with wf.worker("memory://", modules=made):
+        assert await (await wf.start(made.shout, "a")).return_value() == "A"
+    async with wf.worker("memory://", modules="acceptance_alone"):
+        assert await (await wf.start(sys.modules["acceptance_alone"].shout, "a")).return_value() == "A"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"world": 5}, "world: 5 is neither a URL nor a world"),
+        ({"modules": [5]}, "modules: 5 is neither a module nor its name"),
+        ({"concurrency": "x"}, "concurrency: 'x' is not a number"),
+    ],
+)
+def test_a_worker_says_which_option_cannot_be_right(options, message):
+    with pytest.raises(TypeError, match=message):
+        wf.worker(**options)
