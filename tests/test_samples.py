@@ -19,6 +19,7 @@ import pytest
 import do
 from tests.pages import check_commands, read_blocks
 from tests.programs import PYTEST
+from tests.quick import ask
 from tests.test_hygiene import imports_of
 from wfstudio.history.library import STARTERS
 
@@ -65,8 +66,9 @@ def test_a_samples_types_are_right(sample: Path, type_cache: Path) -> None:
     run(sample, "-m", "mypy", "--strict", "--cache-dir", str(type_cache), ".")
 
 
-def test_wf_check_finds_nothing_in_a_sample(sample: Path) -> None:
-    report = json.loads(run(sample, "-m", "wfstudio", "check", "--strict", "--json"))
+def test_wf_check_finds_nothing_in_a_sample(sample: Path, quick_wf: Path) -> None:
+    code, report = ask(quick_wf, sample, "check", "--strict")
+    assert code == 0
     assert report["findings"] == []
     assert report["workflows"]
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.wfstudio.dev.process import Process, serving
+from tests.wfstudio.dev.process import serving
 from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Dev, Project, developing, until
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
 from wfstudio.core.errors import UsageError
 from wfstudio.core.faults import FaultError, strikes
 from wfstudio.dev.faults import MOST_RULES, FaultPlan, WorkerFaults, find_exception
+
+Wf = Callable[..., subprocess.CompletedProcess[str]]
 
 FLOW = """
     import wf
@@ -241,44 +242,46 @@ def test_exceptions_are_found_in_what_is_loaded() -> None:
 # -- wf dev and the command line --------------------------------------------------------------------
 
 
-def wf(process: Process, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "wfstudio", *words],
-        cwd=process.project.root, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+@pytest.fixture
+def wf(quick_wf: Path, project: Project) -> Wf:
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [quick_wf, *words]
+        return subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+    return call
 
 
-def test_the_command_line_disturbs_what_wf_dev_runs(project: Project) -> None:
+def test_the_command_line_disturbs_what_wf_dev_runs(project: Project, wf: Wf) -> None:
     with serving(project) as process:
         process.wait_for("reload")
-        added = wf(process, "fault", "add", "fail=Declined: no", "--workflow", "buy", "--step", "charge", "--json")
+        added = wf("fault", "add", "fail=Declined: no", "--workflow", "buy", "--step", "charge", "--json")
         assert added.returncode == 0, added.stderr
         assert json.loads(added.stdout)["error"] == "Declined"
         assert process.wait_for("fault")["change"] == "added"
-        told = wf(process, "start", "buy", '"ada"', "--id", "first", "--wait")
+        told = wf("start", "buy", '"ada"', "--id", "first", "--wait")
         assert json.loads(told.stdout) == ["declined: no", "shipped ada"]
-        shown = wf(process, "inspect", "first").stdout
+        shown = wf("inspect", "first").stdout
         assert "injected    fail=Declined: no in charge (position 1), attempt 1, by f1 seed 0" in shown
-        listed = wf(process, "fault")
+        listed = wf("fault")
         assert listed.stdout.split("\n")[1].split() == [
             "f1", "fail=Declined:", "no", "workflow", "buy,", "step", "charge", "1", "0",
         ]  # fmt: skip
-        assert wf(process, "fault", "clear", "f1").stdout == "1 fault taken back\n"
-        assert wf(process, "fault", "list").stderr == "no fault is injected\n"
-        wf(process, "start", "ask", '"news"', "--id", "asking")
-        twice = wf(process, "fault", "add", "twice", "--run", "asking")
+        assert wf("fault", "clear", "f1").stdout == "1 fault taken back\n"
+        assert wf("fault", "list").stderr == "no fault is injected\n"
+        wf("start", "ask", '"news"', "--id", "asking")
+        twice = wf("fault", "add", "twice", "--run", "asking")
         assert twice.stdout == "f2  twice  run asking, any hook\n"
         process.wait_for_run("asking", lambda run: run["reason"] is not None)
-        assert wf(process, "resume", "news", '"hi"').returncode == 0
+        assert wf("resume", "news", '"hi"').returncode == 0
         assert process.wait_for_run("asking", lambda run: run["status"] == "completed")["output"] == ["hi", "hi"]
-        ahead = wf(process, "fault", "add", "crash", "--run", "to-come", "--attempt", "1", "--step", "ship")
+        ahead = wf("fault", "add", "crash", "--run", "to-come", "--attempt", "1", "--step", "ship")
         assert ahead.stderr == "no run has the id to-come yet: the fault waits for one that is started with it\n"
-        told = wf(process, "start", "buy", '"bob"', "--id", "to-come", "--wait")
+        told = wf("start", "buy", '"bob"', "--id", "to-come", "--wait")
         assert json.loads(told.stdout) == ["charged bob, attempt 1", "shipped bob"]
         assert process.wait_for("worker")["cause"] == "killed by SIGKILL"
 
 
-def test_a_timer_comes_when_the_command_line_says_so(project: Project) -> None:
+def test_a_timer_comes_when_the_command_line_says_so(project: Project, wf: Wf) -> None:
     project.write(
         "flow.py",
         FLOW
@@ -291,23 +294,20 @@ def test_a_timer_comes_when_the_command_line_says_so(project: Project) -> None:
     )
     with serving(project) as process:
         process.wait_for("reload")
-        wf(process, "start", "nap", "--id", "napping")
+        wf("start", "nap", "--id", "napping")
         process.wait_for_run("napping", lambda run: (run["reason"] or "").startswith("sleeping"))
-        jumped = wf(process, "fault", "jump", "nap")
+        jumped = wf("fault", "jump", "nap")
         assert jumped.stdout.startswith("napping  sleep at position 1, due at "), jumped.stderr
         ended = process.wait_for_run("napping", lambda run: run["status"] == "completed")
         assert ended["attributes"]["$fault"].startswith("jump to the sleep at position 1, 6d 23h")
-        again = wf(process, "fault", "jump", "napping")
+        again = wf("fault", "jump", "napping")
         assert again.returncode == 1
         assert again.stderr.splitlines()[0] == "run napping waits for no time"
 
 
-def test_without_wf_dev_the_command_line_says_why_not(project: Project) -> None:
+def test_without_wf_dev_the_command_line_says_why_not(project: Project, wf: Wf) -> None:
     (project.root / ".wf").mkdir()
-    told = subprocess.run(
-        [sys.executable, "-m", "wfstudio", "fault", "add", "crash", "--workflow", "buy"],
-        cwd=project.root, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    told = wf("fault", "add", "crash", "--workflow", "buy")
     assert told.returncode == 1
     assert told.stderr.splitlines() == [
         "faults are injected under `wf dev` only, and none runs beside this world",
