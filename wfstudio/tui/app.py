@@ -68,7 +68,7 @@ class StudioApp(App[None]):
         margin-top: 0;
     }
     """
-    COMMANDS: ClassVar[set[Any]] = {palette.Everything, *App.COMMANDS}
+    COMMANDS: ClassVar[set[Any]] = {palette.Everything}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+p", "command_palette", "Palette", id="studio.palette", priority=True),
         Binding("q", "quit", "Quit", id="studio.quit"),

@@ -27,7 +27,7 @@ MOST_OFFERED: Final = 5
 
 
 class Everything(Provider):
-    """What the keys of this screen do, the screens, and runs. One provider, so that their order is ours."""
+    """The screens, what the keys of this one do, runs, and the rest. One provider, so that their order is ours."""
 
     @property
     def studio(self) -> StudioApp:
@@ -44,6 +44,8 @@ class Everything(Provider):
             yield DiscoveryHit(text, run, help=what)
         for row in self._runs[:MOST_OFFERED]:
             yield DiscoveryHit(Content(row.run_id), partial(self.studio.open_run, row.run_id), help=_describe(row))
+        for command in self.studio.get_system_commands(self.screen):
+            yield DiscoveryHit(command.title, command.callback, help=command.help)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
@@ -59,6 +61,10 @@ class Everything(Provider):
         for score, row in self._find_runs(query):
             show = partial(self.studio.open_run, row.run_id)
             yield Hit(score, Content(row.run_id), show, text=row.run_id, help=_describe(row))
+        for command in self.studio.get_system_commands(self.screen):
+            score = matcher.match(command.title)
+            if score > 0:
+                yield Hit(score, matcher.highlight(command.title), command.callback, help=command.help)
 
     def _list_actions(self) -> list[tuple[str, str, Callable[[], Awaitable[object]]]]:
         found: dict[str, tuple[str, str, Callable[[], Awaitable[object]]]] = {}

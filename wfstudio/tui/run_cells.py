@@ -72,7 +72,8 @@ def _about(run: Listed, reason: str | None) -> Cell:
     if run.status == "failed":
         # That it was an exception of the run's own is what its class says.
         code = None if reason is not None and run.error_code == "USER_ERROR" else run.error_code
-        return " ".join(part for part in (code, reason, _tags(run)) if part), "error"
+        name = None if reason is None else reason.rpartition(".")[2]
+        return " ".join(part for part in (code, name, _tags(run)) if part), "error"
     if reason is not None and run.status in ("pending", "running"):
         return reason
     return _tags(run), "secondary"

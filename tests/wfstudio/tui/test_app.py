@@ -98,6 +98,16 @@ async def test_the_palette_finds_screens_actions_and_runs() -> None:
             await tui.until(lambda: f"runs › {view.id}" in tui.lines[0])
 
 
+async def test_the_palette_has_what_is_seldom_wanted_at_its_end() -> None:
+    async with open_studio() as client:
+        async with open_tui(client) as tui:
+            await tui.press("ctrl+p")
+            await tui.until_shown(":runs", ":dev")
+            assert "Screenshot" not in tui.text, "there is no room for it before all the rest"
+            await tui.type("theme")
+            await tui.until_shown("Choose another theme for this session")
+
+
 async def test_the_palette_carries_an_action_out() -> None:
     async with open_studio() as client:
         async with open_tui(client) as tui:

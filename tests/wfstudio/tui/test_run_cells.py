@@ -35,6 +35,7 @@ def test_what_is_wrong_comes_before_why_it_rests_and_that_before_its_tags() -> N
     ended = {"status": "failed", "ended_at": NOW - 79_000_000, "error_code": "USER_ERROR"}
     assert draw(**ended, **tags)[-2:] == ["1 s", "USER_ERROR tenant=acme  region=eu"]
     assert draw(reason="ValueError", **ended, **tags)[-1] == "ValueError tenant=acme  region=eu"
+    assert draw(reason="shop.errors.Declined", **ended, **tags)[-1] == "Declined tenant=acme  region=eu"
     assert draw(reason="TimeoutError", **{**ended, "error_code": "TIMEOUT"})[-1] == "TIMEOUT TimeoutError"
 
 
