@@ -262,7 +262,7 @@ async def test_a_body_that_swallows_every_cancel_is_ended_by_the_second_one(wf_e
 
 @pytest.mark.parametrize("where", ["finally", "behind the handler", "another task", "a saga"])
 async def test_one_cancel_leaves_a_body_all_the_time_that_its_clean_up_takes(wf_env: Any, where: str):
-    """Nothing tells these from a body that ignores the cancel: they call, in whatever task, when no error is handled."""
+    """Nothing tells these from a body that ignores the cancel: some call when no error is being handled."""
     cleaned: list[str] = []
 
     @wf.step
@@ -549,7 +549,7 @@ async def test_a_body_that_swallows_being_interrupted_is_left_alone_when_it_wait
 
     run = await wf_env.start(stubborn)
     await until(lambda: _attention(run), "it is left alone")
-    assert swallowed == ["Interruption"] * 2
+    assert set(swallowed) == {"Interruption"}, "once or twice: the second one may arrive in the handler itself"
     assert await run.status() == "running"
 
 
