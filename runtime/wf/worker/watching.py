@@ -14,7 +14,10 @@ that runs it (`PyThreadState_SetAsyncExc`). It arrives some time later, between 
 3. It is time that the body itself takes: counted in looks, of which there are fewer while the process is
    stopped, suspended or starved. Calls that the body makes begin it anew (up to `MOST_PATIENCE` times as long), a
    debugger that has the thread stops it, and so does a module that is being imported: half of one is worse than slow.
-4. Code that is in C (`time.sleep`, a backtracking `re`) is hit when it comes back; one that swallows everything is
+4. It is not struck where it may have taken a lock of the process by hand (`logging` does), which nobody would give
+   back; a moment later it is elsewhere. What Python calls in between on its own, like the callbacks of weak
+   references, swallows an interruption, and comes to no harm.
+5. Code that is in C (`time.sleep`, a backtracking `re`) is hit when it comes back; one that swallows everything is
    struck at each look. Nobody is killed here. Whoever started the process may do that (casualties.py, law 3), and is
    told what it has to know.
 
@@ -46,6 +49,7 @@ MOST_PATIENCE: Final = 10
 """How many times the time that a body may run without a call it may take with calls: 50 000 of them take a second."""
 
 MOST_FRAMES: Final = 20
+_WITH_LOCKS: Final = frozenset({"logging", "threading", "queue", "concurrent", "multiprocessing"})
 _DEBUGGERS: Final = frozenset({"bdb", "pdb", "code", "ipdb", "pudb", "debugpy", "pydevd", "_pydevd_bundle", "IPython"})
 _SUSPENDERS: Final = frozenset({"debugpy", "pydevd"})  # they stop this thread, too
 _IMPORTING: Final = "<frozen importlib._bootstrap>"
@@ -146,7 +150,7 @@ class BodyWatch:
             self._looks = self._patience = 0
         if self._looks < 2:  # all is well so far
             self._tell(Casualties.go_on)
-        if stack is None or self._looks < LOOKS:
+        if not stack or self._looks < LOOKS:
             return False
         was_struck = self._struck == number
         self._strike_at(number, stack)
@@ -160,17 +164,21 @@ class BodyWatch:
                 act(casualties)
 
     def _find_stack(self) -> tuple[str, ...] | None:
-        """Give the body's frames, outermost first; None where it must not be interrupted (law 3)."""
+        """Give the body's frames, outermost first, none where it may hold a lock; None: it must not be interrupted."""
         frame: FrameType | None = sys._current_frames().get(self._thread_id)
         found: list[str] = []
+        has_lock = False
         while frame is not None and frame.f_code is not _LOOP_CODE:
             module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
             if frame.f_trace is not None or module in _DEBUGGERS or frame.f_code.co_filename == _IMPORTING:
                 return None
+            has_lock = has_lock or module in _WITH_LOCKS
             if is_user_frame(frame):
                 found.append(show_frame(frame))
             frame = frame.f_back
-        return tuple(found[:MOST_FRAMES][::-1]) if frame is not None else None
+        if frame is None:
+            return None
+        return () if has_lock else tuple(found[:MOST_FRAMES][::-1])
 
     def _strike_at(self, number: int, stack: tuple[str, ...]) -> None:
         strike = self._strike or self._prepare()
