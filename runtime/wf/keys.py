@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import hmac
 import os
 import re
@@ -37,6 +38,7 @@ from wf.errors import DecryptionError, WorldError
 
 if TYPE_CHECKING:  # imported with the first key that is used: who only declares workflows uses none
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.hmac import HMAC
 
 KEY_SIZE: Final = 32
@@ -230,9 +232,7 @@ class RunKey:
     def _derive(self, kid: bytes) -> tuple[bytes, AESGCM]:
         known = self._ciphers.get(kid)
         if known is None:
-            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-            cipher = AESGCM(_expand(self._roots[kid], b"wf/seal", self._run))
+            cipher = _load_cipher()(_expand(self._roots[kid], b"wf/seal", self._run))
             known = self._ciphers[kid] = (b"\1" + kid + self._bound, cipher)
         return known
 
@@ -262,11 +262,24 @@ def _expand(prk: bytes, purpose: bytes, run: bytes) -> bytes:
     return hmac.digest(prk, purpose + b"\0" + run + b"\1", "sha256")
 
 
-def _prime(key: bytes) -> HMAC:
+@functools.cache
+def _load_cipher() -> type[AESGCM]:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM
+
+
+@functools.cache
+def _load_hmac() -> tuple[type[HMAC], SHA256]:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.hmac import HMAC
 
-    return HMAC(key, SHA256())
+    return HMAC, SHA256()
+
+
+def _prime(key: bytes) -> HMAC:
+    make, algorithm = _load_hmac()
+    return make(key, algorithm)
 
 
 def _parse_key(word: str, number: int) -> bytes:
