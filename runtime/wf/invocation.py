@@ -12,22 +12,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from wf import codec
 from wf.arguments import give_types
+from wf.codec.exceptions import keep_users_frames as keep_users_frames
 from wf.loading import find_in, load_target, split_target
 from wf.registry import Workflow
 from wf.settings import Settings, configure, load_settings, parse_world_url
 
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_OWN_CODE: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
-_FRAME = re.compile(r'  File "(.*)", line \d+')
 
 
 class Invocation(msgspec.Struct, frozen=True):
@@ -144,14 +143,3 @@ def _describe_one(error: BaseException) -> str:
 def _frames(error: BaseException) -> str:
     trace = getattr(error, "__wf_traceback__", None)
     return "".join(keep_users_frames(trace)) if isinstance(trace, str) else ""
-
-
-def keep_users_frames(trace: str) -> Iterator[str]:
-    """Give the lines of a recorded traceback without the frames of this package."""
-    is_ours = False
-    for line in trace.splitlines(keepends=True):
-        frame = _FRAME.match(line)
-        if frame is not None:
-            is_ours = frame[1].startswith(_OWN_CODE)
-        if not is_ours:
-            yield line

@@ -15,6 +15,7 @@ import msgspec
 
 from wf import codec, events, schemas, streams
 from wf import operations as ops
+from wf.codec.exceptions import keep_users_frames
 from wf.context import current_attempt, current_body
 from wf.durations import Duration, parse_duration, to_instant
 from wf.ends import Waiter
@@ -169,7 +170,8 @@ def _make_failure(run_id: str, code: str | None, value: Any) -> WorkflowRunFaile
     failure.__cause__ = cause
     trace = getattr(cause, "__wf_traceback__", None)
     if isinstance(trace, str) and trace:
-        failure.add_note(f"{type(cause).__name__} was raised in the run\n{trace.rstrip()}")
+        frames = "".join(keep_users_frames(trace)).rstrip()
+        failure.add_note(f"{type(cause).__name__} was raised in the run\n{frames}")
     return failure
 
 

@@ -386,7 +386,7 @@ async def test_any_class_of_a_loaded_module_comes_back(wf_env, restart, make):
         assert [repr(e) for e in got[0].exceptions] == [repr(e) for e in expected.exceptions]
 
 
-async def test_a_pydantic_validation_error_arrives_as_something_catchable(wf_env):
+async def test_a_pydantic_validation_error_arrives_as_what_it_is(wf_env):
     class Model(pydantic.BaseModel):
         x: int
 
@@ -398,10 +398,55 @@ async def test_a_pydantic_validation_error_arrives_as_something_catchable(wf_env
     async def flow():
         try:
             await fails()
-        except (wf.StepError, ValueError) as error:
-            return str(error)
+        except pydantic.ValidationError as error:
+            return error.errors(include_url=False)
 
-    assert "valid integer" in await wf_env.run(flow)
+    [line] = await wf_env.run(flow)
+    assert (line["type"], line["loc"], line["input"]) == ("int_parsing", ("x",), "no")
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    code: int
+
+
+@wf.step(max_retries=0)
+async def fails_frozen():
+    raise FrozenError(7)
+
+
+@wf.step(max_retries=0)
+def times_out_in_a_thread():
+    try:
+        raise KeyError("deep")
+    except KeyError as error:
+        raise TimeoutError("no answer") from error
+
+
+async def test_a_timeout_error_of_a_plain_step_keeps_its_cause_and_its_frames(wf_env):
+    @wf.workflow
+    async def flow():
+        try:
+            await times_out_in_a_thread()
+        except TimeoutError as error:
+            return error
+
+    error = await wf_env.run(flow)
+    assert (type(error), error.args, repr(error.__cause__)) == (TimeoutError, ("no answer",), "KeyError('deep')")
+    [note] = error.__notes__
+    assert 'in times_out_in_a_thread\n    raise TimeoutError("no answer") from error' in note
+
+
+async def test_an_exception_that_refuses_notes_has_them_all_the_same(wf_env):
+    @wf.workflow
+    async def flow():
+        try:
+            await fails_frozen()
+        except FrozenError as error:
+            return error.code, error.__notes__
+
+    code, [note] = await wf_env.run(flow)
+    assert (code, note.splitlines()[0].endswith("fails_frozen failed in attempt 1")) == (7, True)
 
 
 async def test_a_local_class_comes_back_in_the_process_that_defined_it(wf_env):

@@ -19,8 +19,10 @@ it is not what `cause` implies.
 from __future__ import annotations
 
 import os
+import re
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from types import GetSetDescriptorType, MemberDescriptorType, TracebackType
@@ -49,6 +51,7 @@ _get: Final = object.__getattribute__
 _set: Final = object.__setattr__
 _STANDARD_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _OWN_CODE: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_FRAME: Final = re.compile(r'  File "(.*)", line \d+')
 # What these print themselves from, unchecked, in C. It may have been too large to be kept.
 _OBJECTS: Final = {UnicodeDecodeError: bytes, UnicodeEncodeError: str, UnicodeTranslateError: str}
 _members_of: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
@@ -94,7 +97,7 @@ def _lower_content(walk: Lowering, value: BaseException, depth: int, data: dict[
         data["message"] = _cut(walk, _plain_text(_get(value, "message")))
         members = _get(value, "exceptions")
         data["members"] = [_lower_link(walk, member, depth) for member in members if depth < MAX_DEPTH]
-    elif args := _ARGS.__get__(value):
+    elif args := _validation_parts(value) or _ARGS.__get__(value):
         data["args"] = [_lower_part(walk, item, depth) for item in args]
     attributes = {name: _lower_part(walk, item, depth) for name, item in _attributes(value).items()}
     if attributes:
@@ -176,6 +179,37 @@ def _attributes(error: BaseException) -> dict[str, Any]:
     return found
 
 
+def _is_validation_error(cls: type) -> bool:
+    return cls.__name__ == "ValidationError" and cls.__module__.startswith("pydantic_core")
+
+
+def _validation_parts(error: BaseException) -> tuple[Any, ...]:
+    """Give what pydantic's ValidationError is made of, title first, then five parts an error.
+
+    It is written in Rust and has no arguments. A flat list, so that an input that cannot be carried is alone in that.
+    """
+    if not _is_validation_error(type(error)):
+        return ()
+    found: Any = error
+    parts = [found.title]
+    for line in found.errors(include_url=False):
+        parts += [line["type"], line["loc"], line["msg"], line["input"], line.get("ctx")]
+    return tuple(parts)
+
+
+def _rebuild_validation_error(cls: Any, title: str, *parts: Any) -> BaseException:
+    core: Any = sys.modules["pydantic_core"]  # loaded: its class was found
+    details = []
+    for kind, loc, text, given, context in zip(*[iter(parts)] * 5, strict=True):
+        made: Any = kind
+        try:
+            core.PydanticKnownError(kind, context)
+        except KeyError:  # a validator of the user's made up the type
+            made = core.PydanticCustomError(kind, text, context)
+        details.append({"type": made, "loc": tuple(loc), "input": given, **({"ctx": context} if context else {})})
+    return cls.from_exception_data(title, details)  # type: ignore[no-any-return]
+
+
 def _members(cls: type) -> tuple[str, ...]:
     """Name what instances keep outside their dict: `errno` of an OSError, slots of Python classes."""
     known = _members_of.get(cls)
@@ -229,6 +263,17 @@ def _format(frames: TracebackType) -> str:
         return f"  (the traceback cannot be shown: {type(failure).__name__})\n"
 
 
+def keep_users_frames(trace: str) -> Iterator[str]:
+    """Give the lines of a recorded traceback without the frames of this package."""
+    is_ours = False
+    for line in trace.splitlines(keepends=True):
+        frame = _FRAME.match(line)
+        if frame is not None:
+            is_ours = frame[1].startswith(_OWN_CODE)
+        if not is_ours:
+            yield line
+
+
 # -- reading ------------------------------------------------------------------------------------
 
 
@@ -274,6 +319,8 @@ def _rebuild(
     try:
         if issubclass(cls, BaseExceptionGroup):
             error: BaseException = maker.__new__(cls, message, members)
+        elif _is_validation_error(cls):
+            error = _rebuild_validation_error(cls, *args)
         else:
             error = maker.__new__(cls, *args)
             _ARGS.__set__(error, tuple(args))

@@ -582,8 +582,9 @@ def decode_error(data: bytes | None) -> BaseException:
 def add_note(error: BaseException, note: str) -> None:
     try:
         error.add_note(note)
-    except Exception:  # a class may refuse notes; the exception itself matters more
-        return
+    except Exception:  # a class may refuse notes, as a frozen dataclass does
+        if isinstance(getattr(error, "__dict__", None), dict):
+            vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), note]
 
 
 def is_same_failure(event: Event, meta: str | None) -> bool:

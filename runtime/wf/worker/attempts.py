@@ -211,15 +211,26 @@ class Attempt:
         if self.step.is_async or inspect.iscoroutinefunction(function):
             return await _settle(function(*args, **kwargs))
         call = functools.partial(context.copy().run, _call_in_thread, function, *args, **kwargs)
-        return await _settle(asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call))
+        failure, result = await asyncio.get_running_loop().run_in_executor(self.live.worker.threads, call)
+        try:
+            if isinstance(failure, StopIteration):  # made what it is in a coroutine, in Python's own way
+                raise RuntimeError("the step raised StopIteration") from failure
+            if failure is not None:
+                raise failure
+        finally:
+            del failure  # its traceback holds this frame
+        return await result if asyncio.iscoroutine(result) else result
 
 
-def _call_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a plain function. A `StopIteration` is made what it is in a coroutine: no future carries it."""
+def _call_in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> tuple[BaseException | None, Any]:
+    """Call a plain function, and give what it raised or its result.
+
+    No future carries the exception: asyncio makes a new `TimeoutError` of one, without its cause and frames.
+    """
     try:
-        return function(*args, **kwargs)
-    except StopIteration as error:
-        raise RuntimeError("the step raised StopIteration") from error
+        return None, function(*args, **kwargs)
+    except BaseException as error:
+        return error, None
 
 
 async def _settle(waiting: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pydantic
 import pytest
+from pydantic_core import PydanticCustomError
 
 from wf import errors
 from wf.codec import decode, encode
@@ -477,12 +478,51 @@ def test_an_exception_of_a_class_that_is_not_loaded_is_a_step_error(name: str) -
 
 
 def test_an_exception_that_cannot_be_rebuilt_is_a_step_error() -> None:
-    with pytest.raises(pydantic.ValidationError) as caught:
-        pydantic.TypeAdapter(int).validate_python("x")
-    result = decode(encode(caught.value))
+    data = {"type": "pydantic_core._pydantic_core:ValidationError", "message": "1 validation error"}  # no parts of it
+    result: Any = decode(json.dumps({"$exception": data}).encode())
     assert type(result) is StepError
     assert result.type_name == "pydantic_core._pydantic_core.ValidationError"
-    assert result.text == str(caught.value)
+    assert result.text == "1 validation error"
+
+
+class Line(pydantic.BaseModel):
+    sku: str
+
+
+class Order(pydantic.BaseModel):
+    number: int = pydantic.Field(gt=3)
+    lines: list[Line] = []
+
+    @pydantic.field_validator("number")
+    @classmethod
+    def check(cls, number: int) -> int:
+        if number == 7:
+            raise ValueError("not {seven}")
+        if number == 8:
+            raise PydanticCustomError("of_mine", "{n} is not for sale", {"n": number})
+        return number
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"number": "x"}, {"number": 1, "lines": [{}, {"sku": 1}]}, {"number": 7}, {"number": 8}]
+)
+def test_pydantics_own_error_comes_back_with_all_it_says(data: dict[str, Any]) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Order(**data)
+    caught.value.add_note("a note")
+    result: Any = again(caught.value)
+    assert type(result) is pydantic.ValidationError
+    assert (str(result), result.title, result.__notes__) == (str(caught.value), "Order", ["a note"])
+    assert repr(result.errors()) == repr(caught.value.errors())
+
+
+def test_what_pydantic_refused_may_be_what_cannot_be_carried() -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Order(number=object(), lines=[object()])  # type: ignore[arg-type, list-item]
+    result: Any = decode(encode(caught.value))
+    assert type(result) is pydantic.ValidationError
+    assert [line["loc"] for line in result.errors()] == [("number",), ("lines", 0)]
+    assert [line["input"][:7] for line in result.errors()] == ["<object", "<object"]
 
 
 # -- tracebacks -----------------------------------------------------------------------------------
