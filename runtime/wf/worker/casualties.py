@@ -15,11 +15,11 @@ recovered: each time all other runs lose the attempts that are under way. So who
    any more. Progress in between is no excuse: the neighbours die with it all the same.
 
 A file is `<pid>-<start time>-<ulid>` in `<world>.bodies`: 2 bytes length (little-endian; 0: no body runs), the run's
-id, from `_TURN_AT` on 4 bytes of count and one each of `_EXEMPT` and `_BLOCKED`, from `_DEPLOYMENT_AT` on the
-deployment's id, from `_STACK_AT` on where a body is that could not be interrupted, zero-padded. `ledger.json`
-is what was counted; it and the burying are guarded by a `flock` of `lock`. All of it may be deleted at any time:
-deaths are then counted from the start. It is a help and no truth: where the disk is full or the folder cannot be
-written, a worker goes on without.
+id, one byte each of count (`_TURN_AT`), `_EXEMPT` and `_BLOCKED`, from `_DEPLOYMENT_AT` on the deployment's id, from
+`_STACK_AT` on where a body is that could not be interrupted, zero-padded. `ledger.json` is what was counted; it
+and the burying are guarded by a `flock` of `lock`. All of it may be deleted at any time: deaths are then counted
+from the start. It is a help and no truth: where the disk is full or the folder cannot be written, a worker goes on
+without.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ if sys.platform != "win32":
 
 _SIZE: Final = 1024
 _TURN_AT: Final = 208
-_EXEMPT: Final = 212
-_BLOCKED: Final = 213
+_EXEMPT: Final = 209
+_BLOCKED: Final = 210
 _DEPLOYMENT_AT: Final = 512
 _STACK_AT: Final = 768
 _NOBODY: Final = b"\0\0"
@@ -140,7 +140,8 @@ class Casualties:
     def enter(self, run_id: str) -> None:
         encoded = run_id.encode()
         size = len(encoded)
-        self.go_on()
+        self._turn = turn = (self._turn + 1) & 0xFF
+        self._memory[_TURN_AT] = turn
         self._memory[2 : 2 + size] = encoded
         self._memory[:2] = size.to_bytes(2, "little")  # last: who dies in between is not blamed for another run
 
@@ -149,8 +150,8 @@ class Casualties:
 
     def go_on(self) -> None:
         """Say that the body that runs is well, for as long as it takes."""
-        self._turn = self._turn + 1 & 0xFFFFFFFF
-        self._memory[_TURN_AT : _TURN_AT + 4] = self._turn.to_bytes(4, "little")
+        self._turn = turn = (self._turn + 1) & 0xFF  # a byte is enough for who looks ten times, and quickly written
+        self._memory[_TURN_AT] = turn
 
     def exempt(self) -> None:
         """Say that this process is looked into: nothing that takes long is a fault."""
@@ -276,8 +277,7 @@ def read_turns(folder: Path, pid: int) -> set[Turn]:
             if content[_EXEMPT]:
                 return set()
             if size:
-                number = int.from_bytes(content[_TURN_AT : _TURN_AT + 4], "little")
-                found.add(Turn(path, content[2 : 2 + size].decode("utf-8", "replace"), number))
+                found.add(Turn(path, content[2 : 2 + size].decode("utf-8", "replace"), content[_TURN_AT]))
     return found
 
 
