@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from wf.durations import Duration, parse_duration
-from wf.engine.body import BodyClosed, ContinueRun, LockState
+from wf.engine.body import BodyClosed, ContinueRun, LockState, add_note
 from wf.errors import LockTimeoutError, NotInRunError
 from wf.run import running_body
 
@@ -111,7 +111,7 @@ class Saga:
                     await made
             except Exception as failure:  # the others must run all the same; the first error goes on
                 name = getattr(step, "id", getattr(step, "__name__", step))
-                error.add_note(f"the compensation {name} failed: {type(failure).__name__}: {failure}")
+                add_note(error, f"the compensation {name} failed: {type(failure).__name__}: {failure}")
 
 
 def saga() -> Saga:

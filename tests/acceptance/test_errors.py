@@ -439,14 +439,23 @@ async def test_a_timeout_error_of_a_plain_step_keeps_its_cause_and_its_frames(wf
 
 async def test_an_exception_that_refuses_notes_has_them_all_the_same(wf_env):
     @wf.workflow
+    async def child():
+        async with wf.saga() as saga:
+            saga.undo(fall, "undone")
+            await fails_frozen()
+
+    @wf.workflow
     async def flow():
         try:
-            await fails_frozen()
+            await child()
         except FrozenError as error:
             return error.code, error.__notes__
 
-    code, [note] = await wf_env.run(flow)
-    assert (code, note.splitlines()[0].endswith("fails_frozen failed in attempt 1")) == (7, True)
+    code, notes = await wf_env.run(flow)
+    step, undo, run = (note.splitlines()[0] for note in notes)
+    assert (code, step.endswith("fails_frozen failed in attempt 1")) == (7, True)
+    assert undo.endswith("fall failed: ValueError: undone")
+    assert run.startswith("in the child run ")
 
 
 async def test_a_local_class_comes_back_in_the_process_that_defined_it(wf_env):

@@ -441,8 +441,16 @@ def take_outcome(outcome: ChildOutcome, name: str) -> Any:
     if outcome.status == "cancelled":
         raise WorkflowRunCancelledError(outcome.run_id, outcome.value)
     error: BaseException = outcome.value
-    error.add_note(f"in the child run {outcome.run_id} of {name}")
+    add_note(error, f"in the child run {outcome.run_id} of {name}")
     raise error
+
+
+def add_note(error: BaseException, note: str) -> None:
+    try:
+        error.add_note(note)
+    except Exception:  # a class may refuse notes, as a frozen dataclass does
+        if isinstance(getattr(error, "__dict__", None), dict):
+            vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), note]
 
 
 def check_attributes(present: dict[str, str], changes: dict[str, str | None], *, allow_reserved: bool = False) -> None:

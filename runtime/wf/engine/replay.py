@@ -30,6 +30,7 @@ from wf.engine.body import (
     ChildOutcome,
     ContinueRun,
     StepState,
+    add_note,
     find_position,
     merge_attributes,
 )
@@ -577,14 +578,6 @@ def decode_error(data: bytes | None) -> BaseException:
     if isinstance(error, BaseException):
         return error
     return SerializationError("error", f"an exception was recorded as {type(error).__name__}")
-
-
-def add_note(error: BaseException, note: str) -> None:
-    try:
-        error.add_note(note)
-    except Exception:  # a class may refuse notes, as a frozen dataclass does
-        if isinstance(getattr(error, "__dict__", None), dict):
-            vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), note]
 
 
 def is_same_failure(event: Event, meta: str | None) -> bool:
