@@ -110,6 +110,10 @@ class LiveRun:
         An inherited history ends before the calls of its last delivery: the body has made them now,
         and they become events as any others.
         """
+        if len(log) == 1 and not is_inherited:  # the body is yet to begin
+            self.replay.apply(*log[0])
+            self.tail.at = log[0][0].at
+            return
         for event, _ in log if is_inherited else ():
             if event.type == events.ATTRIBUTES_SET:
                 self._log_attributes(event)

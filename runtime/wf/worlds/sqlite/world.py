@@ -173,7 +173,8 @@ class SqliteWorld:
         return await self._lane.write(partial(commits.commit, leases=self._leases, appends=appends))
 
     async def release(self, worker_id: str, releases: Sequence[Release]) -> None:
-        await self._lane.write(lambda tx: self._leases.release(tx, worker_id, releases))
+        # Nobody waits for it: it need not have a commit of its own.
+        await self._lane.write_together(lambda tx: self._leases.release(tx, worker_id, releases))
 
     async def set_attention(self, worker_id: str, run_id: str, epoch: int, attention: Attention | None) -> Outcome:
         return await self._lane.write(lambda tx: self._leases.set_attention(tx, worker_id, run_id, epoch, attention))
