@@ -69,6 +69,8 @@ class FollowedRun:
         await self._read_on()
         await self._make_trace(row)
         self._is_over = self._tell_if_over()
+        if self._is_over:
+            self._growing = None  # it will not grow, and is as large as the trace
         return True
 
     async def _read_on(self) -> None:

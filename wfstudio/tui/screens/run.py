@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar, Final
 
+from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
@@ -45,6 +46,9 @@ from wfstudio.tui.widgets.timeline import Timeline
 
 TABS: Final = ("span", "events", "code", "logs", "streams")
 TICK_SECONDS: Final = 0.25
+OLD_MS: Final = 60_000.0
+OLD_TICK_MS: Final = 1_000.0
+"""From a minute on, durations are told in whole seconds."""
 LOOK_SECONDS: Final = 0.5
 """How often a run that goes on is looked at when no bell rings."""
 SHORTEST_SECONDS: Final = 0.1
@@ -175,8 +179,11 @@ class RunScreen(RunActing):
 
     def _tick(self) -> None:
         """Let time go on for a run that does."""
-        if self.run is not None and not _is_over(self.run):
-            self.timeline.tick(self._now_ms())
+        if self.run is None or _is_over(self.run):
+            return
+        now_ms = self._now_ms()
+        if now_ms < OLD_MS or now_ms - self.timeline.now_ms >= OLD_TICK_MS:
+            self.timeline.tick(now_ms)
             self._show_title()
 
     async def _follow(self) -> None:
@@ -201,7 +208,7 @@ class RunScreen(RunActing):
         try:
             look = await self._looker.look()
             before = self.run
-            self.run = await self.client.get_run(self.run_id, max_bytes=LARGEST_SHOWN)
+            self.run = await self._read_run(before)
         except WorkflowError as error:
             self._tell_trouble(error)
             return
@@ -223,6 +230,13 @@ class RunScreen(RunActing):
         elif _timeless(before) != _timeless(self.run) or self._is_open():
             self._inspect(self.timeline.row)
         self._show_title()
+
+    async def _read_run(self, before: RunView | None) -> RunView:
+        """Read what is known of the run. Its arguments are opened once: they may be large, and stay what they are."""
+        view = None if before is None else await self.client.find_run(self.run_id)
+        if before is None or view is None or view.status in ENDED:
+            return await self.client.get_run(self.run_id, max_bytes=LARGEST_SHOWN)
+        return structs.replace(view, input=before.input, fork=before.fork, is_locked=before.is_locked)
 
     def _is_open(self) -> bool:
         """Tell whether the span under the cursor goes on, so that what is said of it grows old."""
