@@ -52,7 +52,7 @@ class WorkflowError(Exception):
 
     def explain(self) -> str:
         """Render what happened, where, what to do, and the page that says more."""
-        lines = [self.message]
+        lines = [str(self)]
         if self.where:
             lines.append(f"  at {self.where}")
         if self.hint:
@@ -93,6 +93,11 @@ class StepError(WorkflowError):
         super().__init__(type_name, message)
         self.type_name = type_name
         self.text = message
+
+    @property
+    def message(self) -> str:
+        """What the original exception said, without its class."""
+        return self.text or self.type_name
 
     def __str__(self) -> str:
         return f"{self.type_name}: {self.text}" if self.text else self.type_name

@@ -99,8 +99,8 @@ class Hook(msgspec.Struct, frozen=True):
     hook_id: str
     run_id: str
     created_at: datetime
-    metadata: Any
-    schema: dict[str, Any] | None
+    metadata: Any = None
+    schema: dict[str, Any] | None = None
 
 
 class BaseHook:

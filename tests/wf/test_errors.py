@@ -78,7 +78,19 @@ EXAMPLES: list[tuple[WorkflowError, str]] = [
 
 @pytest.mark.parametrize(("error", "text"), EXAMPLES, ids=lambda value: value if isinstance(value, str) else "")
 def test_an_error_says_what_happened(error: WorkflowError, text: str) -> None:
-    assert str(error) == error.message == text
+    assert str(error) == text
+    assert error.message == text or type(error) is StepError
+
+
+def test_a_step_error_keeps_apart_the_class_and_what_it_said() -> None:
+    error = StepError("shop.errors.Refused", "no stock")
+    assert (error.type_name, error.message, str(error)) == (
+        "shop.errors.Refused",
+        "no stock",
+        "shop.errors.Refused: no stock",
+    )
+    assert error.explain().splitlines()[0] == str(error)
+    assert StepError("worker lost").message == "worker lost"
 
 
 @pytest.mark.parametrize("error", [example for example, _ in EXAMPLES], ids=lambda error: type(error).__name__)
