@@ -239,6 +239,11 @@ async def cancelled() -> str:
 
 
 @wf.workflow
+async def parent_of_cancelled() -> str:
+    return await cancelled()
+
+
+@wf.workflow
 async def attributes() -> dict[str, str]:
     await wf.set_attributes(stage="one", other="x")
     await tag("two")
@@ -372,6 +377,7 @@ SHAPES: dict[str, Shape] = {
     "saga": Shape(saga),
     "stream": Shape(streaming, streams=("default",)),
     "cancel": Shape(cancelled, _cancel),
+    "cancelled_child": Shape(parent_of_cancelled, _cancel),
     "attributes": Shape(attributes),
     "continue_as_new": Shape(countdown),
     "timeouts": Shape(timeouts),
