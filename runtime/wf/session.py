@@ -142,7 +142,14 @@ def load_keys(address: WorldAddress, root: Path) -> Keyring:
         error = WorldError(f"the key of this world is gone: there is no {place}, and no WF_KEY")
         error.hint = "put it back; `WF_KEY=off` shows what is not sealed, and is right for a world that was made so"
         raise error
-    return Keyring.load(place, os.environ)
+    try:
+        return Keyring.load(place, os.environ)
+    except WorldError as error:
+        if isinstance(error.__cause__, OSError) and error.hint is None:
+            error.hint = (
+                "let this user write there, or name another place: `--world sqlite:////…/world.db`, or WF_WORLD"
+            )
+        raise
 
 
 def _memory_world(settings: Settings) -> tuple[World, Keyring]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from wf.errors import RunNotFoundError, WorldError
+from wf.errors import RunNotFoundError, WorkflowError, WorldError
 from wf.ids import is_run_id
 from wf.session import Session, enter_session, leave_session, make_world
 from wf.settings import Settings, load_settings, parse_world_url
@@ -92,6 +92,23 @@ def carry_out(work: Coroutine[Any, Any, T]) -> T:
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
         raise error from None
+
+
+async def tell_none(client: Client, text: str, workflow: str | None) -> None:
+    """Say that no run is as it was asked for; where the workflow's name may be mistyped, say that, too."""
+    words().print(text)
+    if workflow is not None:
+        known = await list_workflow_names(client)
+        hint = None if workflow in known else suggest(workflow, known)
+        if hint is not None:
+            words().print(f"  fix: the newest code has no workflow {printable(repr(workflow)):.80}; {hint}")
+
+
+async def list_workflow_names(client: Client) -> list[str]:
+    """List the names and ids of the newest code's workflows; none, where its catalog cannot be opened."""
+    with suppress(WorkflowError):
+        return [name for entry in await client.list_workflows() for name in (entry.name, entry.id)]
+    return []
 
 
 # -- the run that is meant ----------------------------------------------------------------------

@@ -10,7 +10,7 @@ import typer
 
 from wf.errors import WorkflowError
 from wfstudio.cli import parameters
-from wfstudio.cli.connection import carry_out, find_run, open_client, tell_who_serves
+from wfstudio.cli.connection import carry_out, find_run, open_client, tell_none, tell_who_serves
 from wfstudio.cli.consent import ask
 from wfstudio.cli.exits import FAILED
 from wfstudio.cli.misuse import Misuse
@@ -169,7 +169,7 @@ async def _act_on_all(errand: Errand) -> int:
         else:
             ids = await _choose(client, errand.query)
             if not ids:
-                words().print("no run is like that; nothing was done")
+                await tell_none(client, "no run is like that; nothing was done", errand.query.workflow)
                 if errand.form == "json":
                     results().print_json({"items": []})
                 return 0

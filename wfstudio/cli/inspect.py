@@ -13,11 +13,19 @@ from wf.errors import RunNotFoundError
 from wf.events import ENDED
 from wfstudio.cli import parameters
 from wfstudio.cli.completion import complete_run
-from wfstudio.cli.connection import carry_out, find_run, find_server, open_client, settle
+from wfstudio.cli.connection import (
+    carry_out,
+    find_run,
+    find_server,
+    list_workflow_names,
+    open_client,
+    settle,
+    tell_none,
+)
 from wfstudio.cli.listings import LISTINGS, Listing, Page, Question, draw_page
 from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.screen import LOOK_SECONDS, look_again, redraw
-from wfstudio.cli.terminal import Terminal, results, words
+from wfstudio.cli.terminal import Terminal, results
 from wfstudio.core import reading
 from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
@@ -148,6 +156,8 @@ async def _find_subject(client: Client, kind: str | None, id: str | None) -> _Su
         except RunNotFoundError as error:
             hint = suggest(kind, KINDS)
             if hint is None:
+                if kind in await list_workflow_names(client):
+                    error.hint = f"`wf inspect --workflow {kind}` lists the runs of that workflow"
                 raise
             raise Misuse(f"{kind!r:.80} is no kind and no run", hint=hint) from error
     if kind == "runs":
@@ -222,7 +232,7 @@ class _View:
         else:
             lines = await self.draw(terminal, value)
             if isinstance(value, Page) and not value.items and self.subject.listing is not None:
-                words().print(self.subject.listing.empty)
+                await tell_none(self._client, self.subject.listing.empty, self._question.runs.workflow)
             elif lines:
                 terminal.print(*lines)
 

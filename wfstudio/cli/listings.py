@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-from wfstudio.cli.misuse import Misuse
+from wfstudio.cli.misuse import Misuse, suggest
 from wfstudio.cli.tables import Column, draw_table
 from wfstudio.cli.terminal import Terminal
 from wfstudio.core.check.deployments import CodeChecks, examine_here
 from wfstudio.core.client import Client
+from wfstudio.core.errors import NotFoundError
 from wfstudio.core.views import (
     DeploymentView,
     EventView,
@@ -111,12 +112,20 @@ async def _read_attributes(client: Client, question: Question) -> Page:
 
 async def _read_deployments(client: Client, question: Question) -> Page:
     found = await client.list_deployments()
-    return Page([view for view in found if question.name is None or view.id.startswith(question.name)])
+    named = [view for view in found if question.name is None or view.id.startswith(question.name)]
+    if found and not named:
+        hint = suggest(question.name or "", [view.id for view in found]) or "`wf inspect deployments` lists them"
+        raise NotFoundError(f"no deployment begins with {question.name!r:.80}", hint)
+    return Page(named)
 
 
 async def _read_workflows(client: Client, question: Question) -> Page:
     found = await client.list_workflows()
     named = [view for view in found if question.name in (None, view.id, view.name)]
+    if found and question.name is not None and not named:
+        hint = suggest(question.name, [name for view in found for name in (view.name, view.id)])
+        text = f"the newest code has no workflow {question.name!r:.80}"
+        raise NotFoundError(text, hint or "`wf inspect workflows` lists them")
     return Page(list(await CodeChecks(client.session, examine=examine_here).add_findings(named)))
 
 

@@ -117,8 +117,9 @@ def stream(
                 if wanted not in names:
                     hint = suggest(wanted, names) or "`wf inspect streams RUN` lists them"
                     raise NotFoundError(f"the run has no stream {wanted!r:.80}", hint)
-            is_line_open = False
+            is_line_open, count = False, 0
             async for chunk in client.read_stream(run_id, wanted, start, is_following=is_following):
+                count += 1
                 if is_json:
                     items.append(chunk)
                     continue
@@ -126,6 +127,8 @@ def stream(
                 is_line_open = isinstance(chunk.value, str) and not chunk.value.endswith("\n") and not is_jsonl
             if is_json:
                 terminal.print_json({"items": items})
+            elif not count:
+                words().print("the run has written nothing to it" if name else "the run has written no stream")
             if is_line_open and terminal.is_tty:
                 terminal.print("")
         return 0

@@ -19,7 +19,7 @@ from wf.keys import Keyring
 from wf.session import Session
 from wf.worlds.memory import MemoryWorld
 from wfstudio.cli import parameters
-from wfstudio.cli.connection import carry_out, find_run, open_client, settle
+from wfstudio.cli.connection import carry_out, find_run, open_client, settle, tell_none
 from wfstudio.cli.consent import count_runs
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.tables import Column, draw_table
@@ -100,7 +100,7 @@ def export_runs(
         async with open_client(world) as client:
             run_ids = await _choose(client, runs or [], query)
             if not run_ids:
-                words().print("no run is like that; nothing was written")
+                await tell_none(client, "no run is like that; nothing was written", query.workflow)
                 return 0
             if has_children:
                 run_ids = await add_descendants(client.session, run_ids)

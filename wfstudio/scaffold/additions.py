@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from wf.errors import shorten
+from wf.settings import find_root
 from wfstudio.core.check.modules import Module
 from wfstudio.core.check.targets import find_scopes
 from wfstudio.core.errors import ConflictError, UsageError
@@ -57,6 +58,8 @@ def plan_addition(kind: Kind, name: str, *, target: str | None = None) -> Additi
     if module is None:
         path, message = next(iter(code.broken.items()), (candidates[0], "it is too large"))
         raise UsageError(f"{os.path.relpath(path)} cannot be read: {message}", "mend it first")
+    if target is None:
+        _check_own(code, module)
     _check_free(name, code, module)
     manner = code.read_manner(module)
     values = {"kind": kind, "name": name, "manner": manner, "module": module.name}
@@ -93,6 +96,14 @@ def _read_code(target: str | None) -> tuple[Code, list[str]]:
         with suppress(UsageError):  # nothing else there speaks of wf
             files = list(dict.fromkeys([*files, *find_scopes([scope.root])[0].files]))
     return Code(scope.root, files), scope.files
+
+
+def _check_own(code: Code, module: Module) -> None:
+    """Refuse to choose a module of another project, in a folder below: nobody has named it."""
+    own = find_root(Path(module.path))
+    if own != Path(code.root):
+        file, folder = os.path.relpath(module.path), os.path.relpath(own)
+        raise UsageError(f"{file} is of the project in {folder}", f"go there, `cd {folder}`, or name it: `--in {file}`")
 
 
 def _check_free(name: str, code: Code, module: Module) -> None:

@@ -11,6 +11,7 @@ import builtins
 import keyword
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.metadata import packages_distributions
@@ -40,7 +41,9 @@ def read_project_name(text: str) -> ProjectName:
     if not text:
         raise UsageError("a project needs a name", "`my-flows`, for example")
     if not _DISTRIBUTION.fullmatch(text):
-        close = _NOT_IN_A_NAME.sub("-", text).strip("-._")
+        plain = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+        bare = "".join(letter for letter in plain if not unicodedata.combining(letter))
+        close = _NOT_IN_A_NAME.sub("-", bare).strip("-._")
         raise UsageError(
             f"{shorten(text)} is no name for a project",
             "use letters, digits, `-`, `_` and `.`" + (f": `{close[:LONGEST]}`" if close else ""),

@@ -170,6 +170,20 @@ def test_workflows_show_their_signature(look: Wf) -> None:
     assert look("workflows", "greet", "--jsonl").jsonl[0]["id"] == "studio.greet"
 
 
+def test_a_name_that_is_mistyped_is_suggested_and_not_an_empty_list(look: Wf, world: World) -> None:
+    told = look("workflows", "grete")
+    assert (told.code, told.err.splitlines()[0]) == (1, "the newest code has no workflow 'grete'")
+    assert told.err.splitlines()[1].startswith("  fix: did you mean `greet`")
+    told = look("deployments", "nope")
+    assert (told.code, told.err.splitlines()[0]) == (1, "no deployment begins with 'nope'")
+    told = look("--workflow", "grete")
+    assert (told.code, told.out, told.err.splitlines()[0]) == (0, "", "there is no such run")
+    assert told.err.splitlines()[1].startswith("  fix: the newest code has no workflow 'grete'; did you mean `greet`")
+    assert look("--workflow", "greet", "--status", "cancelled").err == "there is no such run\n"
+    told = look("greet")
+    assert told.err.splitlines()[1] == "  fix: `wf inspect --workflow greet` lists the runs of that workflow"
+
+
 def test_locked_shows_no_payload(look: Wf, world: World) -> None:
     out = look("events", world.completed, "--locked").out
     assert "(locked)" in out

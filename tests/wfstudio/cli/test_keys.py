@@ -77,3 +77,14 @@ def test_no_fresh_key_hides_that_a_worlds_own_is_gone(
         assert wf_cli("inspect", run["id"], "--json").json["is_locked"] is True
     kept.rename(key)
     assert wf_cli("inspect", run["id"], "--json").json["input"] == {"card": "ada"}
+
+
+def test_a_place_that_cannot_be_written_is_told_with_the_cure(project: Path, wf_cli: Wf) -> None:
+    (project / ".wf").write_text("in the way")
+    told = wf_cli("run", "shop_flow.py:pay", '"ada"')
+    assert told.code == 1
+    assert told.err.startswith(f"the key file {project}/.wf/key cannot be used: ")
+    assert told.err.splitlines()[1:] == [
+        "  fix: let this user write there, or name another place: `--world sqlite:////…/world.db`, or WF_WORLD",
+        "  more: docs/errors/world.md",
+    ]

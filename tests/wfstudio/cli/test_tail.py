@@ -56,6 +56,10 @@ def test_a_stream_is_shown_chunk_by_chunk(wf_cli: Wf, world: World) -> None:
     assert (chunk["index"], chunk["value"]) == (2, {"n": 2})
 
 
+def test_a_run_without_a_stream_says_so(wf_cli: Wf, world: World) -> None:
+    assert wf_cli("stream", world.completed, "--world", world.url) == (0, "", "the run has written no stream\n")
+
+
 def test_an_unknown_stream_is_suggested(wf_cli: Wf, world: World) -> None:
     told = wf_cli("stream", world.streamed, "defualt", "--world", world.url)
     assert (told.code, told.err.splitlines()[:2]) == (

@@ -300,6 +300,21 @@ def test_a_test_that_is_there_is_told_as_one_that_would_be_overwritten(lay: Lay)
     assert plan_addition("step", "pack").plan.replaced == ["tests/test_pack.py"]
 
 
+def test_a_project_in_a_folder_below_is_not_chosen_unnamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "pyproject.toml").write_text("")
+    (tmp_path / "shop" / "shop.py").write_text("import wf\n\n\n@wf.step\nasync def charge() -> None: ...\n")
+    with pytest.raises(UsageError) as refused:
+        plan_addition("step", "pack")
+    assert (str(refused.value), refused.value.hint) == (
+        "shop/shop.py is of the project in shop",
+        "go there, `cd shop`, or name it: `--in shop/shop.py`",
+    )
+    assert plan_addition("step", "pack", target="shop/shop.py").plan.folder == tmp_path / "shop"
+
+
 def test_outside_of_a_project_it_says_how_to_make_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pyproject.toml").write_text("")

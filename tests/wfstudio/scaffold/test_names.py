@@ -22,7 +22,7 @@ def test_a_projects_module_is_its_name_as_python_can_import_it(text: str, module
         ("", "a project needs a name", "`my-flows`, for example"),
         ("my flows!", "'my flows!' is no name for a project", "use letters, digits, `-`, `_` and `.`: `my-flows`"),
         ("-", "'-' is no name for a project", "use letters, digits, `-`, `_` and `.`"),
-        ("flöte", "'flöte' is no name for a project", "use letters, digits, `-`, `_` and `.`: `fl-te`"),
+        ("flöte", "'flöte' is no name for a project", "use letters, digits, `-`, `_` and `.`: `flote`"),
         (
             "3d-flows",
             "`3d-flows` is the module `3d_flows`, which begins with a digit, which no Python module can",
