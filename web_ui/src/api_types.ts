@@ -363,7 +363,7 @@ export interface ForkedView {
   notes: string[];
 }
 
-/** A frame of the user's. `file` is relative to the project where it is in it; `source` are the lines around `line`, as the code that was replayed has them. `gone` are variables that it has no more. */
+/** A frame of the user's. `file` is relative to the project where it is in it; `source` are the lines of its function, thirty before and after `line` at most, as the code that was replayed has them. `gone` are variables that it has no more. */
 export interface FrameView {
   file: string;
   line: number;
