@@ -302,6 +302,21 @@ def test_pdb_stops_at_the_first_line_of_a_body(place: Place) -> None:
     assert "(Pdb) 'ada'" in done.stdout
 
 
+def test_pdb_shows_a_step_that_failed_in_the_line_that_awaited_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill() -> Place:
+        async with recording(tmp_path) as found:
+            return Place(tmp_path, "", await found.run("pay", "bad"), found.session.deployment_id)
+
+    failed = asyncio.run(fill())
+    done = failed.run(failed.pay, "--debug", input="n\nn\nc\n")
+    assert done.returncode == 0, done.stderr
+    assert "flow.Declined: card bad\n" in done.stdout
+    assert done.stdout.count("flow.py(18)pay()") == 2, "before the await, and where it raised"
+    assert "body.py" not in done.stdout
+
+
 def test_pdb_stops_in_a_step_and_its_result_is_compared(place: Place) -> None:
     done = place.run(place.pay, "--step", "charge", "--debug", input="card = 'bob'\nc\n")
     assert done.returncode == 1, done.stderr

@@ -12,6 +12,7 @@ import pdb  # noqa: T100  it is what a user asked for
 import signal
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from inspect import unwrap
@@ -53,6 +54,19 @@ class _Pdb(pdb.Pdb):
 
     def user_call(self, frame: FrameType, argument_list: Any) -> None:
         return
+
+    def user_exception(self, frame: FrameType, exc_info: Any) -> None:
+        """Say what is raised, and show where: not in what of ours lies below, and without the notes, which pdb shows
+        in its place."""
+        kind, error, raised = exc_info
+        self.message(_describe(kind, error))
+        last = raised
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        is_ours = last is not None and (
+            _is_of_python(last.tb_frame) or self.is_skipped_module(last.tb_frame.f_globals.get("__name__", ""))
+        )
+        self.interaction(frame, None if is_ours else raised)
 
     def do_quit(self, arg: str) -> bool | None:
         sys.stdout.flush()
@@ -163,6 +177,12 @@ def _suspending(is_wanted: Callable[[FrameType], bool]) -> Iterator[None]:
         yield
     finally:
         sys.setprofile(None)
+
+
+def _describe(kind: type[BaseException], error: BaseException) -> str:
+    lines = traceback.format_exception_only(kind, error)
+    notes = sum(len(str(note).split("\n")) for note in getattr(error, "__notes__", ()))
+    return lines[max(len(lines) - 1 - notes, 0)].strip()
 
 
 def _is_of_python(frame: FrameType) -> bool:
