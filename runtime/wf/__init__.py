@@ -66,7 +66,26 @@ from wf.world import Attention
 
 if TYPE_CHECKING:
     from wf import testing
-    from wf.vercel import *  # noqa: F403  what programs of Vercel's SDK import, too
+
+    # isort: off
+    from wf.vercel import (  # what programs of Vercel's SDK import, too
+        ENDPOINT_PATH as ENDPOINT_PATH,
+        MANIFEST_PATH as MANIFEST_PATH,
+        EntityConflictError as EntityConflictError,
+        HTTPHandler as HTTPHandler,
+        HTTPRequest as HTTPRequest,
+        HTTPResponse as HTTPResponse,
+        RemoteError as RemoteError,
+        RunExpiredError as RunExpiredError,
+        StepNotRegisteredError as StepNotRegisteredError,
+        ThrottleError as ThrottleError,
+        TooEarlyError as TooEarlyError,
+        TypeValidationError as TypeValidationError,
+        WorkflowFeatures as WorkflowFeatures,
+        WorkflowWorldError as WorkflowWorldError,
+        sandbox as sandbox,
+    )
+    # isort: on
 else:
 
     def __getattr__(name: str) -> Any:

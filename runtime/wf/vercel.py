@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from wf import sandbox as sandbox
+import wf.sandbox as sandbox  # `from wf` would ask `wf`, which asks here
 from wf.errors import NotRegisteredError, StepError, ValidationError, WorldError
 from wf.webhooks import Request, Response
 

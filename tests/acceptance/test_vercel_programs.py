@@ -5,8 +5,10 @@ The programs are those of the SDK's README (0.12), and what else its signatures 
 
 from __future__ import annotations
 
+import ast
 import enum
 import gc
+import inspect
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +39,7 @@ from wf import (
     set_attributes,
     sleep,
     start,
+    vercel,
 )
 from wf.codec import Opaque
 
@@ -295,3 +298,10 @@ async def test_values_of_classes_that_are_not_loaded_become_the_type_that_was_as
     assert isinstance(await run.return_value(), Opaque)
     assert await get_run(run.run_id, type=Receipt).return_value() == Receipt(1, [Line("a")])
     assert [chunk async for chunk in run.readable(type=list[Line])] == [[Line("b")]]
+
+
+def test_checkers_are_told_of_every_name_that_is_given_on_demand():
+    tree = ast.parse(inspect.getsource(the_package))
+    told = [alias for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names]
+    explicit = {alias.name for alias in told if alias.name == alias.asname}  # else a checker calls it private
+    assert explicit == set(vercel.__all__)
