@@ -127,6 +127,10 @@ async def test_too_many_bytes_fail_the_run(small):
         with pytest.raises(wf.WorkflowRunFailedError) as caught:
             await env.run(flow)
     assert caught.value.error_code == "LIMIT_EXCEEDED"
+    cause = caught.value.__cause__
+    assert isinstance(cause, wf.PayloadTooLargeError)
+    assert (cause.what, cause.limit) == ("the run", 100_000)
+    assert 100_000 < cause.size < 106_000
 
 
 async def test_a_payload_error_knows_its_sizes():

@@ -22,7 +22,7 @@ from wf import codec, events, ids
 from wf.engine import commands
 from wf.engine.body import MAX_ATTRIBUTES, StepState, merge_attributes
 from wf.engine.replay import Opened
-from wf.errors import BlockedError, DecryptionError, FatalError, StepError
+from wf.errors import BlockedError, DecryptionError, FatalError, PayloadTooLargeError, StepError
 from wf.records import End, decode_meta, encode_meta, open_message, open_reason, seal_new_run
 from wf.registry import Workflow
 from wf.worker.inheritance import find_deadline, take_up_the_world
@@ -208,11 +208,8 @@ class LiveRun:
                 codec.encode(FatalError(f"the run has over {self.max_events} events"), "error"),
             )
         elif self.tail.payload_bytes > self.worker.limits.run and not self.is_ended:
-            self.end_by_force(
-                events.RUN_FAILED,
-                {"code": "LIMIT_EXCEEDED"},
-                codec.encode(FatalError(f"the run's payloads are over {self.worker.limits.run} bytes"), "error"),
-            )
+            too_large = PayloadTooLargeError("the run", self.tail.payload_bytes, self.worker.limits.run)
+            self.end_by_force(events.RUN_FAILED, {"code": "LIMIT_EXCEEDED"}, codec.encode(too_large, "error"))
 
     def _note_block(self, blocked: BlockedError) -> None:
         """Record that the body was interrupted in what it made of the last delivery, which is to be made anew.
