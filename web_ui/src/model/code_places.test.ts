@@ -37,7 +37,7 @@ describe("places in a text", () => {
     const began = performance.now();
     const counts = hostile.map((text) => placesOf(text).length);
     expect(counts).toEqual([0, 0, 400, 0]);
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(20_000); // it takes less than one; what is quadratic takes hours
   });
 });
 
