@@ -18,7 +18,7 @@ import asyncio
 from typing import Final
 
 from wf.errors import RunNotFoundError
-from wf.events import ENDED, Event
+from wf.events import ENDED, WAIT_CREATED, Event
 from wf.ids import is_run_id
 from wf.world import LogRow, RunRow
 from wfstudio.core.logs import ENDS, open_batch
@@ -83,16 +83,25 @@ class FollowedRun:
                 return
 
     async def _make_trace(self, row: RunRow) -> None:
-        if self._growing is None:
-            self._growing = GrowingTrace(self.log)
-        while self._growing.advance(_AT_ONCE):  # noqa: ASYNC110  nothing is waited for: others get their turn
-            await asyncio.sleep(0)
+        growing = self._growing = self._growing or GrowingTrace(self.log)
+        await self._fold_in(growing)
         pending = None  # of a run that was imported the world has no waits: its log must do
         if row.origin is None:
-            is_asked = self._growing.has_open_waits
-            waits = await self._reader.session.world.list_waits(self.run_id, MAX_PAGE) if is_asked else []
-            pending = {wait.correlation_id for wait in waits}
-        self._trace = self._growing.show(pending_waits=pending)
+            pending = await self._list_pending() if growing.has_open_waits else set()
+            if growing.lacks(pending):  # given up, or ended since the log was read: else it would be shown as given up
+                seq = len(self.log)
+                await self._read_on()
+                await self._fold_in(growing)
+                pending |= {event.correlation_id or 0 for event in self.log[seq:] if event.type == WAIT_CREATED}
+        self._trace = growing.show(pending_waits=pending)
+
+    async def _fold_in(self, growing: GrowingTrace) -> None:
+        while growing.advance(_AT_ONCE):  # noqa: ASYNC110  nothing is waited for: others get their turn
+            await asyncio.sleep(0)
+
+    async def _list_pending(self) -> set[int]:
+        waits = await self._reader.session.world.list_waits(self.run_id, MAX_PAGE)
+        return {wait.correlation_id for wait in waits}
 
     def _tell_if_over(self) -> bool:
         """Tell whether nothing comes any more, and all there is was read. Losers of a race end after their run."""

@@ -195,6 +195,10 @@ class GrowingTrace:
         """Whether it matters which waits are pending."""
         return bool(self._tracer.open_waits)
 
+    def lacks(self, pending: Collection[int]) -> bool:
+        """Tell whether a wait that the log has not ended is none of these, and was not given up before."""
+        return any(number not in pending and number not in self._given_up for number in self._tracer.open_waits)
+
     def advance(self, most: int | None = None) -> bool:
         """Fold in what is new, at most so many events; tell whether more is left."""
         gap = self._measure_gap()

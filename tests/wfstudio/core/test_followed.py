@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.wfstudio.studio import open_studio, rest, run, until
@@ -76,3 +78,23 @@ async def test_what_a_call_printed_is_read_by_itself() -> None:
         found = [await followed.read_logs_of(int(step.id)) for step in steps]
         assert [line for lines in found for line in lines] == await client.read_logs(ended.id)
         assert {line.text for line in found[0]} == {"greeting ada", "about ada"}
+
+
+async def test_a_sleep_that_ends_while_it_is_looked_at_is_not_shown_as_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with open_studio() as client:
+        started = await rest(client, (await client.start("nap", [3600])).id, "sleeping")
+        world, followed = client.session.world, FollowedRun(client, started.id)
+        list_waits = world.list_waits
+
+        async def list_later(run_id: str | None = None, limit: int = 1000) -> Any:
+            """List the waits after the log was read and the sleep was ended."""
+            await client.wake(started.id)
+            await client.wait_for_end(started.id, 10)
+            return await list_waits(run_id, limit)
+
+        monkeypatch.setattr(world, "list_waits", list_later)
+        await followed.look()
+        [sleep] = [span for span in followed.trace.spans if span.kind == "sleep"]
+        assert sleep.status == "completed"

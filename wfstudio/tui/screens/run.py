@@ -47,12 +47,13 @@ from wfstudio.tui.widgets.timeline import Timeline
 TABS: Final = ("span", "events", "code", "logs", "streams")
 TICK_SECONDS: Final = 0.25
 OLD_MS: Final = 60_000.0
+YOUNG_TICK_MS: Final = 150.0
 OLD_TICK_MS: Final = 1_000.0
-"""From a minute on, durations are told in whole seconds."""
+"""What was drawn by a look is not drawn again; from a minute on, durations are told in whole seconds."""
 LOOK_SECONDS: Final = 0.5
 """How often a run that goes on is looked at when no bell rings."""
-SHORTEST_SECONDS: Final = 0.1
-"""From one look to the next, however often it rings: nobody reads faster."""
+SHORTEST_SECONDS: Final = 0.2
+"""From one look to the next, however often it rings: nobody reads faster, and each of them draws most of the screen."""
 LONGEST_SECONDS: Final = 1.0
 _LOAD: Final = 2
 """After a look it is waited so many times as long as that took, within those bounds: a long run costs more to read."""
@@ -182,7 +183,7 @@ class RunScreen(RunActing):
         if self.run is None or _is_over(self.run):
             return
         now_ms = self._now_ms()
-        if now_ms < OLD_MS or now_ms - self.timeline.now_ms >= OLD_TICK_MS:
+        if now_ms - self.timeline.now_ms >= (YOUNG_TICK_MS if now_ms < OLD_MS else OLD_TICK_MS):
             self.timeline.tick(now_ms)
             self._show_title()
 

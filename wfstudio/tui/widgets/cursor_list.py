@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual.binding import Binding
+from textual.geometry import Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 
@@ -93,6 +94,18 @@ class CursorList(ScrollView, inherit_bindings=False):
 
     def validate_cursor(self, value: int) -> int:
         return max(0, min(value, len(self) - 1))
+
+    def set_extent(self, size: Size) -> None:
+        """Say how large all of it is, with what does not scroll.
+
+        More rows move nothing but the scrollbar, which is there in any case; textual would lay the whole screen out
+        anew and draw all of it.
+        """
+        if size.width != self.virtual_size.width:
+            self.virtual_size = size
+        elif size != self.virtual_size:
+            self.set_reactive(CursorList.virtual_size, size)
+            self._scroll_update(size)
 
     def reveal(self) -> bool:
         """Scroll as far as it takes to have the cursor in sight; tell whether it was out of it."""

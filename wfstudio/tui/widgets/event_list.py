@@ -99,7 +99,7 @@ class EventList(CursorList, can_focus=True):
             self.seq = len(log)
 
     def _measure(self) -> None:
-        self.virtual_size = Size(self._width, len(self._lines))
+        self.set_extent(Size(self._width, len(self._lines)))
         self.refresh()
 
     @property

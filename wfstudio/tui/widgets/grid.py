@@ -153,12 +153,7 @@ class Grid(CursorList, can_focus=True):
             self.widths, self._measured = share_width(self.columns, width), width
         shown = [width for width in self.widths if width]
         whole = sum(shown) + GAP * max(0, len(shown) - 1)
-        size = Size(max(whole, 1), len(self.rows) + 1)
-        if size.width != self.virtual_size.width:
-            self.virtual_size = size
-        elif size != self.virtual_size:  # another row: nothing moves but the scrollbar, which is there in any case
-            self.set_reactive(Grid.virtual_size, size)
-            self._scroll_update(size)
+        self.set_extent(Size(max(whole, 1), len(self.rows) + 1))
 
     def on_resize(self, event: events.Resize) -> None:
         self._drawn.clear()

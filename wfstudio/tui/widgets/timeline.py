@@ -201,7 +201,7 @@ class Timeline(CursorList, can_focus=True):
 
     def _measure(self) -> None:
         self._columns = arrange(self._width, [" " * self._longest])
-        self.virtual_size = Size(self._width, len(self.rows) + self.lines_above + self.lines_below)
+        self.set_extent(Size(self._width, len(self.rows) + self.lines_above + self.lines_below))
 
     @property
     def _width(self) -> int:
