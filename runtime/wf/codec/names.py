@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -25,7 +26,7 @@ def module_name(module: str) -> str:
     """Give the name under which a module is recorded: its own, or the main file's for `__main__`."""
     # Children that multiprocessing spawns know the main file as __mp_main__.
     if module != "__main__" and module != "__mp_main__":
-        return module
+        return "pathlib" if module == "pathlib._local" else module  # so it calls itself in 3.13 alone
     main = sys.modules.get("__main__")
     spec = getattr(main, "__spec__", None)
     if spec is not None:  # python -m package.module
@@ -40,12 +41,17 @@ def _stem(file: str) -> str:
 
 def type_name(cls: type) -> str:
     """Give the name of a class in a log, `module:qualname`."""
-    return f"{module_name(cls.__module__)}:{cls.__qualname__}"
+    return f"{module_name(cls.__module__)}:{_qualname(cls)}"
 
 
 def public_type_name(cls: type) -> str:
     """Give the name of a class as people read it, `module.qualname`."""
-    return f"{module_name(cls.__module__)}.{cls.__qualname__}"
+    return f"{module_name(cls.__module__)}.{_qualname(cls)}"
+
+
+def _qualname(cls: type) -> str:
+    # It calls itself `PatternError` since 3.13, and a failure must not: a replay compares its name.
+    return "error" if cls is re.error else cls.__qualname__
 
 
 def remember(cls: type) -> str:

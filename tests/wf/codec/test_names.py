@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,7 +109,7 @@ def test_names_are_module_and_qualified_name() -> None:
 
     assert type_name(ValueError) == "builtins:ValueError"
     assert public_type_name(ValueError) == "builtins.ValueError"
-    assert type_name(Path) == f"{Path.__module__}:Path"
+    assert type_name(Path) == "pathlib:Path"
     assert type_name(Local) == f"{__name__}:test_names_are_module_and_qualified_name.<locals>.Local"
     assert module_name("a.b") == "a.b"
 
@@ -136,3 +137,9 @@ def test_what_is_not_there_is_not_found(name: str) -> None:
 def test_only_the_expected_sort_is_found() -> None:
     assert find_class("builtins:ValueError", lambda cls: issubclass(cls, Exception)) is ValueError
     assert find_class("builtins:ValueError", lambda cls: issubclass(cls, dict)) is None
+
+
+@pytest.mark.parametrize(("cls", "name"), [(Path, "pathlib:Path"), (re.error, "re:error")])
+def test_a_class_of_the_library_has_the_same_name_on_every_python(cls: type, name: str) -> None:
+    assert (type_name(cls), public_type_name(cls)) == (name, name.replace(":", "."))
+    assert find_class(name, lambda found: True) is cls
