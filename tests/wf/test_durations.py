@@ -18,6 +18,7 @@ from wf.durations import MAX_DURATION_US, SECOND_US, from_instant, parse_duratio
         (0, 0), (3, 3), (0.5, 0.5), (1e-6, 1e-6),
         ("250ms", 0.25), ("90s", 90), ("5m", 300), ("1h", 3600), ("2d", 172_800), ("1w", 604_800),
         ("1h 30m", 5400), ("1h30m", 5400), ("1 h, 30 m", 5400), (" 1.5h ", 5400), ("1H 30M", 5400), ("30m 1h", 5400),
+        ("1 second", 1), ("5 minutes", 300), ("1 hour 30 Minutes", 5400), ("2days", 172_800), ("1 week, 1 day", 691_200),
         (timedelta(days=1, microseconds=1), 86_400.000001),
     ],
 )  # fmt: skip
@@ -31,7 +32,8 @@ def test_seconds_texts_and_timedeltas_are_durations(value: Any, seconds: float) 
         ("", "timeout: '' is not a duration; write it like '1h 30m' (ms s m h d w)"),
         ("soon", "timeout: 'soon' is not a duration; write it like '1h 30m' (ms s m h d w)"),
         ("10", "timeout: '10' is not a duration; write it like '1h 30m' (ms s m h d w)"),
-        ("5 minutes", "timeout: '5 minutes' is not a duration; write it like '1h 30m' (ms s m h d w)"),
+        ("5 minuets", "timeout: '5 minuets' is not a duration; write it like '1h 30m' (ms s m h d w)"),
+        ("5 months", "timeout: '5 months' is not a duration; write it like '1h 30m' (ms s m h d w)"),
         ("1h soon", "timeout: '1h soon' is not a duration; write it like '1h 30m' (ms s m h d w)"),
         ("-1h", "timeout: '-1h' is not a duration; write it like '1h 30m' (ms s m h d w)"),
         ("s" * 300, "timeout: a text of 300 characters is not a duration"),
