@@ -761,7 +761,7 @@ async def test_a_class_without_fields_cannot_say_what_its_payloads_are(wf_env):
         with pytest.raises(
             TypeError, match="Forgotten says nothing of its payloads: make it a dataclass or a pydantic"
         ):
-            Forgotten.wait(token="t")
+            await Forgotten.wait(token="t")
 
     await wf_env.run(flow)
     with pytest.raises(wf.HookNotFoundError):
