@@ -123,11 +123,11 @@ async def list_delivered(token: str, delivery_id: str) -> list[Request]:
 
 async def _read_answer(run_id: str, name: str, seconds: float) -> Response:
     async def is_there() -> Response | None:
-        found = await streams._read_some(run_id, name, 0, 1)
+        has_ended = (await ops.read_row(run_id)).status in ("completed", "failed", "cancelled")
+        found = await streams._read_some(run_id, name, 0, 1)  # after that: a run may answer and end at once
         if found is not None:
             return found[0][0] if found[0] else Response(502)
-        status = (await ops.read_row(run_id)).status
-        return Response(502) if status in ("completed", "failed", "cancelled") else None
+        return Response(502) if has_ended else None
 
     try:
         answer: Response = await ops.wait_for_news((f"stream:{run_id}/{name}", f"run:{run_id}"), is_there, seconds)

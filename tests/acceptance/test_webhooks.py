@@ -78,6 +78,35 @@ async def test_a_run_that_ends_without_a_manual_answer_does_not_leave_the_caller
     await run.return_value()
 
 
+async def test_an_answer_is_given_although_the_run_ends_while_it_is_looked_for(wf_env, monkeypatch):
+    @wf.workflow
+    async def flow():
+        await answer(await wf.webhook(token="w", respond_with="manual"), 201)
+
+    run = await wf_env.start(flow)
+    await wf_env.wait_for_hook(run)
+    world = wf_env.session.world
+    looked = []
+
+    def slow(look):
+        async def look_slowly(*args):
+            looked.append(args)
+            found = await look(*args)
+            while (await get_run(run.run_id)).status == "running":
+                await asyncio.sleep(0)
+            return found
+
+        return look_slowly
+
+    async def deliver():
+        return await wf.resume_webhook("w", wf.Request())
+
+    get_run = world.get_run
+    monkeypatch.setattr(world, "read_chunks", slow(world.read_chunks))
+    assert (await deliver()).status == 201
+    assert looked
+
+
 async def test_respond_belongs_in_a_step_and_to_manual_webhooks(wf_env):
     @wf.step(max_retries=0)
     async def respond(request):
