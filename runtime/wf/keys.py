@@ -28,6 +28,7 @@ import hmac
 import os
 import re
 import stat
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -62,14 +63,14 @@ class Keyring:
             raise ValueError(f"a key is {KEY_SIZE} bytes")
         # A dict keeps the order, and the first of two equal keys.
         self._roots = {key_id(key): hmac.digest(b"wf/hkdf/1", key, "sha256") for key in keys}
-        self._recent: dict[str, RunKey] = {}
+        self._recent: OrderedDict[str, RunKey] = OrderedDict()
 
     @classmethod
     def off(cls) -> Keyring:
         """Give the keyring that seals nothing, for `WF_KEY=off`."""
         ring = cls.__new__(cls)
         ring._roots = {}
-        ring._recent = {}
+        ring._recent = OrderedDict()
         return ring
 
     @classmethod
@@ -130,7 +131,7 @@ class Keyring:
         known = self._recent.get(run_id)
         if known is None:
             if len(self._recent) >= _RECENT:
-                del self._recent[next(iter(self._recent))]
+                self._recent.popitem(last=False)  # at once, whichever threads ask
             known = self._recent[run_id] = RunKey(self._roots, run_id)
         return known
 

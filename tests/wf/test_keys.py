@@ -478,3 +478,12 @@ def test_without_a_file_there_is_nothing_to_rotate(tmp_path: Path) -> None:
     with pytest.raises(WorldError, match="cannot be used"):
         Keyring.rotate_file(tmp_path / "key")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_runs_the_keys_of_the_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_RECENT", 3)
+    ring = Keyring([ROOT])
+    first, second, third = [ring.run(run_id) for run_id in ("r1", "r2", "r3")]
+    ring.run("r4")
+    assert (ring.run("r2"), ring.run("r3")) == (second, third)
+    assert ring.run("r1") is not first
