@@ -85,7 +85,7 @@ class _DevServer:
         other = read_server_file(place)
         if other is not None:
             print(
-                f"wf dev serves this world already: {other.url} (process {other.pid})\n"
+                f"this world is served already: {other.url}, process {other.pid}\n"
                 f"  fix: use that one, `wf link` opens it, or stop it: `kill {other.pid}`\n"
                 f"  more: wf dev --help",
                 file=sys.stderr,

@@ -14,6 +14,7 @@ from tests.wf.worlds.acts import T0, own
 from tests.wfstudio.dev.process import Process, serving
 from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project
 from tests.wfstudio.dev.test_reload import CLEAN, DIVERGING, GREETER
+from wf.keys import Keyring
 from wf.worlds.sqlite import SqliteWorld
 
 
@@ -45,6 +46,7 @@ def test_what_user_code_prints_is_not_among_the_json(project: Project) -> None:
 
 def test_it_forgets_what_the_projects_retention_lets_go(project: Project) -> None:
     async def fill() -> None:
+        Keyring.load(project.root / ".wf" / "key", {})  # as whoever makes a world makes its key
         world = SqliteWorld(project.root / ".wf" / "world.db")
         await world.open()
         for number in range(3):
