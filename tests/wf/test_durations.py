@@ -18,7 +18,7 @@ from wf.durations import MAX_DURATION_US, SECOND_US, from_instant, parse_duratio
         (0, 0), (3, 3), (0.5, 0.5), (1e-6, 1e-6),
         ("250ms", 0.25), ("90s", 90), ("5m", 300), ("1h", 3600), ("2d", 172_800), ("1w", 604_800),
         ("1h 30m", 5400), ("1h30m", 5400), ("1 h, 30 m", 5400), (" 1.5h ", 5400), ("1H 30M", 5400), ("30m 1h", 5400),
-        ("1 second", 1), ("5 minutes", 300), ("1 hour 30 Minutes", 5400), ("2days", 172_800), ("1 week, 1 day", 691_200),
+        ("1 second", 1), ("5 minutes", 300), ("1 hour 30 Minutes", 5400), ("2days", 172_800), ("1 week", 604_800),
         (timedelta(days=1, microseconds=1), 86_400.000001),
     ],
 )  # fmt: skip
