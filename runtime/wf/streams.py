@@ -182,6 +182,19 @@ def get_writable(type: Any = None, namespace: str | None = None) -> Writable[Any
 
 async def _read_some(run_id: str, name: str, index: int, limit: int) -> tuple[list[Any], bool] | None:
     """Give the values that are there from an index on and whether the stream ends with them."""
+    found = await _read_values(run_id, name, index, limit)
+    if found is not None:
+        return found
+    run = await ops.read_row(run_id)
+    if run.status == "cancelled" or run.origin is not None:  # what came between the two looks is the last
+        return await _read_values(run_id, name, index, limit) or ([], True)
+    for stream in await current_session().world.list_streams(run_id):
+        if stream.name == name and stream.is_closed and index > stream.tail_index:  # it began behind the end
+            return [], True
+    return None
+
+
+async def _read_values(run_id: str, name: str, index: int, limit: int) -> tuple[list[Any], bool] | None:
     session = current_session()
     rows = await session.world.read_chunks(run_id, name, index, limit)
     key = session.keyring.run(run_id)
@@ -191,15 +204,7 @@ async def _read_some(run_id: str, name: str, index: int, limit: int) -> tuple[li
             return values, True
         data = codec.unpack(key.open(chunk_place(name, row.index), "chunk", row.payload))
         values.append(codec.decode(data))
-    if values:
-        return values, False
-    run = await ops.read_row(run_id)
-    if run.status == "cancelled" or run.origin is not None:
-        return [], True
-    for stream in await session.world.list_streams(run_id):
-        if stream.name == name and stream.is_closed and index > stream.tail_index:  # it began behind the end
-            return [], True
-    return None
+    return (values, False) if values else None
 
 
 @ops.operation

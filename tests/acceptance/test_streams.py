@@ -254,6 +254,32 @@ async def test_nothing_closes_a_stream_implicitly(wf_env):
     await asyncio.gather(waiting, return_exceptions=True)
 
 
+async def test_what_is_written_right_before_a_cancel_reaches_a_reader_who_has_just_looked(wf_env, monkeypatch):
+    @wf.workflow
+    async def flow():
+        await wf.hook("go")
+        await write("last words")
+        await wf.hook("never")
+
+    run = await wf_env.start(flow)
+    await wf_env.wait_for_hook(run, token="go")
+    world = wf_env.session.world
+    read_chunks = world.read_chunks
+
+    async def look_slowly(*args):
+        found = await read_chunks(*args)
+        if (await run.status()) == "running":
+            await wf.resume_hook("go", None)
+            await wf_env.wait_for_hook(run, token="never")
+            await run.cancel()
+            while await run.status() == "running":
+                await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(world, "read_chunks", look_slowly)
+    assert await collect(wf.read_stream(run.run_id)) == ["last words"]
+
+
 @pytest.mark.parametrize("how", ["cancel", "terminate"])
 async def test_the_end_of_a_cancelled_run_ends_its_readers(wf_env, how):
     @wf.workflow
