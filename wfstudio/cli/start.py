@@ -134,7 +134,8 @@ def read_json_file(name: str, option: str) -> Any:
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"{option}: {name} cannot be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise Misuse(f"{option}: {name} cannot be read: {why}") from None
     try:
         return json.loads(text)
     except ValueError as error:
