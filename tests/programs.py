@@ -68,13 +68,18 @@ def make_ready() -> str | None:
 def _find(names: tuple[str, ...]) -> str | None:
     """Find a program by one of its names, the first of which is its Debian package; install that where we may."""
     found = _look_for(names)
-    is_ours_to_install = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
-    if found is None and is_ours_to_install and shutil.which("apt-get"):
+    if found is None and _may_install():
         with _one_at_a_time():
             if _look_for(names) is None and _update():
                 _call_apt("install", "-y", "-qq", "--no-install-recommends", names[0])
         found = _look_for(names)
     return found
+
+
+def _may_install() -> bool:
+    is_tried_already = "PYTEST_XDIST_WORKER" in os.environ  # lanes are opened by `do.py test`, which has called `main`
+    is_root_in_ci = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
+    return is_root_in_ci and not is_tried_already and shutil.which("apt-get") is not None
 
 
 def _look_for(names: tuple[str, ...]) -> str | None:
