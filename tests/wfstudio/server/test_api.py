@@ -146,7 +146,8 @@ async def test_hooks_are_listed_and_resumed() -> None:
         body = {"payload": {"approved": True}, "delivery_id": "d1"}
         assert (await site.ask("POST", path, body)).json["token"] == "site:a/b"
         assert (await site.client.wait_for_end(started.id, 10)).output == "live"
-        gone = await site.ask("POST", path, body)
+        assert (await site.ask("POST", path, body)).json["token"] == "site:a/b", "who repeats it is answered alike"
+        gone = await site.ask("POST", path, {**body, "delivery_id": "d2"})
         assert (gone.status, gone.slug) == (404, "hook-not-found")
 
 
