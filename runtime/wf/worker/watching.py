@@ -113,6 +113,8 @@ class BodyWatch:
             self._number = number + 1
         except BaseException as error:
             self._number = number + 1  # before anything that is a call (law 1)
+            if self._struck == number:
+                self._clear()  # here: since 3.12 the way out of a handler is a jump back
             failure = error
         if self._struck == number:
             self._clear()
