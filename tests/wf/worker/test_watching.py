@@ -350,9 +350,7 @@ def test_a_process_with_a_debugger_that_stops_all_threads_is_exempt(monkeypatch:
 # -- nothing else is hit (law 1)
 
 
-# Callbacks of weak references (asyncio's sets of tasks have some) swallow what arrives in them, as law 4 says.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_strikes_at_any_moment_hit_their_activation_or_nothing() -> None:
+def test_strikes_at_any_moment_hit_their_activation_or_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two threads meet some ten thousand times, and the interpreter changes between them as often as it can."""
 
     async def short() -> None:
@@ -391,6 +389,9 @@ def test_strikes_at_any_moment_hit_their_activation_or_nothing() -> None:
         assert striker.looks > 100
         assert struck > 10, "the threads never met"
 
+    # Callbacks of weak references (asyncio's sets of tasks have some) swallow what arrives in them, as law 4 says. Who
+    # is told of that must be of C: it would be hit as well.
+    monkeypatch.setattr(sys, "unraisablehook", bool)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
