@@ -116,13 +116,18 @@ def leave_session(session: Session) -> None:
     _active.remove(session)
 
 
-def make_world(settings: Settings, *, role: Literal["worker", "client"]) -> tuple[World, Keyring]:
-    """Make the world that the settings name, and load its keys. A worker's world is yet to be opened."""
+def make_world(
+    settings: Settings, *, role: Literal["worker", "client"], is_making: bool = True
+) -> tuple[World, Keyring]:
+    """Make the world that the settings name, and load its keys. A worker's world is yet to be opened.
+
+    `is_making` False: a database that holds no world yet is left as it is.
+    """
     address = parse_world_url(settings.world, settings.root)
     if address.kind == "memory":
         return _memory_world(settings)
-    if address.kind != "sqlite" or address.path is None:
-        raise WorldError(f"the world {address.shown!r} cannot be used yet: this version knows sqlite:/// and memory://")
+    if address.path is None:
+        return _postgres_world(address, settings, is_making=is_making)
     from wf.worlds.shared import SharedWorld  # sqlite3 and sockets are not needed to import wf
 
     keyring = load_keys(address, settings.root)
@@ -130,10 +135,10 @@ def make_world(settings: Settings, *, role: Literal["worker", "client"]) -> tupl
 
 
 def load_keys(address: WorldAddress, root: Path) -> Keyring:
-    """Load the keys of a world that is a file; they are made with the world, and only with it.
+    """Load the keys of a world; those of a file are made with the world, and only with it.
 
     A fresh key beside a world that is there would hide that its own is gone, and what was then sealed with it would be
-    lost when that is put back.
+    lost when that is put back. A database knows itself by which keys it is sealed.
     """
     place = key_path(address, root)
     assert place is not None
@@ -150,6 +155,20 @@ def load_keys(address: WorldAddress, root: Path) -> Keyring:
                 "let this user write there, or name another place: `--world sqlite:////…/world.db`, or WF_WORLD"
             )
         raise
+
+
+def _postgres_world(address: WorldAddress, settings: Settings, *, is_making: bool) -> tuple[World, Keyring]:
+    try:
+        from wf.worlds.postgres import PostgresWorld
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] != "psycopg":
+            raise
+        missing = WorldError(f"the world {address.shown} needs psycopg, which is not installed")
+        missing.hint = "pip install 'wfstudio[postgres]'"
+        raise missing from error
+    keyring = load_keys(address, settings.root)
+    keys = [key.hex() for key in keyring.key_ids] or ["off"]
+    return PostgresWorld(address.url, settings.durability, is_making=is_making, keys=keys), keyring
 
 
 def _memory_world(settings: Settings) -> tuple[World, Keyring]:

@@ -6,7 +6,8 @@ environment (`WF_WORLD`, `WF_DURABILITY`, `WF_CONCURRENCY`, `WF_LIMIT_PAYLOAD`, 
 
     [tool.wf]
     modules = ["flows", "billing.jobs"]
-    world = "sqlite:///.wf/world.db"     # sqlite:///relative-to-the-root, sqlite:////absolute, memory://
+    world = "sqlite:///.wf/world.db"     # sqlite:///relative-to-the-root, sqlite:////absolute, memory://,
+                                         # postgresql://user:password@host/database?schema=wf
     durability = "power"                 # or "process"
     concurrency = 100                    # attempts at once in one worker
     port = 4600
@@ -49,6 +50,7 @@ _UNITS: Final = {
 }  # fmt: skip
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*\Z")
 _USERINFO = re.compile(r"(?<=//)[^/\s]*@")
+_PASSWORD = re.compile(r"(?<=[?&])((?:ssl)?password)=[^&\s]*", re.IGNORECASE)
 
 
 class SettingsError(WorldError, ValueError):
@@ -364,7 +366,7 @@ def parse_world_url(url: str, root: Path) -> WorldAddress:
 
 def hide_secret(url: str) -> str:
     """Take user name and password out of a URL, so that it may be shown."""
-    return _USERINFO.sub("…@", url)
+    return _PASSWORD.sub(r"\1=…", _USERINFO.sub("…@", url))
 
 
 def key_path(address: WorldAddress, root: Path) -> Path | None:

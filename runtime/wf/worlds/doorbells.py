@@ -79,6 +79,19 @@ class Doorbells:
         followed = self.followed
         self.ring([(LOG + run_id, run_id) for run_id in run_ids if run_id in followed])
 
+    def ring_all(self) -> None:
+        """Ring every topic without a detail: whoever listens may have missed anything."""
+        self.ring([(topic, "") for topic in self.topics()])
+
+    def topics(self) -> list[str]:
+        """List the topics that somebody listens to."""
+        with self._guard:
+            return list(self._topics)
+
+    def has(self, topic: str) -> bool:
+        """Tell whether somebody listens to a topic."""
+        return topic in self._topics
+
     def streams_of(self, run_id: str) -> list[str]:
         """List the stream topics of a run that somebody listens to, whether or not they have chunks.
 

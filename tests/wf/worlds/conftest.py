@@ -71,14 +71,25 @@ async def open_remote(folder: Path, time: ManualTime) -> World:
 WORLDS: dict[str, WorldFactory] = {"memory": open_memory, "sqlite": open_sqlite, "remote": open_remote}
 
 
+async def open_postgres(url: str, time: ManualTime) -> World:
+    from wf.worlds.postgres import PostgresWorld
+
+    world = PostgresWorld(url, durability="process", monotonic=time)
+    await world.open()
+    return world
+
+
 @pytest.fixture
 def time() -> ManualTime:
     return ManualTime()
 
 
-@pytest.fixture(params=list(WORLDS))
+@pytest.fixture(params=[*WORLDS, "postgres"])
 def world(request: pytest.FixtureRequest, runner: asyncio.Runner, tmp_path: Path, time: ManualTime) -> Iterator[World]:
-    opened = runner.run(_open(WORLDS[request.param], tmp_path, time))
+    if request.param == "postgres":
+        opened = runner.run(open_postgres(request.getfixturevalue("emptied_postgres_url"), time))
+    else:
+        opened = runner.run(_open(WORLDS[request.param], tmp_path, time))
     yield opened
     runner.run(opened.close())
 

@@ -1,6 +1,6 @@
 """Every world does what the plainest one does: the same acts on both give the same answers.
 
-Hypothesis draws sequences of acts; each is done to a `MemoryWorld` and to an `SqliteWorld`, and
+Hypothesis draws sequences of acts; each is done to a `MemoryWorld` and to an `SqliteWorld`, or a `PostgresWorld`, and
 every answer and all that can be read afterwards must be equal, ids and order included.
 """
 
@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.postgres import Cluster
 from tests.wf.worlds.acts import T0, ManualTime, event, hello, imported_run, link_of, new_run
 from wf.events import ENDED
 from wf.world import (
@@ -221,15 +222,40 @@ def test_the_same_acts_have_the_same_answers_in_every_world(data: st.DataObject)
             sqlite = SqliteWorld(Path(folder) / "world.db", "process", monotonic=time)
             await sqlite.open()
             try:
-                twins = Twins(MemoryWorld(monotonic=time), sqlite)
-                for worker_id in WORKERS:
-                    await twins.do(lambda world, id=worker_id: world.open_worker(hello(id, *FLOWS)))  # type: ignore[misc]
-                for run_id in RUNS[:3]:
-                    await create(data.draw, twins, run_id)
-                for _ in range(data.draw(st.integers(1, 40))):
-                    await act(data, twins, time)
-                await twins.compare()
+                await play(data, time, sqlite)
             finally:
                 await sqlite.close()
 
     asyncio.run(compare())
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_database_gives_the_same_answers_too(
+    postgres: Cluster, emptied_postgres_url: str, data: st.DataObject
+) -> None:
+    async def compare() -> None:
+        from wf.worlds.postgres import PostgresWorld
+
+        time = ManualTime()
+        postgres.empty(emptied_postgres_url)
+        world = PostgresWorld(emptied_postgres_url, "process", monotonic=time)
+        await world.open()
+        try:
+            await play(data, time, world)
+        finally:
+            await world.close()
+
+    asyncio.run(compare())
+
+
+async def play(data: st.DataObject, time: ManualTime, other: World) -> None:
+    """Do the same to a world in memory and to another one."""
+    twins = Twins(MemoryWorld(monotonic=time), other)
+    for worker_id in WORKERS:
+        await twins.do(lambda world, id=worker_id: world.open_worker(hello(id, *FLOWS)))  # type: ignore[misc]
+    for run_id in RUNS[:3]:
+        await create(data.draw, twins, run_id)
+    for _ in range(data.draw(st.integers(1, 40))):
+        await act(data, twins, time)
+    await twins.compare()

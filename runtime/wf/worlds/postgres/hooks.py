@@ -1,0 +1,54 @@
+"""Hooks and waits: what a run waits for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wf.world import DropHook, DropWait, PutHook, PutWait
+from wf.worlds.postgres import inbox
+from wf.worlds.postgres.transaction import Transaction
+
+_PUT_WAIT: Final = """
+INSERT INTO waits (run_id, correlation_id, kind, due_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (run_id, correlation_id) DO UPDATE SET kind = excluded.kind, due_at = excluded.due_at
+"""
+# On conflict: whoever registers the same token in another transaction is waited for.
+_PUT_HOOK: Final = """
+INSERT INTO hooks (token_hash, run_id, correlation_id, kind, seq) VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (token_hash) DO NOTHING RETURNING 1
+"""
+_HOOK: Final = """
+SELECT h.token_hash, h.run_id, h.correlation_id, h.kind,
+  e.run_id, e.seq, e.type, e.correlation_id, e.name, e.attempt, e.at, e.meta, e.payload, e.link
+FROM hooks AS h JOIN events AS e ON e.run_id = h.run_id AND e.seq = h.seq
+"""
+FIND_HOOK: Final = f"{_HOOK} WHERE h.token_hash = %s"
+LIST_HOOKS: Final = f"{_HOOK} ORDER BY e.at, h.run_id, h.correlation_id LIMIT %s"
+LIST_HOOKS_OF_RUN: Final = f"{_HOOK} WHERE h.run_id = %s ORDER BY e.at, h.run_id, h.correlation_id LIMIT %s"
+LIST_WAITS: Final = (
+    "SELECT run_id, correlation_id, kind, due_at FROM waits ORDER BY due_at, run_id, correlation_id LIMIT %s"
+)
+LIST_WAITS_OF_RUN: Final = (
+    "SELECT run_id, correlation_id, kind, due_at FROM waits WHERE run_id = %s ORDER BY due_at, correlation_id LIMIT %s"
+)
+
+
+def put_wait(tx: Transaction, run_id: str, effect: PutWait) -> None:
+    tx.execute(_PUT_WAIT, (run_id, effect.correlation_id, effect.kind, effect.due_at))
+
+
+def drop_wait(tx: Transaction, run_id: str, effect: DropWait) -> None:
+    tx.execute("DELETE FROM waits WHERE run_id = %s AND correlation_id = %s", (run_id, effect.correlation_id))
+
+
+def put_hook(tx: Transaction, run_id: str, effect: PutHook, at: int) -> None:
+    """Register a token, or tell the run whose it is."""
+    while not tx.one(_PUT_HOOK, (effect.token_hash, run_id, effect.correlation_id, effect.kind, effect.seq)):
+        row = tx.one("SELECT run_id FROM hooks WHERE token_hash = %s", (effect.token_hash,))
+        if row is not None:  # else it was given up in between
+            inbox.notify(tx, run_id, "hook_conflict", at, effect.correlation_id, {"run_id": row[0]})
+            return
+
+
+def drop_hook(tx: Transaction, run_id: str, effect: DropHook) -> None:
+    tx.execute("DELETE FROM hooks WHERE run_id = %s AND correlation_id = %s", (run_id, effect.correlation_id))
