@@ -23,6 +23,8 @@ from wf.worlds.sqlite import SqliteWorld
 KEY = "c7" * 32
 KEYRING = Keyring.parse(KEY)
 PATIENCE_SECONDS = 30.0
+postgres_urls: list[str] = []
+"""Where the Postgres world of the running test is; see conftest.py."""
 
 
 class LeaseClock:
@@ -39,6 +41,12 @@ async def open_world(kind: str, folder: Path, clock: LeaseClock | None = None) -
     timing: dict[str, Any] = {} if clock is None else {"monotonic": clock}
     if kind == "memory":
         return MemoryWorld(**timing)
+    if kind == "postgres":
+        from wf.worlds.postgres import PostgresWorld
+
+        database = PostgresWorld(postgres_urls[-1], "process", **timing)
+        await database.open()
+        return database
     world = SqliteWorld(folder / "world.db", "process", **timing)
     await world.open()
     return world

@@ -22,7 +22,7 @@ from wf.errors import (
 )
 from wf.world import RunFilter
 
-WORLDS = ["memory", "sqlite"]
+WORLDS = ["memory", "sqlite", "postgres"]
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from wf.session import current_session
 from wf.worker import leases as leases_module
 from wf.world import InboxMessage
 
-WORLDS = ["memory", "sqlite"]
+WORLDS = ["memory", "sqlite", "postgres"]
 RUNS = 200
 
 

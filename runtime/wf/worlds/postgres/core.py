@@ -4,7 +4,8 @@
 2. What ended for another one's sake (a deadlock, a row that came in between) is run again, and so is what a cut
    connection kept from being committed. Where it was cut between COMMIT and its answer nobody knows (`Unsure`).
 3. A connection that broke is dropped, and another one made, for as long as `PATIENCE_SECONDS` a call.
-4. A client that stalls in the middle of a transaction keeps nobody waiting for longer than `IDLE_SECONDS`.
+4. A client that stalls in the middle of a transaction keeps nobody waiting for much longer than `IDLE_SECONDS`: the
+   server ends it, or whoever waits for it does (`_END_STALLED`).
 5. Doorbells of this process ring after the commit; who tells other processes is `bell`.
 """
 
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
 from wf.errors import WorldError
 from wf.world import LEASE_SECONDS
@@ -44,12 +45,26 @@ PATIENCE_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = (0.02, 0.5)
 """The first pause before a database is tried again, and the longest."""
 IDLE_SECONDS: Final = 5
-LOCK_SECONDS: Final = 15
+LOCK_SECONDS: Final = 3
+"""How long a statement waits for another transaction before it is looked at what that one does."""
+LOCK_PATIENCE_SECONDS: Final = 20.0
 STATEMENT_SECONDS: Final = 60
 MOST_REPEATS: Final = 50
+_KEEPALIVES: Final = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
+"""By these the server notices that a machine is gone: the locks of what it had in hand would stay for two hours."""
 
 _EMPTIED: Final = ("runs", "events", "inbox", "deliveries", "chunks", "logs", "deployments", "sources", "changes")
 _LOCK_WORLD: Final = "SELECT pg_advisory_xact_lock(%s)"
+# A server counts nobody as idle who has not said that a pipeline is over, so its own timeout does not see one that
+# stopped in there. It is in ClientRead all the same: the next statement is awaited.
+_END_STALLED: Final = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a
+WHERE a.pid <> pg_backend_pid() AND a.wait_event = 'ClientRead' AND a.datname = current_database()
+  AND greatest(a.query_start, a.state_change) < clock_timestamp() - make_interval(secs => %s)
+  AND EXISTS (
+    SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.granted AND (l.relation = 'runs'::regclass
+      OR l.locktype = 'advisory' AND ((l.classid::bigint << 32) | l.objid::bigint) = %s))
+"""
 _NOTE_CHANGES: Final = """
 INSERT INTO changes (run, run_id, source, is_state)
 SELECT id, run_id, %s, run_id = ANY(%s::text[]) FROM runs WHERE run_id = ANY(%s::text[])
@@ -125,6 +140,8 @@ class Core:
             connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(self.place.schema)))
             connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
             connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            for setting in _KEEPALIVES:
+                connection.execute(f"SET {setting}")
             connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
             connection.execute("SET default_transaction_isolation = 'read committed'")
             (syncs,) = connection.execute("SHOW synchronous_commit").fetchone() or ("",)
@@ -193,8 +210,8 @@ class Core:
         """Run an operation without a transaction: each of its statements is one."""
 
         def attempt(connection: Connection[Row]) -> T:
-            with connection.pipeline():
-                return operation(Transaction(connection))
+            with connection.pipeline() as pipeline:
+                return operation(Transaction(connection, pipeline))
 
         return self._persist(attempt)
 
@@ -209,6 +226,8 @@ class Core:
             connection.execute("SET statement_timeout = 0")
             for table in _EMPTIED:
                 connection.execute(f"VACUUM (ANALYZE) {table}")
+            for setting in _KEEPALIVES:
+                connection.execute(f"SET {setting}")
             connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
 
         self._persist(attempt)
@@ -236,7 +255,8 @@ class Core:
 
     def _persist(self, attempt: Callable[[Connection[Row]], T]) -> T:
         """Do something on a connection; again on another one, if this one breaks before anything was committed."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
+        deadline = began + PATIENCE_SECONDS
         pause, repeats = PAUSE_SECONDS[0], 0
         while True:
             try:
@@ -262,6 +282,8 @@ class Core:
                     time.sleep(random.uniform(0, 0.01))
                 elif is_gone and time.monotonic() < deadline:
                     self._forget_broken()
+                elif isinstance(error, errors.LockNotAvailable) and time.monotonic() < began + LOCK_PATIENCE_SECONDS:
+                    self._end_stalled(connection)
                 else:
                     raise failures.translate(error, self.place.shown, self.place.secrets) from error
             except BaseException:
@@ -271,17 +293,17 @@ class Core:
                 self._give(connection)
 
     def _run(self, connection: Connection[Row], operation: Operation[T], is_crossing: bool) -> tuple[Transaction, T]:
-        tx = Transaction(connection, is_crossing=is_crossing)
         is_committing = False
         try:
-            with connection.pipeline():
-                connection.execute("BEGIN")
+            with connection.pipeline() as pipeline:
+                tx = Transaction(connection, pipeline, is_crossing=is_crossing)
+                connection.execute("BEGIN", prepare=False)
                 if is_crossing:
                     connection.execute(_LOCK_WORLD, (self.place.lock_key,))
                 result = operation(tx)
                 self._note_changes(tx)
                 is_committing = True
-                committed = connection.execute("COMMIT")
+                committed = connection.execute("COMMIT", prepare=False)
         except psycopg.Error as error:
             if is_committing and connection.closed:
                 self.leases.doubt(tx.leases)
@@ -310,6 +332,13 @@ class Core:
                 connection.execute("ROLLBACK")
         except psycopg.Error:
             connection.close()
+
+    def _end_stalled(self, connection: Connection[Row]) -> None:
+        """End whoever holds locks of this world, and waits for nothing but what its client does not say."""
+        try:
+            connection.execute(_END_STALLED, (IDLE_SECONDS, self.place.lock_key))
+        except psycopg.Error:
+            self._clear(connection)
 
     def _forget_broken(self) -> None:
         """Drop the connections nobody uses: what broke one has broken them, too, as a rule."""

@@ -62,6 +62,7 @@ def append_chunks(
     asked = tx.execute(_RUN, (run_id,))
     is_current = None if fence is None else tx.execute(_IS_CURRENT, (fence.run_id, fence.epoch))
     last = tx.execute(_TAIL, (run_id, name))
+    tx.settle()
     run = asked.fetchone()
     if run is None:
         return Appended("unknown")

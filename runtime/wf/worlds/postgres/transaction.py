@@ -14,7 +14,9 @@ Transactions run side by side, and none may ever wait for another one in a circl
 So the ordinary commits of many workers run at once, and only what may meet in a circle goes one after the other. The
 world's lock (`pg_advisory_xact_lock`) orders transactions and nothing else: it ends with them, no fence rests on it.
 
-Statements are sent without waiting for their results (a pipeline), but where an operation asks for rows.
+Statements are sent without waiting for their results (a pipeline), but where an operation asks for rows. It then ends
+the pipeline (`settle`) and not only empties it: a server that waits in the middle of one does not count as idle, and
+would wait for a client that stalled for ever.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor, Pipeline
 
 from wf.events import Event
 from wf.world import Attention, HookRow, RunRow
@@ -78,11 +80,12 @@ class Transaction:
     """What an operation may do: execute, lock, ring once it is durable, remember once it is durable."""
 
     __slots__ = (
-        "_after", "_connection", "cancelled", "deleted", "grown", "held", "is_crossing", "leases", "rings",
+        "_after", "_connection", "_pipeline", "cancelled", "deleted", "grown", "held", "is_crossing", "leases", "rings",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection[Row], *, is_crossing: bool = False) -> None:
+    def __init__(self, connection: Connection[Row], pipeline: Pipeline, *, is_crossing: bool = False) -> None:
         self._connection = connection
+        self._pipeline = pipeline
         self.is_crossing = is_crossing
         self.held: set[str] = set()
         """Runs whose rows this transaction holds."""
@@ -100,14 +103,22 @@ class Transaction:
     # -- statements
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> Cursor[Row]:
-        """Send a statement. What it gives is waited for by who fetches from the cursor."""
+        """Send a statement. What it gives may be fetched from the cursor after `settle`."""
         return self._connection.execute(sql, parameters, binary=True)
 
+    def settle(self) -> None:
+        """Wait until all that was sent is done."""
+        self._pipeline.sync()
+
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]:
-        return self.execute(sql, parameters).fetchall()
+        cursor = self.execute(sql, parameters)
+        self.settle()
+        return cursor.fetchall()
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Row | None:
-        return self.execute(sql, parameters).fetchone()
+        cursor = self.execute(sql, parameters)
+        self.settle()
+        return cursor.fetchone()
 
     # -- locks on rows
 
@@ -127,10 +138,11 @@ class Transaction:
         return self.execute(_LOCKED if waits else _LOCKED_AT_ONCE, (wanted,))
 
     def take_locked(self, wanted: Sequence[str], cursor: Cursor[Row]) -> dict[str, LockedRun]:
+        self.settle()
         found = {row[0]: LockedRun(*row) for row in cursor.fetchall()}
         if len(found) < len(wanted) and not self.is_crossing and (len(wanted) > 1 or self.held):
             missing = [run_id for run_id in wanted if run_id not in found]
-            (count,) = self.execute(_COUNT, (missing,)).fetchone() or (0,)
+            (count,) = self.one(_COUNT, (missing,)) or (0,)
             if count:
                 raise Crossing  # somebody else holds one of them
         self.held.update(found)

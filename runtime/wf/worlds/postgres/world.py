@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -65,6 +65,9 @@ T = TypeVar("T")
 HEAR_SECONDS: Final = LEASE_SECONDS / 10
 """How long a worker's sign of life holds before a commit gives another one: each is a row that is written."""
 
+SWEEP_PATIENCE_SECONDS: Final = 1.0
+"""How long a worker's sign of life waits for the leases of others to be taken: one that stalled may hold them, and who
+waited for it would lose its own."""
 LEAVE_SECONDS: Final = 0.5
 """How long a cancelled caller waits for what it began to be over."""
 
@@ -105,6 +108,7 @@ class PostgresWorld:
         self._listener: Listener | None = None
         self._listening = threading.Lock()  # guards _listener
         self._heard: dict[str, float] = {}
+        self._sweeping: Future[None] | None = None
         self._swept_at = self._monotonic() - leases.SWEEP_SECONDS
 
     def begin_anew_in_child(self) -> None:
@@ -352,7 +356,9 @@ class PostgresWorld:
         self._heard[worker_id] = now
         if not is_heard or now - self._swept_at >= leases.SWEEP_SECONDS:
             self._swept_at = now
-            self._sweep()
+            if self._sweeping is None or self._sweeping.done():
+                self._sweeping = self._submit(self._sweep)
+                wait([self._sweeping], timeout=SWEEP_PATIENCE_SECONDS)
         return is_heard
 
     def _sweep(self) -> None:

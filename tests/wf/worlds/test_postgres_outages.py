@@ -1,0 +1,381 @@
+"""A Postgres world whose database dies, or whose line to it is cut: nothing is lost, nothing happens twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.postgres import Cluster
+from tests.wf.worlds.acts import T0, Bell, Owner, claim_all, hello, new_run, own, send
+from tests.wf.worlds.proxy import Proxy
+from wf.errors import WorldError
+from wf.world import EndRun, Message, PutWait, Release, RequestLock, StartChild, StartRun, World
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 30.0
+
+
+@asynccontextmanager
+async def opened(url: str, durability: str = "process", **options: Any) -> AsyncIterator[Any]:
+    from wf.worlds.postgres import PostgresWorld
+
+    world = PostgresWorld(url, durability, **options)
+    await world.open()
+    try:
+        yield world
+    finally:
+        await world.close()
+
+
+@pytest.fixture
+def proxy(postgres: Cluster) -> Iterator[Proxy]:
+    with Proxy(postgres.port) as made:
+        yield made
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not await condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+# -- the line is cut at a COMMIT: nobody knows whether it was carried out
+
+
+async def started(world: World) -> Owner:
+    """A run that is owned, with a message in its inbox, beside one that ends first."""
+    await world.create_run(new_run("other"))
+    owner = await own(world)
+    await send(world, "r1", correlation_id=7)
+    return owner
+
+
+async def act_commit(world: World, owner: Owner) -> None:
+    (message,) = await world.read_inbox("w1", ["r1"], 0)
+    await owner.commit(StartRun(T0), PutWait(1, "sleep", T0), taken=[message.id], events=3)
+    assert [event.seq for event in await world.read_events("r1")] == [1, 2, 3, 4]
+    assert await owner.inbox() == []
+
+
+async def act_reach_out(world: World, owner: Owner) -> None:
+    await owner.commit(RequestLock(1, "db", 1), StartChild(2, new_run("child")))
+    assert [kind for kind, _, _ in await owner.inbox()] == ["hook_payload", "lock_granted"]
+    assert len(await world.read_events("child")) == 1
+
+
+async def act_end(world: World, owner: Owner) -> None:
+    await owner.commit(EndRun("completed", T0, 2, None, new_run("next")))
+    run = await world.get_run("r1")
+    assert run is not None
+    assert (run.status, run.continued_as) == ("completed", "next")
+
+
+async def act_create(world: World, owner: Owner) -> None:
+    created = await world.create_run(new_run("new"))
+    assert created.is_new, "it is ours, whichever try it was"
+    assert len(await world.read_events("new")) == 1
+    assert not (await world.create_run(new_run("new", at=T0 + 1))).is_new
+
+
+async def act_send(world: World, owner: Owner) -> None:
+    sent = await world.send("r1", Message("hook_payload", T0, 8))
+    assert sent.status == "queued"
+    assert [number for _, number, _ in await owner.inbox()] == [7, 8]
+    named = Message("hook_payload", T0, 9, delivery_id="d1")
+    assert (await world.send("r1", named)).status == "queued"
+    assert (await world.send("r1", named)).status == "duplicate"
+
+
+async def act_chunks(world: World, owner: Owner) -> None:
+    appended = await world.append_chunks("r1", "default", 0, T0, [b"a", b"b", None], owner.fence)
+    assert appended.status == "written"
+    assert [chunk.payload for chunk in await world.read_chunks("r1", "default", 0)] == [b"a", b"b", None]
+
+
+async def act_claim(world: World, owner: Owner) -> None:
+    await world.create_run(new_run("due"))
+    found: dict[str, Owner] = {}
+
+    async def has_it() -> bool:
+        found.update(await claim_all(world))
+        return "due" in found
+
+    await until(has_it)
+    await found["due"].commit()
+
+
+async def act_release(world: World, owner: Owner) -> None:
+    await world.release("w1", [Release("r1", owner.epoch)])
+    run = await world.get_run("r1")
+    assert run is not None
+    assert (run.owner, run.wake_at) == (None, 0)
+
+
+async def act_delete(world: World, owner: Owner) -> None:
+    await owner.end()
+    await owner.release()
+    assert await world.delete_runs(["r1"]) == ["r1"]
+    assert await world.get_run("r1") is None
+
+
+ACTS = {
+    "commit": act_commit, "reach out": act_reach_out, "end": act_end, "create": act_create, "send": act_send,
+    "chunks": act_chunks, "claim": act_claim, "release": act_release, "delete": act_delete,
+}  # fmt: skip
+COMMITS = {"claim": 2, "delete": 3}
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("name", list(ACTS))
+async def test_a_line_cut_at_a_commit_changes_nothing_of_the_answer(
+    name: str, where: Any, postgres: Cluster, emptied_postgres_url: str, proxy: Proxy
+) -> None:
+    async with opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world:
+        owner = await started(world)
+        for number in range(1, COMMITS.get(name, 1) + 1):
+            if number == COMMITS.get(name, 1):
+                proxy.cut_at_commit(where, number)
+        await ACTS[name](world, owner)
+        assert proxy.cuts == 1
+
+
+async def test_a_call_while_the_database_is_away_waits_for_it_and_then_says_so(
+    postgres: Cluster, emptied_postgres_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres import core
+
+    async with opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world:
+        owner = await own(world)
+        proxy.is_refusing = True
+        proxy.cut()
+        waiting = asyncio.ensure_future(owner.try_commit())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        proxy.is_refusing = False
+        assert await waiting == "applied"
+        owner.seq = 2
+        monkeypatch.setattr(core, "PATIENCE_SECONDS", 0.2)
+        proxy.is_refusing = True
+        proxy.cut()
+        with pytest.raises(WorldError, match="cannot be reached") as caught:
+            await owner.try_commit()
+        assert "127.0.0.1" in str(caught.value)
+        assert caught.value.hint is not None
+        proxy.is_refusing = False
+        await owner.commit()
+
+
+async def test_doorbells_ring_again_after_the_line_was_cut(
+    postgres: Cluster, emptied_postgres_url: str, proxy: Proxy
+) -> None:
+    async with (
+        opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world,
+        opened(emptied_postgres_url) as other,
+    ):
+        bell = await Bell.at(world, "claimable")
+        proxy.cut()
+        await until(bell.heard)  # whatever was rung in between, it missed
+        await bell.heard()
+        await other.create_run(new_run("r1"))
+        await until(bell.heard)
+
+
+async def test_news_whose_notification_was_lost_are_found_within_two_seconds(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres import bell as bells
+
+    monkeypatch.setattr(bells, "_NOTIFY", "SELECT %s::text, %s::text")
+    async with opened(emptied_postgres_url) as world, opened(emptied_postgres_url) as other:
+        await own(world)
+        topics = ["claimable", "worker:w1", "runs", "log:r1", "run:r2", "stream:r1/default"]
+        listening = [await Bell.at(world, topic) for topic in topics]
+        await asyncio.sleep(bells.POLL_SECONDS * 1.2)  # it has looked once: what it finds now is new
+        for each in listening:
+            await each.heard()
+        began = time.monotonic()
+        await other.create_run(new_run("r2"))
+        await send(other, "r1")
+        await other.append_chunks("r1", "default", 0, T0, [b"a"], None)
+        heard: dict[str, list[str]] = {topic: [] for topic in topics}
+
+        async def has_all() -> bool:
+            for topic, each in zip(topics, listening, strict=True):
+                heard[topic] += await each.heard()
+            return all(heard.values())
+
+        await until(has_all)
+        assert time.monotonic() - began < 2.0
+        assert heard["worker:w1"] == ["r1"]
+        assert heard["run:r2"] == ["r2"]
+
+
+async def test_other_processes_hear_at_once_of_what_concerns_them(emptied_postgres_url: str) -> None:
+    from wf.worlds.postgres import bell as bells
+
+    async with opened(emptied_postgres_url) as world, opened(emptied_postgres_url) as other:
+        owner = await own(world)
+        mail, result = await Bell.at(world, "worker:w1"), await Bell.at(other, "result:r1")
+        runs, log = await Bell.at(other, "runs"), await Bell.at(other, "log:r1")
+        began = time.monotonic()
+        for _ in range(3):
+            await send(other, "r1")
+            await until(mail.heard)
+        assert time.monotonic() - began < bells.POLL_SECONDS, "three times, and none waited for a look"
+        await owner.commit(StartRun(T0))
+        await until(log.heard)
+        assert await runs.heard() == ["r1"]
+        assert await result.heard() in ([], ["r1"])
+        await owner.end()
+        await until(result.heard)
+
+
+# -- the database dies
+
+
+async def test_a_database_that_is_killed_loses_nothing_that_was_acknowledged(
+    postgres: Cluster, postgres_url: str
+) -> None:
+    """Two workers append as fast as they can while the postmaster is killed; each goes on when it is back."""
+    acknowledged: dict[str, int] = {}
+
+    async def work(world: World, owner: Owner) -> None:
+        run_id = owner.run_id
+        while not is_over.is_set() or owner.seq < 20:
+            append = owner.append()
+            while True:
+                try:
+                    outcomes = await world.commit([append])
+                    break
+                except WorldError:
+                    await asyncio.sleep(0.05)
+            assert outcomes == ["applied"]
+            owner.seq += 1
+            acknowledged[run_id] = owner.seq
+
+    is_over = asyncio.Event()
+    async with opened(postgres_url, "power") as first, opened(postgres_url, "power") as second:
+        owners = [await own(first, "r1", "w1"), await own(second, "r2", "w2")]
+        working = [asyncio.ensure_future(work(owner.world, owner)) for owner in owners]
+
+        async def is_busy() -> bool:
+            return len(acknowledged) == 2 and min(acknowledged.values()) > 10
+
+        await until(is_busy)
+        for _ in range(2):
+            before = dict(acknowledged)
+            await asyncio.to_thread(postgres.kill)
+            await asyncio.to_thread(postgres.start)
+
+            async def goes_on(before: dict[str, int] = before) -> bool:
+                return all(acknowledged[run_id] > seq + 5 for run_id, seq in before.items())
+
+            await until(goes_on)
+        is_over.set()
+        await asyncio.gather(*working)
+        for run_id, seq in acknowledged.items():
+            assert [event.seq for event in await first.read_events(run_id, 0, 100_000)] == list(range(1, seq + 1))
+
+
+# -- a process stalls
+
+
+STALLER = """
+import asyncio, os, signal, sys, time
+from tests.wf.worlds.acts import *
+from wf.worlds.postgres import PostgresWorld, core
+from wf.worlds.postgres.transaction import Transaction
+
+core.IDLE_SECONDS = 1
+where = sys.argv[2]
+
+async def main():
+    world = PostgresWorld(sys.argv[1], "process", lease_seconds=1.0)
+    await world.open()
+    owner = await own(world, "r1", "stalled")
+    await owner.commit()
+    settle = Transaction.settle
+
+    def stall(tx):
+        Transaction.settle = settle
+        if where == "idle":
+            settle(tx)
+        else:
+            time.sleep(0.2)  # what was sent has arrived, and the server waits for more
+        print("stalled", flush=True)  # holding the run's row, in the middle of a transaction
+        os.kill(os.getpid(), signal.SIGSTOP)
+        settle(tx)
+
+    Transaction.settle = stall
+    outcome = await owner.try_commit()
+    print(outcome, await world.heartbeat("stalled"), flush=True)
+    await world.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("where", ["idle", "in a pipeline"])
+async def test_a_worker_that_stalls_in_a_transaction_holds_nobody_up_for_long_and_is_fenced(
+    where: str, emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres import core
+
+    monkeypatch.setattr(core, "IDLE_SECONDS", 1)
+    monkeypatch.setattr(core, "LOCK_SECONDS", 1)
+    stalled = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(STALLER), emptied_postgres_url, where],
+        cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert stalled.stdout is not None
+    try:
+        assert await asyncio.to_thread(stalled.stdout.readline) == "stalled\n"
+        async with opened(emptied_postgres_url, lease_seconds=4.0) as world:
+            await world.create_run(new_run("r2"))
+            await world.open_worker(hello("w2"))
+            found: dict[str, Owner] = {}
+
+            async def has_both() -> bool:
+                await world.heartbeat("w2")
+                found.update(await claim_all(world, "w2"))
+                return len(found) == 2
+
+            await until(has_both)
+            await found["r1"].commit()
+            os.kill(stalled.pid, signal.SIGCONT)
+            assert await asyncio.to_thread(stalled.stdout.readline) == "fenced False\n"
+            assert [event.seq for event in await world.read_events("r1")] == [1, 2, 3]
+            await found["r1"].commit()
+    finally:
+        stalled.kill()
+        stalled.wait()
+        stalled.stdout.close()
+
+
+async def test_a_dead_process_on_this_machine_is_missed_at_once(emptied_postgres_url: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    from wf.worlds.process import process_token
+
+    async with opened(emptied_postgres_url) as world:
+        await world.create_run(new_run("r1"))
+        await world.open_worker(hello("dead", process=process_token(process.pid)))
+        assert list(await claim_all(world, "dead")) == ["r1"]
+        process.kill()
+        process.wait()
+        assert process.stdin is not None
+        process.stdin.close()
+        async with opened(emptied_postgres_url) as other:
+            await other.open_worker(hello("w2"))
+            assert list(await claim_all(other, "w2")) == ["r1"]
