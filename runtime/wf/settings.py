@@ -25,6 +25,7 @@ somebody else's.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -110,6 +111,16 @@ class Settings(msgspec.Struct, frozen=True):
     @property
     def key_path(self) -> Path | None:
         return key_path(self.address, self.root)
+
+    @property
+    def local_path(self) -> Path | None:
+        """What files that belong to the world, and stay on this machine, begin with: the world's own path, where it is
+        a file; for a database a name in the project's `.wf`. None for a world in memory."""
+        address = self.address
+        if address.path is not None or address.kind == "memory":
+            return address.path
+        digest = hashlib.sha256(_USERINFO.sub("", address.url).encode()).hexdigest()
+        return self.root / ".wf" / f"postgres-{digest[:8]}"
 
 
 # -- reading ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import msgspec
 
@@ -25,6 +25,10 @@ from wf.worlds.lockfile import lock_path, read_holder
 from wfstudio.cli.connection import find_server, open_client, settle
 from wfstudio.core.client import Client
 from wfstudio.core.server_file import server_file_path
+
+if TYPE_CHECKING:
+    from wf.worlds.postgres import PostgresWorld
+    from wf.worlds.postgres.server import ServerFacts
 
 LIBRARIES: Final = ("msgspec", "cryptography", "typer", "starlette", "uvicorn", "watchfiles")
 LOW_SPACE: Final = 500 * 10**6
@@ -53,6 +57,12 @@ async def examine(world: str | None, *, is_verifying: bool) -> list[Check]:
     checks.append(Check("project", "ok", f"{settings.root}"))
     checks += _check_disk(settings)
     address = settings.address
+    if address.kind == "postgresql":
+        key = _check_key(settings)
+        checks.append(key)
+        if key.status != "finding":
+            checks += [check async for check in _check_database(world, settings, is_verifying=is_verifying)]
+        return checks
     if address.path is None:
         return [*checks, Check("world", "note", f"{address.shown}: nothing of it is on this disk")]
     if not address.path.exists():
@@ -143,20 +153,57 @@ async def _check_world(world: str | None, settings: Settings, *, is_verifying: b
         yield Check("owner", "note", "nobody has the world; runs rest until a worker comes")
     else:
         yield Check("owner", "ok", f"process {holder.pid} has the world")
-    server = find_server(settings)
-    yield Check("studio", "note", "no studio runs" if server is None else f"{server.url}, process {server.pid}")
+    yield _check_studio(settings)
     try:
         async with open_client(world) as client:
-            newest = await client.session.world.list_runs(RunFilter(limit=1))
-            yield Check("world", "ok", settings.address.shown)
-            if newest:
-                yield await _check_payload(client, newest[0])
-            async for check in _check_attentions(client):
+            async for check in _check_runs(client, settings, is_verifying=is_verifying):
                 yield check
-            if is_verifying:
-                yield await _verify_all(client)
     except WorkflowError as error:
         yield Check("world", "finding", error.message, error.hint)
+
+
+async def _check_database(world: str | None, settings: Settings, *, is_verifying: bool) -> AsyncIterator[Check]:
+    yield _check_studio(settings)
+    try:
+        async with open_client(world) as client:
+            facts = await cast("PostgresWorld", client.session.world).read_server_facts()
+            yield Check("postgres", "ok", f"{facts.version}, {facts.world_bytes / 10**6:.1f} MB of world")
+            yield _check_keeping(facts)
+            if facts.connections > facts.most_connections * 0.8:
+                detail = f"{facts.connections} of {facts.most_connections} connections are in use"
+                yield Check("connections", "finding", detail, "raise max_connections; a process of wf holds up to six")
+            if facts.workers:
+                yield Check("workers", "ok", f"{facts.workers} announced")
+            else:
+                yield Check("workers", "note", "no worker runs; runs rest until one comes")
+            async for check in _check_runs(client, settings, is_verifying=is_verifying):
+                yield check
+    except WorkflowError as error:
+        yield Check("world", "finding", error.message, error.hint)
+
+
+def _check_keeping(facts: ServerFacts) -> Check:
+    """Look at what an answer of the database is worth."""
+    if not facts.is_fsyncing or not facts.is_writing_full_pages:
+        name = "fsync" if not facts.is_fsyncing else "full_page_writes"
+        return Check("durability", "finding", f"the server has {name} = off: a power cut may ruin it", f"{name} = on")
+    return Check("durability", "ok", f"synchronous_commit = {facts.synchronous_commit}")
+
+
+def _check_studio(settings: Settings) -> Check:
+    server = find_server(settings)
+    return Check("studio", "note", "no studio runs" if server is None else f"{server.url}, process {server.pid}")
+
+
+async def _check_runs(client: Client, settings: Settings, *, is_verifying: bool) -> AsyncIterator[Check]:
+    newest = await client.session.world.list_runs(RunFilter(limit=1))
+    yield Check("world", "ok", settings.address.shown)
+    if newest:
+        yield await _check_payload(client, newest[0])
+    async for check in _check_attentions(client):
+        yield check
+    if is_verifying:
+        yield await _verify_all(client)
 
 
 async def _check_payload(client: Client, row: RunRow) -> Check:

@@ -52,7 +52,7 @@ async def open_client(world: str | None, *, is_making: bool = False) -> AsyncIte
     """Connect to a world for the time of a block; `is_making` makes the world if it is not there."""
     settings = settle(world)
     check_world(settings, is_making=is_making)
-    backend, keyring = make_world(settings, role="client")
+    backend, keyring = make_world(settings, role="client", is_making=is_making)
     session = Session(backend, keyring, settings)
     enter_session(session)
     try:

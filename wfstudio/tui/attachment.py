@@ -186,7 +186,7 @@ class _News:
 @asynccontextmanager
 async def attach(settings: Settings, *, named_world: str | None = None) -> AsyncGenerator[Attachment, None]:
     """Open the world for the time of a block; `named_world` is what the command line called it."""
-    world, keyring = make_world(settings, role="client")
+    world, keyring = make_world(settings, role="client", is_making=False)
     session = Session(world, keyring, settings)
     enter_session(session)
     try:

@@ -14,6 +14,8 @@ recovered: each time all other runs lose the attempts that are under way. So who
 4. It is forgiven with other code, and `FORGIVEN_SECONDS` after the last death: memory may have been short, and is not
    any more. Progress in between is no excuse: the neighbours die with it all the same.
 
+A world in a database has such a folder on each machine, which knows of the deaths there.
+
 A file is `<pid>-<start time>-<ulid>` in `<world>.bodies`: 2 bytes length (little-endian; 0: no body runs), the run's
 id, one byte each of count (`_TURN_AT`), `_EXEMPT` and `_BLOCKED`, from `_DEPLOYMENT_AT` on the deployment's id, from
 `_STACK_AT` on where a body is that could not be interrupted, zero-padded. `ledger.json` is what was counted; it
@@ -257,7 +259,7 @@ class Casualties:
 
 def folder_of(settings: Settings) -> Path | None:
     """Give where processes with this world note whose body runs; None: nowhere."""
-    path = settings.address.path
+    path = settings.local_path
     return None if path is None else path.with_name(path.name + ".bodies")
 
 

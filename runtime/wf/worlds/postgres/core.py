@@ -84,13 +84,15 @@ class Core:
         durability: str = "power",
         *,
         is_making: bool = True,
+        keys: Sequence[str] = (),
         lease_seconds: float = LEASE_SECONDS,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
         if durability not in DURABILITIES:
             raise ValueError(f'durability is "power" or "process", not {durability!r}')
         self.place = place
-        self.is_making = is_making
+        self._is_making = is_making
+        self._keys = keys
         self.doorbells = Doorbells()
         self.leases = Leases(lease_seconds, monotonic)
         self.is_closed = False
@@ -152,7 +154,7 @@ class Core:
         if told != (wanted,):
             raise WorldError(f"the world {self.place.shown} did not take synchronous_commit = {wanted}")
         if self._era is None:
-            self._era = schema.settle(connection, self.place, is_making=self.is_making)
+            self._era = schema.settle(connection, self.place, is_making=self._is_making, keys=self._keys)
 
     def _take(self) -> Connection[Row]:
         if self.is_closed:

@@ -3,13 +3,16 @@
 1. All of a migration is one transaction, whose last act is the version: it was carried out or it was not.
 2. Of several who come at once one makes it, the others wait for that (an advisory lock for as long as the transaction).
 3. Who only looks makes nothing.
-4. A world that was restored from a dump has positions of another server's transactions in its feed of changes. They
+4. It knows the ids of the keys that its payloads are sealed with, so that a machine which has made a key of its own is
+   told so at once, and not when a run that it sealed can be opened by nobody else.
+5. A world that was restored from a dump has positions of another server's transactions in its feed of changes. They
    are dropped, and `era` is drawn anew, so that nobody who remembers one takes it for one of these.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,8 +43,11 @@ def find_version(connection: Connection[Any]) -> int:
     return 0 if row is None else int(row[0])
 
 
-def settle(connection: Connection[Any], place: Place, *, is_making: bool) -> str:
-    """See that the world is there, and of this version; make it, or bring it up to date. Give its era."""
+def settle(connection: Connection[Any], place: Place, *, is_making: bool, keys: Sequence[str] = ()) -> str:
+    """See that the world is there, and of this version; make it, or bring it up to date. Give its era.
+
+    `keys` are the ids of ours, the one that seals first.
+    """
     if connection.info.server_version < OLDEST_SERVER:
         raise WorldError(
             f"the world {place.shown} is on Postgres {connection.info.server_version // 10000}; 13 is the oldest"
@@ -56,6 +62,8 @@ def settle(connection: Connection[Any], place: Place, *, is_making: bool) -> str
         newer = WorldError(f"the world {place.shown} was written by a newer wf (schema version {version})")
         newer.hint = "upgrade wf, or name another world"
         raise newer
+    if keys:
+        _compare_keys(connection, place, list(keys))
     if connection.execute(_IS_RESTORED).fetchone() == (True,):
         with connection.transaction():
             connection.execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
@@ -85,6 +93,24 @@ def _migrate(connection: Connection[Any], place: Place) -> None:
             else:
                 connection.execute("UPDATE world SET version = %s", (step,))
             version = step
+
+
+def _compare_keys(connection: Connection[Any], place: Place, keys: list[str]) -> None:
+    row = connection.execute("SELECT keys FROM world").fetchone()
+    known = [] if row is None else row[0]
+    if keys[0] in known:
+        return
+    if known and not set(keys) & set(known):
+        foreign = WorldError(
+            f"the world {place.shown} is sealed with other keys ({', '.join(known)}) than this process has"
+            f" ({', '.join(keys)})"
+        )
+        foreign.hint = "give all processes of the world the same keys: put those of its first one into WF_KEY"
+        raise foreign
+    connection.execute(
+        "UPDATE world SET keys = CASE WHEN keys = %s::text[] THEN %s::text[] || keys ELSE keys END", (known, keys[:1])
+    )
+    _compare_keys(connection, place, keys)  # somebody else may have been first
 
 
 def _missing(place: Place) -> WorldError:

@@ -9,6 +9,7 @@
 CREATE TABLE world (
   is_world boolean PRIMARY KEY DEFAULT true CHECK (is_world),
   version  integer NOT NULL,                      -- of this schema
+  keys     text[] NOT NULL DEFAULT '{}',          -- ids of the keys that seal here, in hexadecimal; `off`: none does
   era      text NOT NULL
 );
 

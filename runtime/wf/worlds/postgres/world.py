@@ -58,6 +58,7 @@ from wf.worlds.postgres.failures import Unsure
 from wf.worlds.postgres.gathering import Gathering
 from wf.worlds.postgres.place import Place
 from wf.worlds.postgres.reconciling import Reconcile
+from wf.worlds.postgres.server import ServerFacts, read_facts
 from wf.worlds.postgres.transaction import Transaction, read_hook, read_run
 
 T = TypeVar("T")
@@ -77,7 +78,8 @@ class PostgresWorld:
 
     `durability` is `power` (an answer means that the server has fsynced it, and what else its own synchronous_commit
     asks for) or `process` (it means that the server has it; one that dies may take the last commits with it).
-    `is_making` False: a world that is not there is not made. `lease_seconds` and `monotonic` are for tests.
+    `is_making` False: a world that is not there is not made. `keys` are the ids of the keys that payloads are sealed
+    with, the one that seals first; none: it is not looked at them. `lease_seconds` and `monotonic` are for tests.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class PostgresWorld:
         durability: str = "power",
         *,
         is_making: bool = True,
+        keys: Sequence[str] = (),
         lease_seconds: float = LEASE_SECONDS,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
@@ -93,7 +96,12 @@ class PostgresWorld:
         self.url = self.place.shown
         self.durability = durability
         self.core: Final = Core(
-            self.place, durability, is_making=is_making, lease_seconds=lease_seconds, monotonic=monotonic
+            self.place,
+            durability,
+            is_making=is_making,
+            keys=keys,
+            lease_seconds=lease_seconds,
+            monotonic=monotonic,
         )
         self._leases = self.core.leases
         self._monotonic = monotonic or time.monotonic
@@ -294,6 +302,10 @@ class PostgresWorld:
     async def compact(self) -> None:
         """Have the database look at what deletions freed: it uses the room again, and keeps it."""
         await self._run(lambda: self.core.vacuum())
+
+    async def read_server_facts(self) -> ServerFacts:
+        """Say what the database's server is, and how it keeps what it is given."""
+        return await self._run(lambda: read_facts(self.core))
 
     # -- doorbells
 
