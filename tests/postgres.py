@@ -111,29 +111,30 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server, as a child of this process, and wait until it answers."""
-        with (self.folder / "log").open("ab") as log:
-            self._server = subprocess.Popen(
-                self._as_user(str(self.binaries / "postgres"), "-D", str(self.data)),
-                cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        self.wait()
-
-    def wait(self) -> None:
         import psycopg
 
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
+            if self._server is None or self._server.poll() is not None:
+                self._launch()  # again: the children of one that was killed take a moment to find out
             try:
                 self.connect().close()
                 return
             except psycopg.OperationalError:
                 assert time.monotonic() < deadline, (self.folder / "log").read_text()
-                time.sleep(0.01)
+                time.sleep(0.02)
+
+    def _launch(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                self._as_user(str(self.binaries / "postgres"), "-D", str(self.data)),
+                cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
 
     def kill(self) -> None:
         """Kill the postmaster with -9; its children find out and end."""
-        os.kill(self._find_postmaster(), signal.SIGKILL)
         assert self._server is not None
+        os.kill(self._find_postmaster(), signal.SIGKILL)
         self._server.wait(PATIENCE_SECONDS)
 
     def stop(self) -> None:

@@ -25,6 +25,7 @@ class Proxy:
         self.is_refusing = False
         self._flowing = threading.Event()
         self._flowing.set()
+        self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
@@ -32,7 +33,7 @@ class Proxy:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._flowing.set()
+        self._is_over.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -56,7 +57,9 @@ class Proxy:
         """Let nothing through, and say nothing: what a pulled cable does."""
         self._flowing.clear()
 
-    def thaw(self) -> None:
+    def thaw_new(self) -> None:
+        """Let connections through that are made from now on; those that were frozen stay so."""
+        self._flowing = threading.Event()
         self._flowing.set()
 
     def _accept(self) -> None:
@@ -88,9 +91,11 @@ class Proxy:
     def _forward(
         self, source: socket.socket, sink: socket.socket, is_upwards: bool, answers_lost: threading.Event
     ) -> None:
+        flowing = self._flowing
         try:
             while piece := source.recv(_PIECE):
-                self._flowing.wait()
+                while not flowing.wait(0.05) and not self._is_over.is_set():
+                    pass
                 if is_upwards and b"COMMIT\0" in piece:
                     where = self._count_commit()
                     if where == "before":

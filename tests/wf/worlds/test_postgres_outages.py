@@ -177,6 +177,26 @@ async def test_a_call_while_the_database_is_away_waits_for_it_and_then_says_so(
         await owner.commit()
 
 
+async def test_a_line_that_is_frozen_is_given_up_and_the_call_goes_on_by_another(
+    postgres: Cluster, emptied_postgres_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres import bell as bells
+    from wf.worlds.postgres import core
+
+    monkeypatch.setattr(core, "STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(bells, "WATCH_SECONDS", 0.1)
+    async with opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world:
+        owner = await own(world)
+        bell = await Bell.at(world, "claimable")
+        proxy.freeze()
+        waiting = asyncio.ensure_future(owner.try_commit())
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        proxy.thaw_new()
+        assert await waiting == "applied"
+        await until(bell.heard)  # its own line was frozen, too
+
+
 async def test_doorbells_ring_again_after_the_line_was_cut(
     postgres: Cluster, emptied_postgres_url: str, proxy: Proxy
 ) -> None:

@@ -32,6 +32,8 @@ POLL_SECONDS: Final = 1.0
 READY_SECONDS: Final = 10.0
 LISTEN_AGAIN_SECONDS: Final = (0.05, 1.0)
 """The first pause before a lost connection is made again, and the longest."""
+WATCH_SECONDS: Final = 2.0
+"""How often it is looked for calls that nobody answers."""
 FEED_SECONDS: Final = 0.1
 """How often at most a process says that runs changed: with every step of every run there would be no end of it."""
 MOST_MAIL: Final = 60
@@ -156,6 +158,7 @@ class Listener:
         self._woken, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, name="wf-bell", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._watch, name="wf-watch", daemon=True).start()
 
     @property
     def is_ready(self) -> bool:
@@ -170,6 +173,11 @@ class Listener:
         self._stopping.set()
         os.write(self._wake, b"x")
         self._thread.join(PATIENCE_SECONDS)
+
+    def _watch(self) -> None:
+        """End calls that nobody answers; on a thread that asks nobody itself."""
+        while not self._stopping.wait(WATCH_SECONDS):
+            self._core.break_stuck()
 
     # -- on the thread
 
@@ -222,10 +230,14 @@ class Listener:
                     break
             if self._stopping.is_set():
                 return
-            if has_changes:
-                self._ring_changes(connection)
-            else:
-                self._look(connection)
+            self._core.take_up(connection)
+            try:
+                if has_changes:
+                    self._ring_changes(connection)
+                else:
+                    self._look(connection)
+            finally:
+                self._core.put_down(connection)
 
     def _hear(self, payload: str) -> bool:
         """Ring for news of another process; True if runs have changed."""

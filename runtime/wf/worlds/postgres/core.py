@@ -6,7 +6,9 @@
 3. A connection that broke is dropped, and another one made, for as long as `PATIENCE_SECONDS` a call.
 4. A client that stalls in the middle of a transaction keeps nobody waiting for much longer than `IDLE_SECONDS`: the
    server ends it, or whoever waits for it does (`_END_STALLED`).
-5. Doorbells of this process ring after the commit; who tells other processes is `bell`.
+5. A call that the database does not answer at all (a line that is frozen, and that nothing tells of) is ended by
+   `break_stuck`: its connection is shut down under it.
+6. Doorbells of this process ring after the commit; who tells other processes is `bell`.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import socket
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -48,7 +52,9 @@ IDLE_SECONDS: Final = 5
 LOCK_SECONDS: Final = 3
 """How long a statement waits for another transaction before it is looked at what that one does."""
 LOCK_PATIENCE_SECONDS: Final = 20.0
-STATEMENT_SECONDS: Final = 60
+STATEMENT_SECONDS: Final = 30
+STUCK_SECONDS: Final = 45.0
+"""How long a call may have a connection: longer than the server lets any of its statements run."""
 MOST_REPEATS: Final = 50
 _KEEPALIVES: Final = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 """By these the server notices that a machine is gone: the locks of what it had in hand would stay for two hours."""
@@ -108,6 +114,7 @@ class Core:
         self.source = secrets.token_hex(6)
         self._guard = threading.Lock()
         self._free = []
+        self._in_use: dict[Connection[Row], float] = {}
 
     def begin_anew_in_child(self) -> None:
         """Forget, in a forked child, the parent's connections, without a word to their other end."""
@@ -184,6 +191,25 @@ class Core:
         for connection, _ in free:
             connection.close()
 
+    def take_up(self, connection: Connection[Row]) -> None:
+        """Note that somebody begins to wait for answers on a connection."""
+        with self._guard:
+            self._in_use[connection] = time.monotonic()
+
+    def put_down(self, connection: Connection[Row]) -> None:
+        with self._guard:
+            self._in_use.pop(connection, None)
+
+    def break_stuck(self) -> None:
+        """Shut connections down on which somebody waits for too long; who waits there is told that it broke."""
+        late = time.monotonic() - STUCK_SECONDS
+        with self._guard:
+            for connection, began in list(self._in_use.items()):
+                if began < late and not connection.closed:
+                    # Not `close`: its own thread is in it, and would go on in what is not there any more.
+                    with socket.socket(fileno=os.dup(connection.fileno())) as link, suppress(OSError):
+                        link.shutdown(socket.SHUT_RDWR)
+
     def closed_error(self) -> WorldError:
         return WorldError(f"the world {self.place.shown} is closed")
 
@@ -227,6 +253,7 @@ class Core:
         def attempt(connection: Connection[Row]) -> None:
             connection.execute("SET statement_timeout = 0")
             for table in _EMPTIED:
+                self.take_up(connection)  # each has its time
                 connection.execute(f"VACUUM (ANALYZE) {table}")
             for setting in _KEEPALIVES:
                 connection.execute(f"SET {setting}")
@@ -269,6 +296,7 @@ class Core:
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS[1])
                 continue
+            self.take_up(connection)
             try:
                 return attempt(connection)
             except Again:
@@ -292,6 +320,7 @@ class Core:
                 self._clear(connection)
                 raise
             finally:
+                self.put_down(connection)
                 self._give(connection)
 
     def _run(self, connection: Connection[Row], operation: Operation[T], is_crossing: bool) -> tuple[Transaction, T]:
@@ -364,15 +393,8 @@ class Core:
 
 
 def _is_outage(error: WorldError) -> bool:
-    """Tell a database that may come back from one that refuses us."""
-    return isinstance(error.__context__, psycopg.OperationalError) and not isinstance(
-        error.__context__,
-        (
-            psycopg.errors.InvalidPassword,
-            psycopg.errors.InvalidAuthorizationSpecification,
-            psycopg.errors.InvalidCatalogName,
-        ),
-    )
+    cause = error.__context__
+    return isinstance(cause, psycopg.Error) and failures.is_outage(cause)
 
 
 _instances: Final[weakref.WeakSet[Core]] = weakref.WeakSet()

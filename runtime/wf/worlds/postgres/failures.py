@@ -44,12 +44,33 @@ def translate(error: psycopg.Error, shown: str, secrets: tuple[str, ...] = ()) -
         busy = WorldBusy(f"another process holds the world {shown} and did not let go in time")
         busy.hint = "see `select * from pg_stat_activity where wait_event_type = 'Lock'` for who it is"
         return busy
+    if type(error) is psycopg.OperationalError:  # of the login: it carries no code
+        kind = next((kind for words, kind in _REFUSALS if words in told), None)
+        error = error if kind is None else kind()
     for kinds, text, hint in _TEXTS:
         if isinstance(error, kinds):
             failure = WorldError(text.format(shown=shown, told=told))
             failure.hint = hint
             return failure
     return WorldError(f"the world {shown} cannot be used: {told}")
+
+
+_REFUSALS: Final[tuple[tuple[str, type[psycopg.Error]], ...]] = (
+    ("password authentication failed", errors.InvalidPassword),
+    ("no password supplied", errors.InvalidPassword),
+    ("no pg_hba.conf entry", errors.InvalidAuthorizationSpecification),
+    ("does not exist", errors.InvalidCatalogName),
+    ("too many clients", errors.TooManyConnections),
+    ("connection option", psycopg.ProgrammingError),
+)
+
+
+def is_outage(error: psycopg.Error) -> bool:
+    """Tell a database that cannot be reached, and may come back, from one that refuses us."""
+    told = str(error)
+    return isinstance(error, psycopg.OperationalError) and not any(
+        words in told for words, kind in _REFUSALS if kind is not errors.TooManyConnections
+    )
 
 
 _TEXTS: Final[tuple[tuple[type[psycopg.Error] | tuple[type[psycopg.Error], ...], str, str | None], ...]] = (
@@ -79,7 +100,11 @@ _TEXTS: Final[tuple[tuple[type[psycopg.Error] | tuple[type[psycopg.Error], ...],
         "the database of the world {shown} refused the login: {told}",
         "check user and password of the URL, or PGPASSWORD and ~/.pgpass",
     ),
-    (errors.InvalidCatalogName, "the database of the world {shown} is not there: {told}", "make it: `createdb <name>`"),
+    (
+        errors.InvalidCatalogName,
+        "the database of the world {shown} is not there: {told}",
+        "make it, `createdb <name>`, or name another one",
+    ),
     (
         errors.TooManyConnections,
         "the database of the world {shown} has no connection left: {told}",
