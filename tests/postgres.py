@@ -172,6 +172,7 @@ class Cluster:
             with connection.pipeline():
                 for table in TABLES:
                     connection.execute(f"DELETE FROM {table}")
+                connection.execute("UPDATE world SET pruned_xid = 0, keys = '{}'")
                 for table, column in (("inbox", "id"), ("locks", "position")):
                     connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column} RESTART")
 

@@ -18,7 +18,7 @@ from wf.events import Event
 from wf.keys import Keyring
 from wf.records import encode_meta
 from wf.worlds.sqlite.connection import Connection
-from wf.worlds.sqlite.feed import Feed
+from wf.worlds.sqlite.feed import SqliteFeed
 from wf.worlds.sqlite.runs import INSERT_EVENT
 from wfstudio.history.locks import Lock
 from wfstudio.history.mirror import History, bring_up_to_date, mirror_path
@@ -103,7 +103,7 @@ async def measure_history(is_quick: bool) -> list[Reading]:
         bare.append(_open(path))
         write_world(path, keyring, TAIL_RUNS, first=runs + turn * TAIL_RUNS, is_new=False)
         tails.append(_open(path))
-        with Feed(path) as feed, _locked(path):
+        with SqliteFeed(path) as feed, _locked(path):
             bring_up_to_date(mirror_path(path), feed)
     return [
         Reading("history-ingest", ingest, count, f"{count} events"),

@@ -70,7 +70,7 @@ _LEAVE: Final = (".quit", ".exit", "quit", "exit")
 async def converse(world: str | None, ask: Ask) -> int:
     """Ask for questions and answer them, until the end of the input. `ask` says how."""
     settings = settle(world)
-    path = settings.address.path
+    path = settings.local_path
     async with open_asker(world, keeps_warm=True) as asker:
         prompt = Prompt(asker, Library(settings.root), ask)
         terminal = results()

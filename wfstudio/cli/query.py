@@ -294,16 +294,18 @@ def _open_output(path: Path) -> Iterator[BinaryIO]:
 
 async def _watch(world: str | None, ask: Ask) -> int:
     """Show the result in place, and again whenever the world has changed; until interrupted."""
-    from wf.worlds.sqlite.feed import Feed, Mark
+    from wf.worlds.feed import Mark
     from wfstudio.cli.screen import redraw
+    from wfstudio.history.feeds import feed_url, open_feed
 
     terminal = results()
     if not terminal.is_tty:
         raise Misuse("--watch needs a terminal", hint="leave it out, and ask again when you want to know")
-    path = settle(world).address.path
-    assert path is not None
+    settings = settle(world)
     async with open_asker(world) as asker:
-        feed = Feed(path)
+        path = settings.local_path
+        assert path is not None  # the asker has refused any other
+        feed = open_feed(path, feed_url(settings))
         try:
             seen, lines = Mark(-1, -1), [""]
 

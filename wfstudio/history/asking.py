@@ -14,15 +14,16 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from wf.errors import WorkflowError
 from wf.settings import Settings
-from wf.worlds.sqlite.feed import Feed
 from wfstudio.core.errors import ConflictError, UsageError
 from wfstudio.history.errors import QueryError, QueryLimitError
+from wfstudio.history.feeds import feed_url, open_feed
 from wfstudio.history.wire import LONGEST_FRAME, Answer, Done, Failed, Question, decode_answer, encode_question
 
 AT_ONCE: Final = 4
@@ -40,14 +41,15 @@ class Asker:
     """Asks questions about one world. For one event loop."""
 
     def __init__(self, settings: Settings, *, keeps_warm: bool = False, at_once: int = AT_ONCE) -> None:
-        """Raises `UsageError` for a world that is no file."""
-        path = settings.address.path
+        """Raises `UsageError` for a world in memory."""
+        path = settings.local_path
         if path is None:
             raise UsageError(
                 f"SQL needs a world in a file, and this is {settings.address.shown}",
                 "name a file: `--world sqlite:///.wf/world.db`, or WF_WORLD",
             )
         self._world = path
+        self._url = feed_url(settings)
         self._root = settings.root
         self._keeps_warm = keeps_warm
         self._turns = asyncio.Semaphore(at_once)
@@ -85,6 +87,7 @@ class Asker:
                 asked = msgspec.structs.replace(
                     question,
                     world=str(self._world),
+                    url=self._url,
                     root=str(self._root),
                     cpu_seconds=int(seconds) * 2 + _CPU_SPARE,  # of two threads
                 )
@@ -198,24 +201,30 @@ class LazyAsker:
         """The position of the world's changes up to which the mirror was kept."""
 
     def get(self) -> Asker:
-        """Give it. Raises `UsageError` for a world that is no file."""
+        """Give it. Raises `UsageError` for a world in memory."""
         if self._asker is None:
             self._asker = Asker(self._settings, keeps_warm=True)
         return self._asker
 
     async def keep_up(self) -> None:
         """Have the mirror brought up to date whenever much is new, for ever: the next question need not wait for it."""
-        path = self._settings.address.path
+        path = self._settings.local_path
         while path is not None:
             await asyncio.sleep(KEEP_UP_SECONDS)
             with contextlib.suppress(WorkflowError):  # whoever asks is told
-                with Feed(path) as feed:
-                    now = feed.mark().position
+                now = await asyncio.to_thread(self._find_position, path)
                 if self.kept is None:
                     self.kept = now
                 elif now - self.kept > KEEP_UP_CHANGES:
                     await _ask_anything(self.get())
                     self.kept = now
+
+    def _find_position(self, path: Path) -> int:
+        feed = open_feed(path, feed_url(self._settings))
+        try:
+            return feed.mark().position
+        finally:
+            feed.close()
 
     async def close(self) -> None:
         if self._asker is not None:

@@ -71,7 +71,7 @@ def answer(question: Question, out: BinaryIO) -> None:
     """Answer a question into a stream. Raises `WorkflowError`; the process is good for nothing else afterwards."""
     world = Path(question.world)
     keyring = None if question.is_locked else _load_keys(question)
-    with History(world, memory_limit=f"{question.memory_mb}MB") as history:
+    with History(world, url=question.url, memory_limit=f"{question.memory_mb}MB") as history:
         connection = history.connection
         Payloads(history.feed, keyring).register(connection)
         make_views(connection)
@@ -92,7 +92,7 @@ def answer(question: Question, out: BinaryIO) -> None:
 
 def _load_keys(question: Question) -> Keyring:
     root = Path(question.root)
-    return load_keys(parse_world_url(f"sqlite:///{question.world}", root), root)
+    return load_keys(parse_world_url(question.url or f"sqlite:///{question.world}", root), root)
 
 
 def _confine(question: Question) -> None:

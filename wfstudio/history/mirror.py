@@ -1,4 +1,4 @@
-"""The mirror: a DuckDB file beside the world, for SQL over all its runs.
+"""The mirror: a DuckDB file beside the world (of one in a database: in the project's `.wf`), for SQL over all its runs.
 
 1. It is disposable. Whatever is wrong with it (missing, older, corrupt, of another world), it is made
    anew from the world, and nothing is lost.
@@ -30,8 +30,9 @@ from typing import Final
 import duckdb
 import msgspec
 
-from wf.worlds.sqlite.feed import Feed, Mark
+from wf.worlds.feed import Feed, Mark
 from wfstudio.history import staging
+from wfstudio.history.feeds import open_feed
 from wfstudio.history.locks import Lock
 from wfstudio.history.news import read_news
 
@@ -72,7 +73,7 @@ class Place(msgspec.Struct, frozen=True):
         """List the runs that changed since; None where the file cannot be continued from this world."""
         if (self.version, self.duckdb) != (VERSION, duckdb.__version__):
             return None
-        if (self.device, self.inode) != _identify(feed.path) or self.position > feed.mark().position:
+        if (self.device, self.inode) != feed.identify() or self.position > feed.mark().position:
             return None
         changed = feed.changed_since(self.mark)
         if changed is None:
@@ -93,13 +94,16 @@ class History:
     what users see. `connection` and `feed` may be used from any thread, from one at a time.
     """
 
-    def __init__(self, world_path: Path, *, memory_limit: str = "512MB", threads: int = 2) -> None:
-        """Open it: bring the file up to date where that pays, and read the rest into memory.
+    def __init__(
+        self, world_path: Path, *, url: str | None = None, memory_limit: str = "512MB", threads: int = 2
+    ) -> None:
+        """Open it, of a world's file, or of the database that `url` names, whose mirror lies at `world_path` all the
+        same: bring the file up to date where that pays, and read the rest into memory.
 
         Raises `WorldError` where the world cannot be read, or the mirror's place cannot be written.
         """
         self.path: Final = mirror_path(world_path)
-        self.feed: Final = Feed(world_path)
+        self.feed: Final = open_feed(world_path, url)
         self.connection: duckdb.DuckDBPyConnection = duckdb.connect(
             ":memory:",
             config={"memory_limit": memory_limit, "threads": 1},  # of small statements a second one makes slower ones
@@ -207,15 +211,10 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path, *, is_writing: bo
 
 def _write_place(connection: duckdb.DuckDBPyConnection, feed: Feed, mark: Mark) -> None:
     heads = [(run, run_id, seq, link.hex()) for run, run_id, seq, link in feed.list_heads(HEADS)]
-    place = Place(VERSION, duckdb.__version__, *_identify(feed.path), mark.position, heads, mark.seq)
+    place = Place(VERSION, duckdb.__version__, *feed.identify(), mark.position, heads, mark.seq)
     connection.execute("BEGIN; CREATE OR REPLACE TABLE mirror.place (place VARCHAR)")
     connection.execute("INSERT INTO mirror.place VALUES (?)", [msgspec.json.encode(place).decode()])
     connection.execute("COMMIT")
-
-
-def _identify(path: Path) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
 
 
 # -- from the world into tables --------------------------------------------------------------------

@@ -16,8 +16,7 @@ import duckdb
 import msgspec
 
 from wf import events as types
-from wf.worlds.sqlite.feed import Feed
-from wf.worlds.sqlite.transaction import Row
+from wf.worlds.feed import Feed, Row
 from wfstudio.history import staging
 from wfstudio.history.retelling import SCHEMAS, retell
 

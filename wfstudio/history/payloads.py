@@ -20,7 +20,7 @@ from wf.errors import WorkflowError
 from wf.keys import Keyring
 from wf.records import chunk_place
 from wf.worker.logs import open_log
-from wf.worlds.sqlite.feed import Feed
+from wf.worlds.feed import Feed
 from wfstudio.core.values import show_value
 
 LARGEST: Final = 8_000_000

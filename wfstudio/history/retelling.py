@@ -15,7 +15,7 @@ import pyarrow as pa
 from wf import events as types
 from wf.events import Event
 from wf.records import decode_meta
-from wf.worlds.sqlite.transaction import Row
+from wf.worlds.feed import Row
 from wfstudio.core.traces import Span, Trace, make_trace
 from wfstudio.history.staging import RUN
 

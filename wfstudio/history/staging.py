@@ -13,8 +13,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from wf.worlds.sqlite.feed import CHUNK_COLUMNS, DEPLOYMENT_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS, RUN_COLUMNS, Feed
-from wf.worlds.sqlite.transaction import Row
+from wf.worlds.feed import CHUNK_COLUMNS, DEPLOYMENT_COLUMNS, EVENT_COLUMNS, LOG_COLUMNS, RUN_COLUMNS, Feed, Row
 
 PAGE: Final = 2_000
 """Runs that are read at once: one snapshot of the world, one transaction of the mirror."""

@@ -18,12 +18,15 @@ Shape = Literal["rows", "arrow", "parquet"]
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """A query. `world` is the file; `root` the project, whose keys open payloads unless `is_locked`.
 
+    With `url` the world is the database that it names, and `world` what its mirror lies beside.
+
     `parameters` go for `$name`. `row_limit` and `byte_limit` cap the answer (None: no cap), the other limits the work.
     """
 
     world: str
     root: str
     sql: str
+    url: str | None = None
     parameters: dict[str, Any] = {}
     shape: Shape = "rows"
     row_limit: int | None = None

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests.wf.worlds.acts import FLOW, T0, Owner, claim_all, hello, new_run, own
 from wf.world import Attention, EndRun, PutLog, SetAttributes
+from wf.worlds.feed import Mark
 from wf.worlds.sqlite import SqliteWorld
 from wf.worlds.sqlite import connection as sqlite_connection
-from wf.worlds.sqlite.feed import Feed, Mark
+from wf.worlds.sqlite.feed import SqliteFeed
 
 RUNS = ("r1", "r2", "r3")
 
@@ -40,7 +41,7 @@ def count_rows(world: SqliteWorld) -> int:
 async def test_a_run_that_goes_on_alone_is_named_every_16_events_and_found_by_who_has_a_mark(path: Path) -> None:
     world = await opened(path)
     owner = await own(world)
-    with Feed(path) as feed:
+    with SqliteFeed(path) as feed:
         before, mark = count_rows(world), feed.mark()
         assert feed.changed_since(mark) == []
         for _ in range(64):
@@ -81,7 +82,7 @@ async def test_what_changes_but_a_log_has_a_row_of_its_own(path: Path) -> None:
 async def test_a_mark_whose_row_was_dropped_is_no_mark_any_more(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_connection, "CHANGES_KEPT", 2)
     world = await opened(path)
-    with Feed(path) as feed:
+    with SqliteFeed(path) as feed:
         assert feed.changed_since(feed.mark()) == []
         marks = []
         for run_id in RUNS:
@@ -111,7 +112,7 @@ def test_who_remembers_a_mark_is_told_of_all_that_changed_after_it(acts: list[tu
         world = await opened(path)
         await world.open_worker(hello("w1", FLOW))
         owners: dict[str, Owner] = {}
-        feed, pasts, numbers = Feed(path), list[Past](), dict[str, int]()
+        feed, pasts, numbers = SqliteFeed(path), list[Past](), dict[str, int]()
 
         async def look() -> dict[str, Any]:
             found = {}

@@ -19,9 +19,10 @@ import pytest
 from tests.wfstudio.history.stage import BEGAN, Log, WorldFile, make_completed
 from wf import events as types
 from wf.errors import WorldBusy, WorldError
+from wf.worlds.feed import Mark
 from wf.worlds.sqlite import connection as sqlite_connection
 from wf.worlds.sqlite.connection import Connection
-from wf.worlds.sqlite.feed import Feed, Mark
+from wf.worlds.sqlite.feed import SqliteFeed
 from wfstudio.history import mirror, news, staging
 from wfstudio.history.locks import Lock
 from wfstudio.history.mirror import History, mirror_path
@@ -379,7 +380,7 @@ def test_a_writer_that_is_killed_costs_a_rebuild_at_most(world: WorldFile, stop:
 
 
 def test_the_feed_names_runs_that_changed_and_those_that_are_gone(world: WorldFile) -> None:
-    feed = Feed(world.path)
+    feed = SqliteFeed(world.path)
     try:
         mark = feed.mark()
         assert feed.changed_since(mark) == []
@@ -396,4 +397,4 @@ def test_the_feed_names_runs_that_changed_and_those_that_are_gone(world: WorldFi
 def test_the_feed_of_a_newer_world_is_refused(world: WorldFile) -> None:
     world.sqlite.execute("PRAGMA user_version = 99")
     with pytest.raises(WorldError, match=r"written by a newer wf \(schema version 99\)"):
-        Feed(world.path)
+        SqliteFeed(world.path)

@@ -216,7 +216,7 @@ class QueryScreen(StudioScreen):
 
     @property
     def _asked_path(self) -> Path | None:
-        path = self.studio.attachment.settings.address.path
+        path = self.studio.attachment.settings.local_path
         return None if path is None else asked_path(path)
 
     def _find_given(self, names: Sequence[str]) -> dict[str, str]:

@@ -52,16 +52,11 @@ def settle(connection: Connection[Any], place: Place, *, is_making: bool, keys: 
         raise WorldError(
             f"the world {place.shown} is on Postgres {connection.info.server_version // 10000}; 13 is the oldest"
         )
-    newest = MIGRATIONS[-1][0]
     version = find_version(connection)
     if version == 0 and not is_making:
         raise _missing(place)
-    if version < newest:
+    if version < MIGRATIONS[-1][0]:
         _migrate(connection, place)
-    elif version > newest:
-        newer = WorldError(f"the world {place.shown} was written by a newer wf (schema version {version})")
-        newer.hint = "upgrade wf, or name another world"
-        raise newer
     if keys:
         _compare_keys(connection, place, list(keys))
     if connection.execute(_IS_RESTORED).fetchone() == (True,):
@@ -69,6 +64,22 @@ def settle(connection: Connection[Any], place: Place, *, is_making: bool, keys: 
             connection.execute("LOCK TABLE changes IN ACCESS EXCLUSIVE MODE")
             connection.execute("DELETE FROM changes")
             connection.execute("UPDATE world SET era = %s", (secrets.token_hex(8),))
+    return check(connection, place)
+
+
+def check(connection: Connection[Any], place: Place) -> str:
+    """See that the world is there and of this version, without changing anything. Give its era."""
+    version, newest = find_version(connection), MIGRATIONS[-1][0]
+    if version == 0:
+        raise _missing(place)
+    if version > newest:
+        newer = WorldError(f"the world {place.shown} was written by a newer wf (schema version {version})")
+        newer.hint = "upgrade wf, or name another world"
+        raise newer
+    if version < newest:
+        older = WorldError(f"the world {place.shown} was last used by an older wf (schema version {version})")
+        older.hint = "open it once with this one: `wf inspect`"
+        raise older
     row = connection.execute("SELECT era FROM world").fetchone()
     assert row is not None
     return str(row[0])

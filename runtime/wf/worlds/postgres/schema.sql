@@ -10,7 +10,8 @@ CREATE TABLE world (
   is_world boolean PRIMARY KEY DEFAULT true CHECK (is_world),
   version  integer NOT NULL,                      -- of this schema
   keys     text[] NOT NULL DEFAULT '{}',          -- ids of the keys that seal here, in hexadecimal; `off`: none does
-  era      text NOT NULL
+  era      text NOT NULL,
+  pruned_xid bigint NOT NULL DEFAULT 0            -- changes of transactions up to this one have been dropped
 );
 
 -- Runs: the current state of each, one row.

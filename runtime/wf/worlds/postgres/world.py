@@ -51,7 +51,19 @@ from wf.world import (
     WaitRow,
     WorkerHello,
 )
-from wf.worlds.postgres import commits, deletions, hooks, imports, inbox, leases, locks, reconciling, runs, streams
+from wf.worlds.postgres import (
+    commits,
+    deletions,
+    hooks,
+    imports,
+    inbox,
+    leases,
+    locks,
+    pruning,
+    reconciling,
+    runs,
+    streams,
+)
 from wf.worlds.postgres.bell import Announcer, Listener
 from wf.worlds.postgres.core import CONNECTIONS, PATIENCE_SECONDS, Core, Operation
 from wf.worlds.postgres.failures import Unsure
@@ -69,6 +81,7 @@ HEAR_SECONDS: Final = LEASE_SECONDS / 10
 SWEEP_PATIENCE_SECONDS: Final = 1.0
 """How long a worker's sign of life waits for the leases of others to be taken: one that stalled may hold them, and who
 waited for it would lose its own."""
+PRUNE_SECONDS: Final = 60.0
 LEAVE_SECONDS: Final = 0.5
 """How long a cancelled caller waits for what it began to be over."""
 
@@ -117,6 +130,7 @@ class PostgresWorld:
         self._listening = threading.Lock()  # guards _listener
         self._heard: dict[str, float] = {}
         self._sweeping: Future[None] | None = None
+        self._pruned_at = time.monotonic()
         self._swept_at = self._monotonic() - leases.SWEEP_SECONDS
 
     def begin_anew_in_child(self) -> None:
@@ -376,6 +390,9 @@ class PostgresWorld:
     def _sweep(self) -> None:
         if self.core.read(self._leases.find_lost):
             self._persist(self._leases.sweep)
+        if time.monotonic() - self._pruned_at >= PRUNE_SECONDS:
+            self._pruned_at = time.monotonic()
+            self._persist(pruning.prune)
 
     def _persist(self, operation: Operation[T], reconcile: Reconcile[T] | None = None) -> T:
         """Write until it is known how that ended."""

@@ -1,35 +1,21 @@
-"""The feed: a read-only look at a world's file, in bulk, for who keeps a copy of it.
-
-It may be opened by any process while another one owns the world: it takes no lease, opens no payload
-and writes nothing. Runs are named by `runs.id`, which orders them by their creation. The id of a run that
-was deleted may be given to another one: who keeps a copy compares run ids.
-
-    mark = feed.mark()                     before anything is read
-    ids = feed.changed_since(remembered)   None: the feed does not reach back so far, compare all runs
-    with feed.snapshot(): ...              rows of these runs, of one moment
-
-What was committed before `mark()` was asked is in what is read after it; what came since may be, too,
-and will be named again by the next `changed_since`.
-"""
+"""The feed of an SQLite world; `wf.worlds.feed` says what a feed is."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from wf.errors import WorldError
+from wf.worlds.feed import BATCH, RUN_COLUMNS, Mark, Row
 from wf.worlds.sqlite import failures
 from wf.worlds.sqlite.connection import APPLICATION_ID, MIGRATIONS
 from wf.worlds.sqlite.reader import SETTINGS
-from wf.worlds.sqlite.transaction import Row
-
-BATCH: Final = 20_000
-"""Rows that are held at once while events are read."""
 
 _MARK: Final = """
 SELECT c.position, ifnull(r.seq, 0) FROM changes AS c LEFT JOIN runs AS r ON r.id = c.run
@@ -48,30 +34,21 @@ _LINK: Final = "SELECT link FROM events WHERE run_id = ? AND seq = ?"
 _IDS: Final = "SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?"
 _ASKED: Final = "FROM json_each(?) AS asked JOIN runs AS r ON r.id = asked.value"
 
-RUN_COLUMNS: Final = (
-    "id", "run_id", "workflow", "status", "deployment_id", "created_at", "started_at", "ended_at", "seq",
-    "attributes", "parent_run_id", "continued_from", "continued_as", "forked_from", "error_code", "result_seq",
-    "payload_bytes", "attention", "origin",
-)  # fmt: skip
 _RUNS: Final = f"SELECT {', '.join(f'r.{column}' for column in RUN_COLUMNS)} {_ASKED} ORDER BY r.id"
-EVENT_COLUMNS: Final = ("run", "seq", "type", "correlation_id", "name", "attempt", "at_us", "meta", "payload_bytes")
 _EVENTS: Final = """
 SELECT r.id, e.seq, e.type, e.correlation_id, e.name, e.attempt, e.at, e.meta, ifnull(length(e.payload), 0)
 FROM json_each(?) AS asked JOIN runs AS r ON r.id = asked.value ->> 0
   JOIN events AS e ON e.run_id = r.run_id AND e.seq > asked.value ->> 1
 """
-CHUNK_COLUMNS: Final = ("run", "name", "place", "at_us", "payload_bytes")
 _CHUNKS: Final = f"""
 SELECT r.id, c.name, c."index", c.at, length(c.payload) {_ASKED} JOIN chunks AS c ON c.run_id = r.run_id
 WHERE c.name NOT LIKE '$%'
 """
-LOG_COLUMNS: Final = ("run", "correlation_id", "attempt", "place", "at_us", "payload_bytes")
 _LOGS: Final = f"""
 SELECT r.id, l.correlation_id, l.attempt, l."index", l.at, length(l.payload)
 {_ASKED} JOIN logs AS l ON l.run_id = r.run_id
 """
 _WAITS: Final = f"SELECT r.id, w.correlation_id {_ASKED} JOIN waits AS w ON w.run_id = r.run_id"
-DEPLOYMENT_COLUMNS: Final = ("deployment_id", "created_at", "used_at", "manifest")
 _DEPLOYMENTS: Final = "SELECT deployment_id, created_at, used_at, manifest FROM deployments"
 
 _PAYLOAD: Final = (
@@ -87,17 +64,7 @@ WHERE r.id = ? AND l.correlation_id = ? AND l.attempt = ? AND l."index" = ?
 """
 
 
-class Mark(NamedTuple):
-    """How far somebody has read: the last change, and where the log of the run that it names ended.
-
-    That run may go on without another change, so two marks are the same only where nothing came between them.
-    """
-
-    position: int
-    seq: int
-
-
-class Feed:
+class SqliteFeed:
     """One read-only connection. May be used from any thread, from one at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -124,7 +91,7 @@ class Feed:
             self.close()
             raise
 
-    def __enter__(self) -> Feed:
+    def __enter__(self) -> SqliteFeed:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -132,6 +99,10 @@ class Feed:
 
     def close(self) -> None:
         self._connection.close()
+
+    def identify(self) -> tuple[int, int]:
+        found = os.stat(self.path)
+        return found.st_dev, found.st_ino
 
     def _check(self) -> None:
         [(application,)] = self._connection.execute("PRAGMA application_id").fetchall()
