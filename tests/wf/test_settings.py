@@ -294,6 +294,9 @@ def test_a_wrong_url_is_refused_with_a_cure_and_without_secrets(url: str, messag
 
 def test_a_password_with_an_at_sign_is_hidden_whole() -> None:
     assert hide_secret("postgresql://ada:p@ss@host/db?a=1") == "postgresql://…@host/db?a=1"
+    assert hide_secret("postgresql://host/db?password=pw&a=1&sslpassword=x") == (
+        "postgresql://host/db?password=…&a=1&sslpassword=…"
+    )
 
 
 def test_keys_lie_beside_their_worlds(tmp_path: Path) -> None:

@@ -31,8 +31,11 @@ class Place:
 
     def __init__(self, url: str) -> None:
         self.shown: Final = hide_secret(url)
-        parts = urlsplit(url)
-        given = parse_qsl(parts.query, keep_blank_values=True)
+        try:
+            parts = urlsplit(url)
+            given = parse_qsl(parts.query, keep_blank_values=True)
+        except ValueError:
+            raise self._refused() from None
         named = [value for key, value in given if key == "schema"]
         self.schema: Final = named[-1] if named else DEFAULT_SCHEMA
         if not _SCHEMA.fullmatch(self.schema) or self.schema.startswith("pg_"):
@@ -44,14 +47,17 @@ class Place:
         try:
             self._options = conninfo_to_dict(urlunsplit(parts._replace(query=rest)))
         except psycopg.Error:  # what libpq says of it quotes it, password and all
-            hint = "write it like `postgresql://user:password@host:5432/database?schema=wf`"
-            raise SettingsError(f"{self.shown!r} is not a world's URL", hint) from None
+            raise self._refused() from None
         self.secrets: Final = tuple(
             str(text) for text in (self._options.get("password"), unquote(parts.password or "")) if text
         )
         name = f"wf/world/{self.schema}"
         self.channel: Final = f"wf_{self.schema}"[:63]
         self.lock_key: Final = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+    def _refused(self) -> SettingsError:
+        hint = "write it like `postgresql://user:password@host:5432/database?schema=wf`"
+        return SettingsError(f"{self.shown!r} is not a world's URL", hint)
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         """Open a connection. Raises errors of psycopg."""
