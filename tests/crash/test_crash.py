@@ -11,13 +11,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.crash.shapes import SHAPES
+from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[2]
 TERMINAL = ("run_completed", "run_failed", "run_cancelled")
@@ -111,23 +112,50 @@ def check_streams(report: dict[str, Any], point: str) -> None:
 def test_a_worker_killed_at_any_commit_changes_nothing_of_the_outcome(
     name: str, zygote: Zygote, tmp_path: Path, record_property: Any
 ) -> None:
+    def run(folder: Path, **more: Any) -> dict[str, Any]:
+        return zygote.run(shape=name, folder=str(folder), **more)
+
+    record_property("kills", kill_everywhere(name, run, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["child", "stream"])
+def test_nor_does_one_whose_world_is_a_database(
+    name: str, zygote: Zygote, tmp_path: Path, postgres: Cluster, emptied_postgres_url: str
+) -> None:
+    begun: set[Path] = set()
+
+    def run(folder: Path, **more: Any) -> dict[str, Any]:
+        if folder not in begun:  # a world a folder: the same one, emptied
+            postgres.empty(emptied_postgres_url)
+            begun.add(folder)
+        return zygote.run(shape=name, folder=str(folder), world=emptied_postgres_url, **more)
+
+    kill_everywhere(name, run, tmp_path, points=6)
+
+
+def kill_everywhere(name: str, run: Callable[..., dict[str, Any]], tmp_path: Path, points: int | None = None) -> int:
+    """Kill a trial before and after each commit (or at so many `points` of them), have another one go on, and compare.
+
+    Gives how many were killed.
+    """
     calm = tmp_path / "calm"
     calm.mkdir()
-    expected = zygote.run(shape=name, folder=str(calm))
+    expected = run(calm)
     check_laws(expected, calm, f"{name}, uninterrupted")
     check_streams(expected, f"{name}, uninterrupted")
     assert expected["warnings"] == []
     trials = 0
     # Timers may group the commits of a trial otherwise than the calm one, so the last points may not
     # be reached: then the trial ends by itself, and counts as uninterrupted.
-    for kill_at in range(1, expected["commits"] + 1):
+    stride = 1 if points is None else max(1, expected["commits"] // points)
+    for kill_at in range(1, expected["commits"] + 1, stride):
         for phase in ("before", "after"):
             point = f"{name}, killed {phase} commit {kill_at} of {expected['commits']}"
             folder = tmp_path / f"{kill_at}-{phase}"
             folder.mkdir()
-            first = zygote.run(shape=name, folder=str(folder), kill_at=kill_at, phase=phase)
+            first = run(folder, kill_at=kill_at, phase=phase)
             assert first["was_killed"] or "outcome" in first, f"{point}: {first.get('error')}"
-            second = zygote.run(shape=name, folder=str(folder))
+            second = run(folder)
             check_laws(second, folder, point)
             check_streams(second, point)
             assert second["outcome"] == expected["outcome"], point
@@ -137,5 +165,5 @@ def test_a_worker_killed_at_any_commit_changes_nothing_of_the_outcome(
             trials += first["was_killed"]
             shutil.rmtree(folder)
     assert trials > 0
-    record_property("kills", trials)
     print(f"{name}: {trials} kills at {expected['commits']} commits, same outcome after each")
+    return trials

@@ -1,7 +1,7 @@
 """The zygote: a process that has imported everything and forks one child per trial.
 
-A trial runs a shape on a world file. With `kill_at` it kills itself (SIGKILL) at that COMMIT of
-the world's connection, before it is executed or after. Without, it runs to the end and reports.
+A trial runs a shape on a world file, or on the database that `world` names. With `kill_at` it kills itself (SIGKILL)
+at that COMMIT of the world's, before it is executed or after. Without, it runs to the end and reports.
 Requests and reports are JSON lines. The zygote itself never starts a thread, so forking is sound.
 """
 
@@ -17,6 +17,7 @@ import sqlite3
 import sys
 import tomllib  # noqa: F401
 import traceback
+from contextlib import suppress
 from typing import Any
 
 import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401
@@ -35,6 +36,9 @@ from wf.session import current_session
 from wf.worlds.shared import SharedWorld  # noqa: F401
 
 # Some of these nobody names here: what a trial would load lazily is loaded once, before the forks.
+
+with suppress(ImportError):
+    import wf.worlds.postgres
 
 RUN_ID = "crash-run"
 KEY = "a5" * 32
@@ -98,6 +102,24 @@ class Killer:
         connect = sqlite3.connect
         sqlite3.connect = lambda *args, **kwargs: connect(*args, **{"factory": Connection, **kwargs})  # type: ignore[assignment]
 
+    def install_in_postgres(self) -> None:
+        from wf.worlds.postgres.core import Core
+
+        killer, run = self, Core._run
+
+        def run_to_commit(self: Any, connection: Any, operation: Any, is_crossing: bool) -> Any:
+            def operate(tx: Any) -> Any:
+                result = operation(tx)
+                killer.count += 1
+                killer.die("before")
+                return result
+
+            result = run(self, connection, operate, is_crossing)
+            killer.die("after")
+            return result
+
+        Core._run = run_to_commit  # type: ignore[method-assign]
+
     def die(self, phase: str) -> None:
         if self.count == self._kill_at and phase == self._phase:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -106,14 +128,17 @@ class Killer:
 class Trial:
     """One run of a shape in this process, on a folder that may hold what an earlier one left."""
 
-    def __init__(self, shape: str, folder: str, kill_at: int | None = None, phase: str = "before") -> None:
+    def __init__(
+        self, shape: str, folder: str, kill_at: int | None = None, phase: str = "before", world: str | None = None
+    ) -> None:
+        self.world = world
         self.shape = SHAPES[shape]
         self.folder = folder
         self.killer = Killer(kill_at, phase)
 
     def run(self) -> dict[str, Any]:
         os.environ.update(
-            WF_WORLD=f"sqlite:///{self.folder}/world.db",
+            WF_WORLD=self.world or f"sqlite:///{self.folder}/world.db",
             WF_DURABILITY="process",
             WF_KEY=KEY,
             CRASH_EFFECTS=f"{self.folder}/effects",
@@ -122,7 +147,11 @@ class Trial:
         handler = logging.Handler(logging.WARNING)
         handler.emit = lambda record: self.records.append(record.getMessage())  # type: ignore[method-assign]
         logging.getLogger().addHandler(handler)
-        self.killer.install()
+        if self.world is None:
+            self.killer.install()
+        else:
+            os.chdir(self.folder)  # what belongs to the world on this machine lies in the project's folder
+            self.killer.install_in_postgres()
         return asyncio.run(self._run())
 
     async def _run(self) -> dict[str, Any]:

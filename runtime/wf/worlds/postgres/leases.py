@@ -103,6 +103,7 @@ _HEAR: Final = "UPDATE workers SET heard_at = {now} WHERE worker_id = %s AND {no
 _HEAR_IN_PASSING: Final = (
     "UPDATE workers SET heard_at = {now} WHERE worker_id = ANY(%s::text[]) AND {now} - heard_at < %s"
 )
+_TELL: Final = "UPDATE workers SET told = %s WHERE worker_id = %s AND told IS DISTINCT FROM %s"
 _SILENT: Final = """
 SELECT worker_id, process, host, {now} - heard_at >= %s, {now} - heard_at < %s FROM workers ORDER BY worker_id
 """
@@ -247,10 +248,8 @@ class Leases:
         next_due_at = None if row is None else row[0]
         if next_due_at is not None and next_due_at <= now and len(leased) < limit:
             next_due_at = now + LOCKED_US  # somebody holds it just now: it is his, or free in a moment
-        tx.execute(
-            "UPDATE workers SET told = %s WHERE worker_id = %s",
-            (_FOR_EVER if next_due_at is None else next_due_at, worker_id),
-        )
+        told = _FOR_EVER if next_due_at is None else next_due_at
+        tx.execute(_TELL, (told, worker_id, told))
         tx.leases += [(found.run.run_id, found.run.epoch, worker_id) for found in (*claimed, *unregistered)]
         return Claims(claimed, unregistered, next_due_at)
 

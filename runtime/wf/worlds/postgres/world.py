@@ -76,7 +76,7 @@ from wf.worlds.postgres.transaction import Transaction, read_hook, read_run
 T = TypeVar("T")
 
 HEAR_SECONDS: Final = LEASE_SECONDS / 10
-"""How long a worker's sign of life holds before a commit gives another one: each is a row that is written."""
+"""How long a worker's sign of life holds before a commit or claim gives another one: each is a row that is written."""
 
 SWEEP_PATIENCE_SECONDS: Final = 1.0
 """How long a worker's sign of life waits for the leases of others to be taken: one that stalled may hold them, and who
@@ -118,6 +118,7 @@ class PostgresWorld:
         )
         self._leases = self.core.leases
         self._monotonic = monotonic or time.monotonic
+        self._hear_seconds = HEAR_SECONDS if monotonic is None else 0.0  # a clock that is moved is to be seen exactly
         self._announcer = Announcer(self.core)
         self.core.tell_others = self._announcer.tell
         self._begin_anew()
@@ -232,6 +233,7 @@ class PostgresWorld:
         return await self._run(lambda: self._speaks(worker_id))
 
     async def close_worker(self, worker_id: str) -> None:
+        self._heard.pop(worker_id, None)
         await self._write(lambda tx: self._leases.close_worker(tx, worker_id))
 
     async def claim(self, worker_id: str, now: int, limit: int) -> Claims:
@@ -346,7 +348,7 @@ class PostgresWorld:
         self._persist(lambda tx: self._leases.open_worker(tx, hello))
 
     def _claim(self, worker_id: str, now: int, limit: int) -> Claims:
-        if not self._speaks(worker_id):
+        if self._is_to_be_heard(worker_id) and not self._speaks(worker_id):
             return Claims([])
         return self._persist(lambda tx: self._leases.claim(tx, worker_id, now, limit))
 
@@ -368,18 +370,25 @@ class PostgresWorld:
             return commits.commit(tx, appends, heard)
 
         outcomes = self._persist(operation)
-        now = self._monotonic()
-        late = [worker_id for worker_id in heard if now - self._heard.get(worker_id, -HEAR_SECONDS) >= HEAR_SECONDS]
+        late = [worker_id for worker_id in heard if self._is_to_be_heard(worker_id)]
         if late:
-            self._heard.update(dict.fromkeys(late, now))
+            self._heard.update(dict.fromkeys(late, self._monotonic()))
             self.core.read(lambda tx: self._leases.hear_in_passing(tx, late))
         return outcomes
+
+    def _is_to_be_heard(self, worker_id: str) -> bool:
+        """Tell whether a sign of life is worth a row: the last one may be from just now."""
+        heard_at = self._heard.get(worker_id)
+        return heard_at is None or self._monotonic() - heard_at >= self._hear_seconds
 
     def _speaks(self, worker_id: str) -> bool:
         """Note that a worker speaks, and take the leases of those that were silent for too long."""
         is_heard = self.core.read(lambda tx: self._leases.hear(tx, worker_id))
         now = self._monotonic()
-        self._heard[worker_id] = now
+        if is_heard:
+            self._heard[worker_id] = now
+        else:
+            self._heard.pop(worker_id, None)
         if not is_heard or now - self._swept_at >= leases.SWEEP_SECONDS:
             self._swept_at = now
             if self._sweeping is None or self._sweeping.done():
