@@ -76,9 +76,14 @@ def check_world(settings: Settings, *, is_making: bool = False) -> None:
 
 
 def tell_who_serves(client: Client) -> None:
-    """Say so if nobody serves the world: what was written then waits for the next worker."""
+    """Say so if nobody serves the world's file: what was written then waits for the next worker.
+
+    Of a database it is not known without asking, which a start or a message need not wait for; `wf doctor` does.
+    """
     path = client.session.settings.address.path
-    holder = None if path is None else read_holder(str(path))
+    if path is None:
+        return
+    holder = read_holder(str(path))
     if holder is None or holder.endpoint is None:  # who serves nobody has only borrowed it, as we have
         words().print(f"no worker serves {printable(str(path))} now; the next `wf dev` or `wf worker` takes this up")
 
