@@ -83,7 +83,8 @@ def _version_of(folder: Path) -> float:
 class Cluster:
     """A server that can be killed and started again. `url` names a schema that nobody has used."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, is_durable: bool = False) -> None:
+        self.is_durable = is_durable
         self.binaries = binaries
         self.folder = folder
         self.data = folder / "data"
@@ -98,7 +99,14 @@ class Cluster:
         if user == "postgres":
             os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
         self._run("initdb", "-D", str(self.data), "-A", "trust", "-U", "wf", "--no-sync", "-E", "UTF8", "--locale=C")
-        settings = {**SETTINGS, "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
+        kept = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "128MB"} if self.is_durable else {}
+        settings = {
+            **SETTINGS,
+            **kept,
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": folder,
+        }
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
         (self.data / "pg_hba.conf").write_text(

@@ -92,6 +92,14 @@ MEASUREMENTS: Final = (
         ),
         ("process",),
     ),
+    Measurement(
+        "databases:measure_postgres",
+        (
+            Figure("postgres", "ms", {"process": 3, "power": 6}),
+            Figure("postgres-throughput", "steps/s", _any(1_500), is_floor=True),
+        ),
+        BOTH,
+    ),
     Measurement("reloads:measure_help", (Figure("wf-help", "ms", _any(150)),), ("process",)),
 )
 
