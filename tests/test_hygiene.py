@@ -71,7 +71,7 @@ def test_what_ships_imports_what_is_declared_and_declares_what_it_imports() -> N
     foreign = imported - set(sys.stdlib_module_names) - {"wf", "wfstudio", "annotationlib"}  # in 3.14's library
     # The pytest plugin is loaded by pytest only, the SDK (an extra) by `wf mcp`. numpy is what duckdb's functions in
     # Python ask for.
-    assert foreign - {"pytest", "mcp", "mcp_types"} == declared - {"numpy"}
+    assert foreign - {"pytest", "mcp", "mcp_types", "psycopg"} == declared - {"numpy"}
 
 
 def test_the_extra_of_the_agents_protocol_is_needed_by_its_server_alone() -> None:
