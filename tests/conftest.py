@@ -10,19 +10,16 @@ from typing import Final
 import pytest
 from hypothesis import settings
 
-<<<<<<< HEAD
+from tests.postgres import _reused_url, emptied_postgres_url, postgres, postgres_url
 from tests.quick import serving
+
+__all__ = ["_reused_url", "emptied_postgres_url", "postgres", "postgres_url"]
 
 LONG: Final = [
     "tests/browser/test_studio.py",
     "tests/crash/test_crash.py",
 ]
 """The files that take longest, the longest first."""
-=======
-from tests.postgres import _reused_url, emptied_postgres_url, postgres, postgres_url
-
-__all__ = ["_reused_url", "emptied_postgres_url", "postgres", "postgres_url"]
->>>>>>> 7d29100 (A Postgres database can be a world: the same interface, the same contract, many processes at once)
 
 for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
     del os.environ[_name]

@@ -247,7 +247,7 @@ async def test_other_processes_hear_at_once_of_what_concerns_them(emptied_postgr
 
     async with opened(emptied_postgres_url) as world, opened(emptied_postgres_url) as other:
         owner = await own(world)
-        mail, result = await Bell.at(world, "worker:w1"), await Bell.at(other, "result:r1")
+        mail, result = await Bell.at(world, "worker:w1"), await Bell.at(other, "results")
         runs, log = await Bell.at(other, "runs"), await Bell.at(other, "log:r1")
         began = time.monotonic()
         for _ in range(3):

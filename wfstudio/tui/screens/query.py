@@ -221,13 +221,13 @@ class QueryScreen(StudioScreen):
 
     def _find_given(self, names: Sequence[str]) -> dict[str, str]:
         """Give what was given last for these names."""
-        path = self.studio.attachment.settings.address.path
+        path = self.studio.attachment.settings.local_path
         known = ({} if path is None else read_given(given_path(path))) | self._given
         return {name: known[name] for name in names if name in known}
 
     def _keep_given(self, values: dict[str, str]) -> None:
         self._given |= values
-        path = self.studio.attachment.settings.address.path
+        path = self.studio.attachment.settings.local_path
         if path is not None:
             keep_given(given_path(path), values)
 

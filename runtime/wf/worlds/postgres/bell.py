@@ -52,7 +52,8 @@ SELECT pg_snapshot_xmin(pg_current_snapshot())::text, c.position, c.run_id, c.is
 FROM (SELECT) AS always LEFT JOIN changes AS c ON c.xid >= %s::text::xid8 AND c.source <> %s
 """
 WORKER: Final = "worker:"
-_RUN_TOPICS: Final = ("run:", "result:", LOG, "stream:")
+RESULTS: Final = "results"
+_RUN_TOPICS: Final = ("run:", LOG, "stream:")
 
 
 class News(msgspec.Struct):
@@ -271,7 +272,7 @@ class Listener:
 
     def _ring_changes(self, connection: Connection[Row]) -> None:
         """Ring for the runs that others changed since we looked last."""
-        if not any(topic == RUNS or topic.startswith(_RUN_TOPICS) for topic in self._doorbells.topics()):
+        if not any(topic in (RUNS, RESULTS) or topic.startswith(_RUN_TOPICS) for topic in self._doorbells.topics()):
             ((self._horizon,),) = connection.execute(_HORIZON).fetchall()  # nobody wants to know, and none is owed
             self._seen.clear()
             return
@@ -287,7 +288,7 @@ class Listener:
             rings.append((LOG + run_id, run_id))
             rings += [(topic, run_id) for topic in self._doorbells.streams_of(run_id)]
             if is_state:
-                rings += [(RUNS, run_id), (f"run:{run_id}", run_id), (f"result:{run_id}", run_id)]
+                rings += [(RUNS, run_id), (RESULTS, run_id), (f"run:{run_id}", run_id)]
         # What is behind the new horizon is never read again; what is not will be, and was rung for.
         self._horizon, self._seen = found[0][0], seen
         self._doorbells.ring(rings)

@@ -16,6 +16,7 @@ from wf.errors import WorldError
 from wf.events import PENDING, RUNNING, Event
 from wf.world import (
     Append,
+    CancelChild,
     DropHook,
     DropWait,
     EndRun,
@@ -50,7 +51,7 @@ _PUT_LOG: Final = """
 INSERT INTO logs (run_id, correlation_id, attempt, index, at, payload) VALUES (%s, %s, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
 """
-_REACHING: Final = (RequestLock, ReleaseLock, StartChild, WatchRun)
+_REACHING: Final = (RequestLock, ReleaseLock, StartChild, WatchRun, CancelChild)
 """Effects that reach out of their run for certain: with one of them a commit need not try without the world's lock."""
 _HOLDING: Final = (PutWait, PutHook, RequestLock, StartChild, WatchRun)
 """Effects after which a run that ends in the same append holds more than it did before."""
@@ -190,6 +191,10 @@ def _watch_run(tx: Transaction, run_id: str, effect: WatchRun, at: int) -> None:
     inbox.watch(tx, effect.run_id, run_id, effect.correlation_id, at)
 
 
+def _cancel_child(tx: Transaction, run_id: str, effect: CancelChild, at: int) -> None:
+    inbox.cancel_child(tx, effect.run_id, run_id, effect.reason, at)
+
+
 def _set_attributes(tx: Transaction, run_id: str, effect: SetAttributes, at: int) -> None:
     tx.execute("UPDATE runs SET attributes = %s WHERE run_id = %s", (encode_attributes(effect.attributes), run_id))
 
@@ -207,6 +212,7 @@ _EFFECTS: Final[dict[type, Callable[[Transaction, str, Any, int], None]]] = {
     ReleaseLock: _release_lock,
     StartChild: _start_child,
     WatchRun: _watch_run,
+    CancelChild: _cancel_child,
     SetAttributes: _set_attributes,
     StartRun: lambda tx, run_id, effect, at: None,  # a row of `_ADVANCE` starts its run
     PutLog: _put_log,

@@ -49,7 +49,7 @@ def import_run(tx: Transaction, imported: ImportedRun) -> Created:
     tx.ring_run(run.run_id)
     tx.grown.append(run.run_id)
     if run.ended_at is not None:
-        tx.ring(f"result:{run.run_id}", run.run_id)
+        tx.ring("results", run.run_id)
     return Created(True, run)
 
 

@@ -22,7 +22,7 @@ SELECT {", ".join(f"i.{column}" for column in MESSAGE.split(", "))} FROM inbox A
 WHERE i.run_id = ANY(%s::text[]) AND i.id > %s AND r.owner = %s ORDER BY i.id
 """
 _SLEEPS: Final = "SELECT correlation_id FROM waits WHERE run_id = %s AND kind = 'sleep' ORDER BY correlation_id"
-_IS_DELIVERED: Final = "SELECT 1 FROM deliveries WHERE delivery_id = %s"
+FIND_DELIVERY: Final = "SELECT run_id FROM deliveries WHERE delivery_id = %s"
 _DELIVER: Final = """
 INSERT INTO deliveries (delivery_id, run_id) VALUES (%s, %s) ON CONFLICT DO NOTHING RETURNING 1
 """
@@ -30,6 +30,7 @@ _HAS_HOOK: Final = "SELECT 1 FROM hooks WHERE token_hash = %s AND run_id = %s"
 _WATCHED: Final = """
 SELECT run_id, ended_at, continued_as, origin FROM runs WHERE run_id = %s FOR NO KEY UPDATE
 """
+_CHILD: Final = "SELECT parent_run_id, continued_as, origin FROM runs WHERE run_id = %s FOR NO KEY UPDATE"
 _WATCH: Final = """
 INSERT INTO watchers (run_id, watcher_run_id, correlation_id) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
 """
@@ -47,7 +48,7 @@ def send(tx: Transaction, run_id: str, message: Message, token_hash: bytes | Non
         return Sent("imported")
     delivery_id = message.delivery_id
     # Before "ended": who delivers twice must get the same answer, whatever the run did since.
-    if delivery_id is not None and tx.one(_IS_DELIVERED, (delivery_id,)):
+    if delivery_id is not None and tx.one(FIND_DELIVERY, (delivery_id,)):
         return Sent("duplicate")
     if run.ended_at is not None:
         return Sent("ended")
@@ -82,6 +83,19 @@ def notify(
     run = tx.lock_one(run_id)
     if run is not None and run.ended_at is None:
         _put(tx, run, kind, at, correlation_id, None if meta is None else to_json(meta), None)
+
+
+def cancel_child(tx: Transaction, run_id: str, parent_run_id: str, reason: str, at: int) -> None:
+    """Cancel a run that another one started; the last one, where it continued as new (the parent stays the same)."""
+    tx.cross()
+    while True:
+        row = tx.one(_CHILD, (run_id,))
+        if row is None or row[0] != parent_run_id or row[2] is not None:
+            return
+        if row[1] is None:
+            break
+        run_id = row[1]
+    notify(tx, run_id, "cancel", at, None, {"reason": reason})
 
 
 def _put(

@@ -312,5 +312,5 @@ class Leases:
         tx.execute(f"UPDATE runs AS r SET barred = {_IS_BARRED} WHERE run_id = %s", (run_id,))
         tx.ring("claimable")
         tx.ring_run(run_id)
-        tx.ring(f"result:{run_id}", run_id)
+        tx.ring("results", run_id)
         return "applied"

@@ -177,7 +177,7 @@ def end(tx: Transaction, run_id: str, effect: EndRun, *, has_own: bool, has_shar
     if effect.status == CANCELLED:
         tx.cancelled.append(run_id)
     tx.ring_run(run_id)
-    tx.ring(f"result:{run_id}", run_id)
+    tx.ring("results", run_id)
 
 
 def peg(tx: Transaction, run_ids: Sequence[str], deployment_id: str) -> list[str]:

@@ -199,6 +199,10 @@ class PostgresWorld:
             lambda core, result: reconciling.send(result, is_own_id=is_own_id),
         )
 
+    async def find_delivery(self, delivery_id: str) -> str | None:
+        rows = await self._fetch(inbox.FIND_DELIVERY, (delivery_id,))
+        return rows[0][0] if rows else None
+
     async def find_hook(self, token_hash: bytes) -> HookRow | None:
         rows = await self._fetch(hooks.FIND_HOOK, (token_hash,))
         return read_hook(rows[0]) if rows else None
