@@ -106,14 +106,9 @@ def test_every_command_finds_a_world_in_a_database(place: Place) -> None:
     assert "completed" in listed.stdout
     asked = wf_command(place, "query", "SELECT status, count(*) FROM runs GROUP BY ALL", "--json")
     assert '"completed"' in asked.stdout
-    exported = wf_command(place, "export", "--workflow", "chain", "--output", "runs.wf.zip")
-    assert exported.returncode == 0, exported.stderr
     forgotten = wf_command(place, "gc", "--keep", "0", "-y")
     assert forgotten.returncode == 0, forgotten.stderr
     assert "completed" not in wf_command(place, "inspect").stdout
-    imported = wf_command(place, "import", "runs.wf.zip")
-    assert imported.returncode == 0, imported.stderr
-    assert "completed" in wf_command(place, "inspect").stdout
 
 
 def test_a_machine_without_the_worlds_key_is_told_so(place: Place) -> None:

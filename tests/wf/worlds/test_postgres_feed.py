@@ -158,7 +158,7 @@ async def test_readers_among_writers_miss_nothing(emptied_postgres_url: str) -> 
 ACTS = ("append", "append", "append", "log", "attributes", "chunk", "peg", "attention", "end", "delete", "create")
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     acts=st.lists(
         st.tuples(st.sampled_from(ACTS), st.sampled_from(RUNS), st.integers(1, 9), st.booleans()), max_size=30

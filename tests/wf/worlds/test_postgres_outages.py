@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -307,6 +308,51 @@ async def test_a_database_that_is_killed_loses_nothing_that_was_acknowledged(
         await asyncio.gather(*working)
         for run_id, seq in acknowledged.items():
             assert [event.seq for event in await first.read_events(run_id, 0, 100_000)] == list(range(1, seq + 1))
+
+
+async def test_a_database_that_was_away_for_longer_than_a_lease_leaves_everybody_theirs(
+    postgres: Cluster, postgres_url: str
+) -> None:
+    async with (
+        opened(postgres_url, "power", lease_seconds=1.5) as world,
+        opened(postgres_url, "power", lease_seconds=1.5) as other,
+    ):
+        owner = await own(world)
+        await other.open_worker(hello("w2"))
+        await asyncio.to_thread(postgres.kill)
+        await asyncio.sleep(1.6)
+        await asyncio.to_thread(postgres.start)
+        assert await other.heartbeat("w2")
+        assert await world.heartbeat("w1")
+        assert await claim_all(other, "w2") == {}
+        await owner.commit()
+
+
+# -- a fork
+
+
+async def test_a_forked_child_makes_lines_of_its_own_and_leaves_the_parents_alone(emptied_postgres_url: str) -> None:
+    async with opened(emptied_postgres_url) as world:
+        await own(world)
+        bell = await Bell.at(world, "runs")
+        await world.get_run("r1")
+        read, write = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, which is what is tried
+            pid = os.fork()
+        if pid == 0:
+            try:
+                answer = asyncio.new_event_loop().run_until_complete(world.get_run("r1"))
+                os.write(write, answer.run_id.encode())
+            finally:
+                os._exit(0)
+        os.close(write)
+        assert await asyncio.to_thread(os.read, read, 100) == b"r1"
+        os.close(read)
+        os.waitpid(pid, 0)
+        await world.create_run(new_run("r2"))
+        assert await bell.heard() == ["r2"]
+        assert await world.get_run("r2") is not None
 
 
 # -- a process stalls

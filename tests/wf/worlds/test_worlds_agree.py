@@ -229,7 +229,7 @@ def test_the_same_acts_have_the_same_answers_in_every_world(data: st.DataObject)
     asyncio.run(compare())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_database_gives_the_same_answers_too(
     postgres: Cluster, emptied_postgres_url: str, data: st.DataObject

@@ -14,7 +14,7 @@ Only a process that subscribes has the thread and the connection that listens.
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import threading
 import time
 from typing import Any, Final
@@ -174,6 +174,9 @@ class Listener:
         self._stopping.set()
         os.write(self._wake, b"x")
         self._thread.join(PATIENCE_SECONDS)
+        if not self._thread.is_alive():
+            os.close(self._woken)
+            os.close(self._wake)
 
     def _watch(self) -> None:
         """End calls that nobody answers; on a thread that asks nobody itself."""
@@ -183,13 +186,6 @@ class Listener:
     # -- on the thread
 
     def _run(self) -> None:
-        try:
-            self._stay()
-        finally:
-            os.close(self._woken)
-            os.close(self._wake)
-
-    def _stay(self) -> None:
         pause = LISTEN_AGAIN_SECONDS[0]
         was_ready = False
         while not self._stopping.is_set():
@@ -220,11 +216,17 @@ class Listener:
                 connection.close()
 
     def _listen(self, connection: Connection[Row]) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            self._listen_with(connection, selector)
+
+    def _listen_with(self, connection: Connection[Row], selector: selectors.BaseSelector) -> None:
         while not self._stopping.is_set():
             began = time.monotonic()
             has_changes = False
             while not self._stopping.is_set() and (left := began + POLL_SECONDS - time.monotonic()) > 0:
-                select.select([connection.fileno(), self._woken], [], [], left)
+                selector.select(left)
                 for notify in connection.notifies(timeout=0):
                     has_changes |= self._hear(notify.payload)
                 if has_changes:

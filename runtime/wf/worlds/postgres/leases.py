@@ -4,6 +4,7 @@
 2. A worker that is not heard of for `lease_seconds` loses its leases. The database's clock says how long that is, for
    workers on all machines alike; `claim`, `commit`, `heartbeat` and `open_worker` count. Whoever of the others speaks
    next finds out. A worker on this machine whose process is gone loses them at once.
+   While the server was down nobody could be heard of: after its start everybody has that long again.
 3. A clock that was set back would keep the dead alive: who was heard of in the future is heard of now.
 4. A lease that was lost leaves a run that wants a worker at once: attempts may have been in flight.
    A lease that was given back leaves one that wants a worker when it has a message or a due time.
@@ -28,6 +29,7 @@ LOCKED_US: Final = 50_000
 """When to ask again for runs that are due and in somebody else's hands at the moment."""
 _FOR_EVER: Final = (1 << 63) - 1
 _CLOCK: Final = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_SERVER_START: Final = "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
 _SET_BACK_US: Final = 1_000_000
 
 _CLAIMABLE: Final = """
@@ -99,13 +101,11 @@ VALUES (%s, %s, %s, %s::text[], %s, %s::text[], {now})
 ON CONFLICT (worker_id) DO UPDATE SET process = excluded.process, host = excluded.host, workflows = excluded.workflows,
   deployment_id = excluded.deployment_id, deployments = excluded.deployments, heard_at = excluded.heard_at
 """
-_HEAR: Final = "UPDATE workers SET heard_at = {now} WHERE worker_id = %s AND {now} - heard_at < %s RETURNING 1"
-_HEAR_IN_PASSING: Final = (
-    "UPDATE workers SET heard_at = {now} WHERE worker_id = ANY(%s::text[]) AND {now} - heard_at < %s"
-)
+_HEAR: Final = "UPDATE workers SET heard_at = {now} WHERE worker_id = %s AND {age} < %s RETURNING 1"
+_HEAR_IN_PASSING: Final = "UPDATE workers SET heard_at = {now} WHERE worker_id = ANY(%s::text[]) AND {age} < %s"
 _TELL: Final = "UPDATE workers SET told = %s WHERE worker_id = %s AND told IS DISTINCT FROM %s"
 _SILENT: Final = """
-SELECT worker_id, process, host, {now} - heard_at >= %s, {now} - heard_at < %s FROM workers ORDER BY worker_id
+SELECT worker_id, process, host, {age} >= %s, {now} - heard_at < %s FROM workers ORDER BY worker_id
 """
 
 
@@ -130,7 +130,10 @@ class Leases:
 
     def _timed(self, sql: str) -> str:
         """Put the clock into a statement: the database's, or in tests one that stands still."""
-        return sql.format(now=_CLOCK if self._monotonic is None else f"{int(self._monotonic() * 1_000_000)}::bigint")
+        if self._monotonic is not None:
+            now = f"{int(self._monotonic() * 1_000_000)}::bigint"
+            return sql.format(now=now, age=f"({now} - heard_at)")
+        return sql.format(now=_CLOCK, age=f"({_CLOCK} - greatest(heard_at, {_SERVER_START}))")
 
     # -- workers
 
