@@ -313,3 +313,16 @@ def test_keys_lie_beside_their_worlds(tmp_path: Path) -> None:
 def test_a_world_has_one_key_from_whatever_project_it_is_opened(tmp_path: Path) -> None:
     address = parse_world_url(f"sqlite:///{tmp_path}/theirs/.wf/world.db", tmp_path / "ours")
     assert key_path(address, tmp_path / "ours") == tmp_path / "theirs" / ".wf" / "key"
+
+
+def test_what_belongs_to_a_world_on_this_machine_lies_beside_its_file_or_in_the_project(tmp_path: Path) -> None:
+    def local(url: str) -> Path | None:
+        return Settings(root=tmp_path, world=url).local_path
+
+    assert local("sqlite:///a/x.db") == tmp_path / "a" / "x.db"
+    assert local("memory://") is None
+    one = local("postgresql://ada:old@host/db?schema=a")
+    assert one is not None
+    assert one.parent == tmp_path / ".wf"
+    assert local("postgresql://ada:new@host/db?schema=a") == one, "a password that is changed makes no other world"
+    assert local("postgresql://ada:old@host/db?schema=b") != one

@@ -7,8 +7,10 @@ from typing import Final
 
 from wf.worlds.postgres.transaction import Transaction
 
+# A statement of its own, before it is asked: it waits for a fork that is just being made of the run.
+_HOLD: Final = "SELECT 1 FROM runs WHERE run_id = %s FOR UPDATE"
 _DELETABLE: Final = """
-SELECT id, run_id FROM runs WHERE run_id = ANY(%s::text[])
+SELECT id FROM runs WHERE run_id = %s
   AND (ended_at IS NOT NULL OR origin IS NOT NULL) AND owner IS NULL
   AND NOT EXISTS (
     SELECT 1 FROM runs AS p WHERE p.run_id = runs.parent_run_id AND p.ended_at IS NULL AND p.origin IS NULL)
@@ -16,7 +18,6 @@ SELECT id, run_id FROM runs WHERE run_id = ANY(%s::text[])
     SELECT 1 FROM runs AS f WHERE f.status IN ('pending', 'running') AND f.forked_from = runs.run_id AND f.seq = 1
       AND f.origin IS NULL)
   AND NOT EXISTS (SELECT 1 FROM inbox AS i WHERE i.kind = 'child_ended' AND i.meta::json ->> 'run_id' = runs.run_id)
-FOR UPDATE
 """
 _BELONGINGS: Final = ("events", "chunks", "logs", "deliveries", "waits", "hooks", "inbox", "refusals", "locks", "runs")
 _DELETE: Final = tuple(f"DELETE FROM {table} WHERE run_id = %s" for table in _BELONGINGS)
@@ -41,7 +42,8 @@ def delete_runs(tx: Transaction, run_ids: Sequence[str]) -> list[str]:
     deleted = []
     for run_id in dict.fromkeys(run_ids):
         # One by one: whether a run stays may depend on those before it.
-        row = tx.one(_DELETABLE, ([run_id],))
+        tx.execute(_HOLD, (run_id,))
+        row = tx.one(_DELETABLE, (run_id,))
         if row is None:
             continue
         for statement in _DELETE:

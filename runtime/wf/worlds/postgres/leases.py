@@ -299,6 +299,8 @@ class Leases:
     def set_attention(
         self, tx: Transaction, worker_id: str, run_id: str, epoch: int, attention: Attention | None
     ) -> Outcome:
+        if attention is not None:
+            tx.cross()  # whether all workers have refused it by now is asked, and another one may be coming
         tx.lock_one(run_id)
         if attention is None:
             if not tx.one(_CLEAR_ATTENTION, (run_id, epoch, worker_id)):

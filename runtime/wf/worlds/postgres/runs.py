@@ -28,6 +28,8 @@ INSERT INTO runs (run_id, workflow, status, deployment_id, created_at, seq, head
 VALUES (%s, %s, 'pending', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (run_id) DO NOTHING RETURNING 1
 """
+# Whoever is to delete it waits, and then sees that its history is yet to be copied.
+_HOLD_SOURCE: Final = "SELECT 1 FROM runs WHERE run_id = %s FOR KEY SHARE"
 GET_RUN: Final = f"SELECT {RUN} FROM runs WHERE run_id = %s"
 GET_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = %s AND seq > %s ORDER BY seq LIMIT %s"
 _FIRST_EVENTS: Final = f"SELECT {EVENT} FROM events WHERE run_id = ANY(%s::text[]) AND seq <= %s ORDER BY run_id, seq"
@@ -88,6 +90,8 @@ def create(tx: Transaction, new: NewRun) -> Created:
     is_gated = new.concurrency is not None and not_before <= created_at
     if is_gated:
         tx.cross()
+    if new.forked_from is not None:
+        tx.execute(_HOLD_SOURCE, (new.forked_from,))
     size = 0 if event.payload is None else len(event.payload)
     is_new = tx.one(
         _INSERT_RUN,
