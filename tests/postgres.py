@@ -8,7 +8,6 @@ that need one are skipped.
 from __future__ import annotations
 
 import contextlib
-import functools
 import getpass
 import itertools
 import os
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.programs import find_postgres
 
 PATIENCE_SECONDS = 60.0
 PASSWORD = "s3cr3t-of-the-tests"
@@ -43,41 +44,6 @@ TABLES = (
     "logs", "deployments", "sources", "changes",
 )  # fmt: skip
 _schemas = itertools.count(1)
-
-
-@functools.cache
-def find_binaries() -> Path | None:
-    """Give the folder with initdb and postgres; install them where that is ours to do. None: there are none."""
-    found = _look_for_binaries()
-    is_ours_to_install = hasattr(os, "geteuid") and os.geteuid() == 0
-    if found is None and is_ours_to_install and shutil.which("apt-get"):
-        try:
-            for command in (["update"], ["install", "-y", "--no-install-recommends", "postgresql"]):
-                subprocess.run(
-                    ["apt-get", *command],
-                    check=True,
-                    capture_output=True,
-                    timeout=180,
-                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-                )
-        except (subprocess.SubprocessError, OSError):
-            return None
-        found = _look_for_binaries()
-    return found
-
-
-def _look_for_binaries() -> Path | None:
-    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version_of, reverse=True)
-    folders += [Path("/opt/homebrew/bin"), Path("/usr/local/bin")]
-    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
-
-
-def _version_of(folder: Path) -> float:
-    try:
-        return float(folder.parent.name)
-    except ValueError:
-        return 0.0
 
 
 class Cluster:
@@ -203,7 +169,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
     """A running server. Skips where there is none to be had."""
-    binaries = find_binaries()
+    binaries = find_postgres()
     if binaries is None:
         pytest.skip("no Postgres here: apt-get install postgresql")
     pytest.importorskip("psycopg", reason="no psycopg here: pip install 'psycopg[binary]'")

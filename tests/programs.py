@@ -1,4 +1,4 @@
-"""Programs beside Python that tests drive: Chromium, tmux, and the browser studio with its tools, which npm brings.
+"""Programs beside Python that tests drive: Chromium, tmux, Postgres, and the browser studio with its tools, which npm brings.
 
     python -m tests.programs      make all of them ready, as `do.py test` does while types are checked
 
@@ -16,10 +16,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 WEB_UI: Final = ROOT / "web_ui"
@@ -50,6 +52,12 @@ def find_tmux() -> str | None:
 
 
 @functools.cache
+def find_postgres() -> Path | None:
+    """Give the folder with initdb and postgres, which Debian leaves out of PATH."""
+    return _have(_look_for_postgres, "postgresql")
+
+
+@functools.cache
 def make_ready() -> str | None:
     """Build the browser studio as its sources are, with the tools of its tests; give why that cannot be."""
     if shutil.which("node") is None:
@@ -66,13 +74,18 @@ def make_ready() -> str | None:
 
 
 def _find(names: tuple[str, ...]) -> str | None:
-    """Find a program by one of its names, the first of which is its Debian package; install that where we may."""
-    found = _look_for(names)
+    """Find a program by one of its names, the first of which is its Debian package."""
+    return _have(lambda: _look_for(names), names[0])
+
+
+def _have(look: Callable[[], T | None], package: str) -> T | None:
+    """Look for something; install its Debian package where we may, and look again."""
+    found = look()
     if found is None and _may_install():
         with _one_at_a_time():
-            if _look_for(names) is None and _update():
-                _call_apt("install", "-y", "-qq", "--no-install-recommends", names[0])
-        found = _look_for(names)
+            if look() is None and _update():
+                _call_apt("install", "-y", "-qq", "--no-install-recommends", package)
+        found = look()
     return found
 
 
@@ -80,6 +93,13 @@ def _may_install() -> bool:
     is_tried_already = "PYTEST_XDIST_WORKER" in os.environ  # lanes are opened by `do.py test`, which has called `main`
     is_root_in_ci = bool(os.environ.get("CI")) and hasattr(os, "geteuid") and os.geteuid() == 0
     return is_root_in_ci and not is_tried_already and shutil.which("apt-get") is not None
+
+
+def _look_for_postgres() -> Path | None:
+    folders = [Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    debian = Path("/usr/lib/postgresql").glob("*/bin")
+    folders += sorted(debian, key=lambda folder: (len(folder.parent.name), folder.parent.name), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
 def _look_for(names: tuple[str, ...]) -> str | None:
@@ -117,6 +137,7 @@ def main() -> None:
     make_ready()
     find_chromium()
     find_tmux()
+    find_postgres()
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ class Settings(msgspec.Struct, frozen=True):
         address = self.address
         if address.path is not None or address.kind == "memory":
             return address.path
-        digest = hashlib.sha256(_USERINFO.sub("", address.url).encode()).hexdigest()
+        digest = hashlib.sha256(address.shown.encode()).hexdigest()
         return self.root / ".wf" / f"postgres-{digest[:8]}"
 
 

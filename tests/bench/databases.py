@@ -16,13 +16,14 @@ import wf
 from tests.bench import flows
 from tests.bench.reading import Reading
 from tests.bench.steps import time_run
-from tests.postgres import Cluster, find_binaries
+from tests.postgres import Cluster
+from tests.programs import find_postgres
 
 
 @contextmanager
 def served() -> Iterator[Cluster]:
     """A server of its own, which fsyncs; on the disk of the temporary folder."""
-    binaries = find_binaries()
+    binaries = find_postgres()
     if binaries is None:
         raise SystemExit("no Postgres here: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="wf-bench-pg-"))

@@ -9,6 +9,9 @@
 5. A call that the database does not answer at all (a line that is frozen, and that nothing tells of) is ended by
    `break_stuck`: its connection is shut down under it.
 6. Doorbells of this process ring after the commit; who tells other processes is `bell`.
+
+Things that don't work: psycopg's asyncio connections. On a busy machine a transaction of two round trips takes 2.4 ms
+by them and 1.4 to 1.7 by a thread, for the same processor time; and each belongs to one loop, where a world is for all.
 """
 
 from __future__ import annotations
