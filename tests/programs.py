@@ -1,4 +1,4 @@
-"""Programs beside Python that tests drive: Chromium, tmux, Postgres, and the browser studio with its tools, which npm brings.
+"""Programs beside Python that tests drive: Chromium, tmux, Postgres, and the browser studio with its tools (from npm).
 
     python -m tests.programs      make all of them ready, as `do.py test` does while types are checked
 
