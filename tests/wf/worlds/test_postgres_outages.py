@@ -213,11 +213,13 @@ async def test_doorbells_ring_again_after_the_line_was_cut(
         await until(bell.heard)
 
 
-async def test_news_whose_notification_was_lost_are_found_within_two_seconds(
+async def test_news_whose_notification_was_lost_are_found_by_looking(
     emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wf.worlds.postgres import bell as bells
 
+    assert bells.POLL_SECONDS <= 1.0, "they are to be found within two seconds"
+    monkeypatch.setattr(bells, "POLL_SECONDS", 0.2)
     monkeypatch.setattr(bells, "_NOTIFY", "SELECT %s::text, %s::text")
     async with opened(emptied_postgres_url) as world, opened(emptied_postgres_url) as other:
         await own(world)
@@ -226,7 +228,6 @@ async def test_news_whose_notification_was_lost_are_found_within_two_seconds(
         await asyncio.sleep(bells.POLL_SECONDS * 1.2)  # it has looked once: what it finds now is new
         for each in listening:
             await each.heard()
-        began = time.monotonic()
         await other.create_run(new_run("r2"))
         await send(other, "r1")
         await other.append_chunks("r1", "default", 0, T0, [b"a"], None)
@@ -238,23 +239,21 @@ async def test_news_whose_notification_was_lost_are_found_within_two_seconds(
             return all(heard.values())
 
         await until(has_all)
-        assert time.monotonic() - began < 2.0
-        assert heard["worker:w1"] == ["r1"]
+        assert set(heard["worker:w1"]) == {"r1"}
         assert heard["run:r2"] == ["r2"]
 
 
-async def test_other_processes_hear_at_once_of_what_concerns_them(emptied_postgres_url: str) -> None:
-    from wf.worlds.postgres import bell as bells
-
+async def test_other_processes_are_told_of_what_concerns_them(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wf.worlds.postgres.bell.POLL_SECONDS", 3600.0)  # nobody finds it by himself
     async with opened(emptied_postgres_url) as world, opened(emptied_postgres_url) as other:
         owner = await own(world)
         mail, result = await Bell.at(world, "worker:w1"), await Bell.at(other, "results")
         runs, log = await Bell.at(other, "runs"), await Bell.at(other, "log:r1")
-        began = time.monotonic()
         for _ in range(3):
             await send(other, "r1")
             await until(mail.heard)
-        assert time.monotonic() - began < bells.POLL_SECONDS, "three times, and none waited for a look"
         await owner.commit(StartRun(T0))
         await until(log.heard)
         assert await runs.heard() == ["r1"]
@@ -314,13 +313,13 @@ async def test_a_database_that_was_away_for_longer_than_a_lease_leaves_everybody
     postgres: Cluster, postgres_url: str
 ) -> None:
     async with (
-        opened(postgres_url, "power", lease_seconds=1.5) as world,
-        opened(postgres_url, "power", lease_seconds=1.5) as other,
+        opened(postgres_url, "power", lease_seconds=4.0) as world,
+        opened(postgres_url, "power", lease_seconds=4.0) as other,
     ):
         owner = await own(world)
         await other.open_worker(hello("w2"))
         await asyncio.to_thread(postgres.kill)
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(4.1)
         await asyncio.to_thread(postgres.start)
         assert await other.heartbeat("w2")
         assert await world.heartbeat("w1")
