@@ -147,3 +147,17 @@ def test_one_world_serves_the_loops_of_many_threads(tmp_path: Path) -> None:
 
     asyncio.run(listen())
     assert len(heard) == 60
+
+
+async def test_topics_that_somebody_listens_to_are_known_and_can_all_be_rung() -> None:
+    doorbells, heard = Doorbells(), list[tuple[str, str]]()
+    undo = [
+        doorbells.subscribe(topic, lambda detail, topic=topic: heard.append((topic, detail))) for topic in ("a", "b")
+    ]  # type: ignore[misc]
+    assert sorted(doorbells.topics()) == ["a", "b"]
+    assert doorbells.has("a") and not doorbells.has("c")
+    undo[0]()
+    assert not doorbells.has("a")
+    doorbells.ring_all()
+    await asyncio.sleep(0)
+    assert heard == [("b", "")]

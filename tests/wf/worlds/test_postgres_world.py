@@ -19,7 +19,7 @@ from wf import registry
 from wf.errors import StorageFull, WorldBusy, WorldError
 from wf.session import make_world
 from wf.settings import Settings, SettingsError
-from wf.world import PutHook, RunFilter
+from wf.world import EndRun, PutHook, PutLog, PutWait, RunFilter, StartRun
 
 
 @asynccontextmanager
@@ -236,6 +236,34 @@ async def test_facts_of_the_server_are_told(emptied_postgres_url: str) -> None:
         assert 0 < facts.connections < facts.most_connections
 
 
+async def test_an_ordinary_commit_of_many_runs_waits_once_before_it_ends_and_for_nobody_else(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres.transaction import Transaction
+
+    waits: list[bool] = []
+    settle = Transaction.settle
+
+    def count(tx: Transaction) -> None:
+        waits.append(tx.is_crossing)
+        settle(tx)
+
+    async with opened(emptied_postgres_url) as world:
+        owners = [await own(world, f"r{n}") for n in range(5)]
+        await owners[0].commit()  # and with it a sign of life
+        monkeypatch.setattr(Transaction, "settle", count)
+        log = PutLog(1, 1, 0, T0, b"lines")
+        appends = [owner.append(StartRun(T0), PutWait(1, "sleep", T0), log, events=3) for owner in owners]
+        assert await world.commit(appends) == ["applied"] * 5
+        assert waits == [False], "the locks: all else goes without waiting, to the commit's own answer"
+        waits.clear()
+        for owner in owners:
+            owner.seq += 3
+        ends = [owner.append(EndRun("completed", T0, owner.seq + 1)) for owner in owners]
+        assert await world.commit(ends) == ["applied"] * 5
+        assert waits == [False]
+
+
 # -- many at once
 
 
@@ -269,7 +297,7 @@ async def test_a_message_never_misses_a_run_that_is_given_back_at_the_same_momen
         for number in range(40):
             owner = (await claim_all(worker))["r1"]
             if number == 0:
-                await owner.commit(wf.world.StartRun(T0))
+                await owner.commit(StartRun(T0))
             taken = [message.id for message in owner.claimed.inbox]
             if taken:
                 await owner.commit(taken=taken, events=0)
