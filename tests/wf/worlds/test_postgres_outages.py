@@ -364,6 +364,7 @@ from wf.worlds.postgres import PostgresWorld, core
 from wf.worlds.postgres.transaction import Transaction
 
 core.IDLE_SECONDS = 1
+core.PATIENCE_SECONDS = 1.0  # it stalls for longer than that
 where = sys.argv[2]
 
 async def main():

@@ -84,6 +84,20 @@ SELECT run, run_id, %s, true FROM unnest(%s::bigint[], %s::text[]) AS a (run, ru
 """
 
 
+class Patience:
+    """How long it is tried again, from the first failure on: before it this process may have been stopped for hours."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends_at: float | None = None
+
+    def lasts(self) -> bool:
+        now = time.monotonic()
+        if self._ends_at is None:
+            self._ends_at = now + self._seconds
+        return now < self._ends_at
+
+
 class Core:
     """The synchronous half of a Postgres world."""
 
@@ -287,14 +301,13 @@ class Core:
 
     def _persist(self, attempt: Callable[[Connection[Row]], T]) -> T:
         """Do something on a connection; again on another one, if this one breaks before anything was committed."""
-        began = time.monotonic()
-        deadline = began + PATIENCE_SECONDS
+        outage, waiting = Patience(PATIENCE_SECONDS), Patience(LOCK_PATIENCE_SECONDS)
         pause, repeats = PAUSE_SECONDS[0], 0
         while True:
             try:
                 connection = self._take()
             except WorldError as error:
-                if not _is_outage(error) or time.monotonic() >= deadline:
+                if not _is_outage(error) or not outage.lasts():
                     raise
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS[1])
@@ -313,9 +326,9 @@ class Core:
                 if failures.is_to_repeat(error) and repeats < MOST_REPEATS:
                     repeats += 1
                     time.sleep(random.uniform(0, 0.01))
-                elif is_gone and time.monotonic() < deadline:
+                elif is_gone and outage.lasts():
                     self._forget_broken()
-                elif isinstance(error, errors.LockNotAvailable) and time.monotonic() < began + LOCK_PATIENCE_SECONDS:
+                elif isinstance(error, errors.LockNotAvailable) and waiting.lasts():
                     self._end_stalled(connection)
                 else:
                     raise failures.translate(error, self.place.shown, self.place.secrets) from error

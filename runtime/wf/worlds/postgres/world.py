@@ -65,7 +65,7 @@ from wf.worlds.postgres import (
     streams,
 )
 from wf.worlds.postgres.bell import Announcer, Listener
-from wf.worlds.postgres.core import CONNECTIONS, PATIENCE_SECONDS, Core, Operation
+from wf.worlds.postgres.core import CONNECTIONS, PATIENCE_SECONDS, Core, Operation, Patience
 from wf.worlds.postgres.failures import Unsure
 from wf.worlds.postgres.gathering import Gathering
 from wf.worlds.postgres.place import Place
@@ -409,14 +409,14 @@ class PostgresWorld:
 
     def _persist(self, operation: Operation[T], reconcile: Reconcile[T] | None = None) -> T:
         """Write until it is known how that ended."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        patience = Patience(PATIENCE_SECONDS)
         was_unsure = False
         while True:
             try:
                 result = self.core.write(operation)
             except Unsure:
                 was_unsure = True
-                if time.monotonic() >= deadline:
+                if not patience.lasts():
                     raise
                 continue
             return reconcile(self.core, result) if was_unsure and reconcile is not None else result
