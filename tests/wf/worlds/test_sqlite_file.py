@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -250,6 +251,12 @@ def test_bytes_and_nothing_are_stored_as_they_are_by_everybody_in_the_process() 
     assert kinds == ("blob", "blob", "blob", "null", "text", "integer")
     assert connection.execute("SELECT ?, ?, ?, ?, ?, ?", values).fetchone() == values
     connection.close()
+
+
+def test_no_parameter_has_a_number() -> None:
+    """Python 3.12.0 to 3.12.3 take `?1` for a name, and warn at each statement that is given a sequence."""
+    for path in Path(files.__file__).parent.glob("*.py"):
+        assert not re.search(r"= ?\?\d", path.read_text("utf-8")), path.name
 
 
 def test_who_adapts_bytes_in_a_way_of_their_own_goes_on_doing_so() -> None:

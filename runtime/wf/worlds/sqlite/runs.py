@@ -44,9 +44,9 @@ _START: Final = f"UPDATE runs SET {START} WHERE run_id = ? AND {CAN_START}"
 _END: Final = f"UPDATE runs SET {END} WHERE run_id = ? AND {CAN_END}"
 
 _HAS_HOLDINGS: Final = """
-SELECT EXISTS (SELECT 1 FROM waits WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM inbox WHERE run_id = ?1)
-  OR EXISTS (SELECT 1 FROM hooks WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM locks WHERE run_id = ?1)
-  OR EXISTS (SELECT 1 FROM watchers WHERE run_id = ?1) OR EXISTS (SELECT 1 FROM refusals WHERE run_id = ?1)
+SELECT EXISTS (SELECT 1 FROM waits WHERE run_id = ?) OR EXISTS (SELECT 1 FROM inbox WHERE run_id = ?)
+  OR EXISTS (SELECT 1 FROM hooks WHERE run_id = ?) OR EXISTS (SELECT 1 FROM locks WHERE run_id = ?)
+  OR EXISTS (SELECT 1 FROM watchers WHERE run_id = ?) OR EXISTS (SELECT 1 FROM refusals WHERE run_id = ?)
 """
 
 
@@ -142,7 +142,7 @@ def clean_up(tx: Transaction, run_id: str, effect: EndRun) -> None:
     """Drop what a run held that has just ended, and tell its watchers; or hand them on to the run that continues it."""
     new = effect.continued
     # Most runs leave nothing behind, and one look is cheaper than six deletions.
-    (has_holdings,) = tx.execute(_HAS_HOLDINGS, (run_id,)).fetchone()
+    (has_holdings,) = tx.execute(_HAS_HOLDINGS, (run_id,) * 6).fetchone()
     if has_holdings:
         tx.execute("DELETE FROM waits WHERE run_id = ?", (run_id,))
         tx.execute("DELETE FROM hooks WHERE run_id = ?", (run_id,))
