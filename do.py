@@ -204,7 +204,6 @@ def check(pytest_arguments: List[str]) -> int:
         if ahead is not None:
             ahead.wait()  # where it failed, the tests that need it say so
     say("tests")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start interpreters by the hundred
     return become([str(PYTHON), "-m", "pytest", *(pytest_arguments or lanes())])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,13 @@ for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
 # same every time, and a failure prints what reproduces it.
 settings.register_profile("wf", deadline=None, print_blob=True, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("wf")
+
+
+def pytest_collection_finish() -> None:
+    """Keep no bytecode of what tests write: of two versions of a file from one second, of one length, the second would
+    never be seen. That of the tests themselves is kept: they are collected."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

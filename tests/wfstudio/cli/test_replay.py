@@ -100,7 +100,7 @@ def test_code_that_does_not_load_is_said_with_its_line(place: Place, wf_cli: Wf)
     assert done.code == 1
     assert done.out.splitlines()[:3] == [
         f"{place.pay}  cannot load  flow:pay",
-        "  because   . cannot be imported: ModuleNotFoundError: No module named 'asyncioo'",
+        "  because   flow.py cannot be imported: ModuleNotFoundError: No module named 'asyncioo'",
         "  at        flow.py:1 in <module>",
     ]
 
