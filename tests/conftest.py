@@ -33,9 +33,10 @@ settings.load_profile("wf")
 
 def pytest_collection_finish() -> None:
     """Keep no bytecode of what tests write: of two versions of a file from one second, of one length, the second would
-    never be seen. That of the tests themselves is kept: they are collected."""
+    never be seen. That of the tests themselves is kept: they are collected. Other processes order their sets anyhow."""
     sys.dont_write_bytecode = True
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    os.environ.pop("PYTHONHASHSEED", None)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,9 @@ def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In lanes (`python3 do.py test`) begin with what takes long: no lane shall work on while the other has nothing."""
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(f"a test needs one name in every process, and no address in it: {unstable[0]}")
     if hasattr(config, "workerinput"):
         places = {name: place for place, name in enumerate(LONG)}
         items.sort(key=lambda item: places.get(item.location[0], len(LONG)))

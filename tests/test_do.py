@@ -17,6 +17,7 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Collect what the launcher would become, instead of becoming it; fetch nothing ahead."""
     became: list[list[str]] = []
     monkeypatch.setattr(do, "AHEAD", [sys.executable, "-c", ""])
+    monkeypatch.setenv("PYTHONHASHSEED", "1")  # which it would choose
 
     def become(command: list[str]) -> int:
         became.append(command)
