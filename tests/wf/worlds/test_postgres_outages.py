@@ -358,7 +358,7 @@ async def test_a_forked_child_makes_lines_of_its_own_and_leaves_the_parents_alon
 
 
 STALLER = """
-import asyncio, os, signal, sys, time
+import asyncio, signal, sys, threading, time
 from tests.wf.worlds.acts import *
 from wf.worlds.postgres import PostgresWorld, core
 from wf.worlds.postgres.transaction import Transaction
@@ -372,19 +372,22 @@ async def main():
     await world.open()
     owner = await own(world, "r1", "stalled")
     await owner.commit()
-    settle = Transaction.settle
+    take = Transaction.take_locked
 
-    def stall(tx):
-        Transaction.settle = settle
+    def stall(tx, wanted, cursor):
+        if wanted != ["r1"]:  # what the world does by itself meanwhile
+            return take(tx, wanted, cursor)
+        Transaction.take_locked = take
         if where == "idle":
-            settle(tx)
+            found = take(tx, wanted, cursor)
         else:
             time.sleep(0.2)  # what was sent has arrived, and the server waits for more
         print("stalled", flush=True)  # holding the run's row, in the middle of a transaction
-        os.kill(os.getpid(), signal.SIGSTOP)
-        settle(tx)
+        # To this thread: whichever else took the signal, this one would go on until that has its turn.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+        return found if where == "idle" else take(tx, wanted, cursor)
 
-    Transaction.settle = stall
+    Transaction.take_locked = stall
     outcome = await owner.try_commit()
     print(outcome, await world.heartbeat("stalled"), flush=True)
     await world.close()
