@@ -130,7 +130,7 @@ MISUSES = {
         "  fix: `name#2` is the second call of a step",
     ],
     "--set charge=@none.json": [
-        "--set charge: none.json cannot be read: [Errno 2] No such file or directory: 'none.json'",
+        "--set charge: none.json cannot be read: No such file or directory",
     ],
     "--input 5": [
         "--input: the JSON is neither an object nor a list",

@@ -115,7 +115,7 @@ def test_every_type_of_event_arrives_as_it_was(tmp_path: Path) -> None:
     asyncio.run(carry())
 
 
-NOTES = {types.RUN_CREATED, types.RUN_FORKED, types.STEP_STARTED, types.STEP_RETRYING}
+NOTES = {types.RUN_CREATED, types.RUN_FORKED, types.RUN_BLOCKED, types.STEP_STARTED, types.STEP_RETRYING}
 
 
 async def test_its_row_says_what_its_log_says(target: Any) -> None:
