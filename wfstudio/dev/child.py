@@ -35,6 +35,7 @@ from wf.worker import guard, verdicts
 from wf.worker.casualties import Casualties, open_casualties
 from wf.worker.watching import BodyWatch
 from wf.worker.worker import Worker
+from wfstudio.core.bytecode import keep_none_of_fresh_files
 from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
     LONGEST_LINE,
@@ -71,6 +72,7 @@ def run_child(control: socket.socket, order: Order) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+    keep_none_of_fresh_files()
     configure(world=order.world)
     try:
         if order.pegged_to is not None:

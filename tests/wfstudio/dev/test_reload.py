@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,28 @@ def test_what_is_saved_serves_the_next_run(project: Project) -> None:
         await dev.client.resume(await dev.wait_for_hook(run), "yes")
         assert await run.return_value("20s") == ["good day, ada", "yes", "bye ada"]
         assert await dev.deployment_of(run) == reload["deployment_id"]
+
+    play(project, scene)
+
+
+def test_a_save_of_the_same_second_and_length_is_loaded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would take the bytecode of the one before for it."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    second = int(time.time()) + 60  # whenever it is loaded, it has just been saved
+    words = project.root / "words.py"
+    project.write("words.py", "GREETING = 'hi'\n")
+    os.utime(words, (second, second))
+    flow = GREETER.replace("import wf", "import wf\n    import words", 1).replace('f"hello', 'f"{words.GREETING}')
+    project.write("flow.py", flow)
+
+    async def scene(dev: Dev) -> None:
+        project.write("words.py", "GREETING = 'yo'\n")
+        os.utime(words, (second, second))
+        assert (await dev.reload("words.py"))["outcome"] == "loaded"
+        run = await dev.start("main", "ada")
+        await dev.client.resume(await dev.wait_for_hook(run), "yes")
+        assert await run.return_value("20s") == ["yo ada", "yes", "bye ada"]
 
     play(project, scene)
 

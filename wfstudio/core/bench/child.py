@@ -24,6 +24,7 @@ from wfstudio.core.bench import wire
 from wfstudio.core.bench.attempts import try_step
 from wfstudio.core.bench.code import load_code
 from wfstudio.core.bench.posts import Posts
+from wfstudio.core.bytecode import keep_none_of_fresh_files
 from wfstudio.core.parentage import die_with_parent
 from wfstudio.core.written_tests.retelling import retell
 
@@ -32,6 +33,7 @@ def run_bench(control: socket.socket) -> int:
     """Answer until the other side closes its end. `control` is ours of the socket pair."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; who asks decides
     faulthandler.enable()
+    keep_none_of_fresh_files()
     configure(world="memory://")  # what the user's code does to a world by itself, it does to nobody's
     guard.forbid_io()
     bench = _Bench(control)
