@@ -62,6 +62,7 @@ from wf.world import (
     WorkerHello,
 )
 from wf.worlds.doorbells import Doorbells
+from wf.worlds.rows import make_first_row
 
 SWEEP_SECONDS: Final = 0.25
 GATE: Final = 0
@@ -544,31 +545,7 @@ class MemoryWorld:
         not_before = new.not_before or 0
         if new.inbox and not_before > event.at:
             raise WorldError(f"the new run {event.run_id} is to wait, and brings messages that would not")
-        row = RunRow(
-            run_id=event.run_id,
-            workflow=new.workflow,
-            status=PENDING,
-            deployment_id=new.deployment_id,
-            created_at=event.at,
-            started_at=None,
-            ended_at=None,
-            seq=event.seq,
-            head=event.link,
-            mac=new.mac,
-            epoch=0,
-            owner=None,
-            wake_at=0 if new.inbox else max(event.at, not_before),
-            attributes=dict(new.attributes),
-            parent_run_id=new.parent_run_id,
-            parent_correlation_id=new.parent_correlation_id,
-            continued_from=new.continued_from,
-            continued_as=None,
-            forked_from=new.forked_from,
-            error_code=None,
-            result_seq=None,
-            payload_bytes=len(event.payload or b""),
-            attention=None,
-        )
+        row = make_first_row(new, 0 if new.inbox else max(event.at, not_before))
         run = _Run(row, len(self._runs), new.concurrency, [event])
         self._runs[row.run_id] = self._wanting[row.run_id] = run
         for message in new.inbox:  # it is due in any case: nothing rings for them

@@ -32,7 +32,8 @@ from wf.world import (
     WatchRun,
 )
 from wf.worlds.postgres import hooks, inbox, locks, runs
-from wf.worlds.postgres.transaction import LockedRun, Transaction, encode_attributes
+from wf.worlds.postgres.transaction import LockedRun, Transaction
+from wf.worlds.rows import encode_attributes
 
 _ADVANCE: Final = """
 UPDATE runs AS r SET seq = a.seq, head = a.head, mac = a.mac, payload_bytes = r.payload_bytes + a.size,

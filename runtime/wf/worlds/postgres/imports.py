@@ -13,7 +13,8 @@ from msgspec.structs import astuple, replace
 from wf.errors import WorldError
 from wf.world import Created, ImportedRun, RunRow
 from wf.worlds.postgres import runs
-from wf.worlds.postgres.transaction import RUN, Transaction, encode_attributes, to_json
+from wf.worlds.postgres.transaction import Transaction
+from wf.worlds.rows import RUN, encode_attributes, to_json
 
 _MARKS: Final = ", ".join(["%s"] * len(RUN.split(",")))
 _INSERT_RUN: Final = f"INSERT INTO runs ({RUN}) VALUES ({_MARKS}) ON CONFLICT (run_id) DO NOTHING RETURNING 1"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from wf.world import InboxMessage, Message, Sent
-from wf.worlds.postgres.transaction import MESSAGE, LockedRun, Transaction, to_json
+from wf.worlds.postgres.transaction import LockedRun, Transaction
+from wf.worlds.rows import MESSAGE, to_json
 
 ENDINGS: Final = frozenset({"cancel", "terminate"})
 

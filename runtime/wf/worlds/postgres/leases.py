@@ -20,8 +20,9 @@ from typing import Final
 from wf.events import PENDING
 from wf.world import EVENTS_PER_CLAIM, Attention, Claimed, Claims, Outcome, Release, WorkerHello
 from wf.worlds.postgres import inbox, locks, runs
-from wf.worlds.postgres.transaction import RUN, Lease, Transaction, read_run, to_json
+from wf.worlds.postgres.transaction import Transaction
 from wf.worlds.process import is_process_alive
+from wf.worlds.rows import RUN, Lease, read_run, to_json
 
 SWEEP_SECONDS: Final = 0.25
 """How often at most a worker looks whose leases have expired."""

@@ -11,7 +11,8 @@ from wf.errors import WorldError
 from wf.events import CANCELLED, FAILED, PENDING, RUNNING, Event
 from wf.world import Created, EndRun, NewRun, RunFilter, RunRow
 from wf.worlds.postgres import inbox, locks
-from wf.worlds.postgres.transaction import EVENT, RUN, Transaction, encode_attributes, read_run
+from wf.worlds.postgres.transaction import Transaction
+from wf.worlds.rows import EVENT, RUN, encode_attributes, make_first_row, read_run
 
 _FEW: Final = ((PENDING, RUNNING), (FAILED, CANCELLED))
 """Statuses that few of many runs have, and that lists are asked for; each pair has an index."""
@@ -125,32 +126,7 @@ def create(tx: Transaction, new: NewRun) -> Created:
         tx.ring("claimable")
     tx.ring_run(run_id)
     tx.grown.append(run_id)
-    run = RunRow(
-        run_id=run_id,
-        workflow=new.workflow,
-        status=PENDING,
-        deployment_id=new.deployment_id,
-        created_at=created_at,
-        started_at=None,
-        ended_at=None,
-        seq=event.seq,
-        head=event.link,
-        mac=new.mac,
-        epoch=0,
-        owner=None,
-        wake_at=wake_at,
-        attributes=new.attributes,
-        parent_run_id=new.parent_run_id,
-        parent_correlation_id=new.parent_correlation_id,
-        continued_from=new.continued_from,
-        continued_as=None,
-        forked_from=new.forked_from,
-        error_code=None,
-        result_seq=None,
-        payload_bytes=size,
-        attention=None,
-    )
-    return Created(True, run)
+    return Created(True, make_first_row(new, wake_at))
 
 
 def end(tx: Transaction, run_id: str, effect: EndRun, *, has_own: bool, has_shared: bool) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from wf.errors import WorldError
 from wf.world import Appended, DeploymentRow, Fence
-from wf.worlds.postgres.transaction import Again, Row, Transaction, to_json
+from wf.worlds.postgres.transaction import Again, Transaction
+from wf.worlds.rows import DEPLOYMENT, to_json
 
 # KEY SHARE: it waits for no commit of the run's owner, and keeps the next claim, which is FOR UPDATE, from coming in
 # between. So nothing of a past owner is written once there is another one.
@@ -93,10 +92,9 @@ INSERT INTO deployments (deployment_id, created_at, manifest, used_at, catalog) 
 ON CONFLICT (deployment_id) DO UPDATE SET used_at = greatest(deployments.used_at, excluded.used_at),
   catalog = coalesce(excluded.catalog, deployments.catalog)
 """
-_DEPLOYMENT: Final = "deployment_id, created_at, manifest, used_at, catalog"
 _PUT_SOURCE: Final = "INSERT INTO sources (digest, content) VALUES (%s, %s) ON CONFLICT DO NOTHING"
-GET_DEPLOYMENT: Final = f"SELECT {_DEPLOYMENT} FROM deployments WHERE deployment_id = %s"
-LIST_DEPLOYMENTS: Final = f"SELECT {_DEPLOYMENT} FROM deployments ORDER BY used_at DESC, deployment_id DESC"
+GET_DEPLOYMENT: Final = f"SELECT {DEPLOYMENT} FROM deployments WHERE deployment_id = %s"
+LIST_DEPLOYMENTS: Final = f"SELECT {DEPLOYMENT} FROM deployments ORDER BY used_at DESC, deployment_id DESC"
 READ_SOURCE: Final = "SELECT content FROM sources WHERE digest = %s"
 
 
@@ -114,7 +112,3 @@ def put_deployment(tx: Transaction, deployment: DeploymentRow, sources: dict[str
     )
     for digest in sorted(sources):  # in everybody's order: workers that start together keep the same files
         tx.execute(_PUT_SOURCE, (digest, sources[digest]))
-
-
-def read_deployment(row: Row) -> DeploymentRow:
-    return DeploymentRow(row[0], row[1], msgspec.json.decode(row[2], type=dict[str, str]), row[3], row[4])

@@ -24,23 +24,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from psycopg import Connection, Cursor, Pipeline
 
-from wf.events import Event
-from wf.world import Attention, HookRow, RunRow
+from wf.worlds.rows import Lease
 
 Row = tuple[Any, ...]
-Lease = tuple[str, int, str]
-"""Run, epoch, worker."""
-
-RUN: Final = (
-    "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
-    " attributes, parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code,"
-    " result_seq, payload_bytes, attention, origin"
-)
-EVENT: Final = "run_id, seq, type, correlation_id, name, attempt, at, meta, payload, link"
-MESSAGE: Final = "id, run_id, kind, correlation_id, at, meta, payload"
 
 # ORDER BY: a statement that waits for several rows waits for them in an order that is everybody's.
 _LOCKED: Final = (
@@ -49,10 +37,6 @@ _LOCKED: Final = (
 )
 _LOCKED_AT_ONCE: Final = f"{_LOCKED} SKIP LOCKED"
 _COUNT: Final = "SELECT count(*) FROM runs WHERE run_id = ANY(%s::text[])"
-
-_encode = msgspec.json.Encoder().encode
-_decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
-_decode_attention = msgspec.json.Decoder(Attention).decode
 
 
 class Crossing(Exception):
@@ -168,27 +152,3 @@ class Transaction:
     def finish(self) -> None:
         for remember in self._after:
             remember()
-
-
-def read_run(row: Sequence[Any]) -> RunRow:
-    values = list(row)
-    attributes, attention = values[13], values[22]
-    values[13] = {} if attributes is None else _decode_attributes(attributes)
-    if attention is not None:
-        values[22] = _decode_attention(attention)
-    return RunRow(*values)
-
-
-def read_hook(row: Row) -> HookRow:
-    """Make a hook of (token_hash, run_id, correlation_id, kind) and the columns of its event."""
-    token_hash, run_id, correlation_id, kind, *columns = row
-    event = Event(*columns)
-    return HookRow(token_hash, run_id, correlation_id, kind, event.at, event)
-
-
-def encode_attributes(attributes: dict[str, str]) -> str | None:
-    return to_json(attributes) if attributes else None
-
-
-def to_json(value: object) -> str:
-    return _encode(value).decode()

@@ -71,7 +71,8 @@ from wf.worlds.postgres.gathering import Gathering
 from wf.worlds.postgres.place import Place
 from wf.worlds.postgres.reconciling import Reconcile
 from wf.worlds.postgres.server import ServerFacts, read_facts
-from wf.worlds.postgres.transaction import Transaction, read_hook, read_run
+from wf.worlds.postgres.transaction import Transaction
+from wf.worlds.rows import read_deployment, read_hook, read_run
 
 T = TypeVar("T")
 
@@ -295,10 +296,10 @@ class PostgresWorld:
 
     async def get_deployment(self, deployment_id: str) -> DeploymentRow | None:
         rows = await self._fetch(streams.GET_DEPLOYMENT, (deployment_id,))
-        return streams.read_deployment(rows[0]) if rows else None
+        return read_deployment(rows[0]) if rows else None
 
     async def list_deployments(self) -> list[DeploymentRow]:
-        return [streams.read_deployment(row) for row in await self._fetch(streams.LIST_DEPLOYMENTS)]
+        return [read_deployment(row) for row in await self._fetch(streams.LIST_DEPLOYMENTS)]
 
     async def peg_runs(self, run_ids: Sequence[str], deployment_id: str) -> list[str]:
         return await self._write(lambda tx: runs.peg(tx, run_ids, deployment_id))

@@ -35,10 +35,11 @@ from wf.world import (
     StartRun,
     WatchRun,
 )
+from wf.worlds.rows import encode_attributes
 from wf.worlds.sqlite import hooks, inbox, locks, runs
 from wf.worlds.sqlite.leases import Leases
 from wf.worlds.sqlite.runs import INSERT_EVENT
-from wf.worlds.sqlite.transaction import Transaction, encode_attributes
+from wf.worlds.sqlite.transaction import Transaction
 
 _MOVE: Final = "UPDATE runs SET seq = ?, head = ?, mac = ?, payload_bytes = payload_bytes + ?"
 _OWNED: Final = "WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL AND seq = ?"

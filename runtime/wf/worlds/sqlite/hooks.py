@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from wf.world import DropHook, DropWait, HookRow, PutHook, PutWait
+from wf.worlds.rows import Row, read_hook
 from wf.worlds.sqlite import inbox
-from wf.worlds.sqlite.transaction import Row, Transaction, read_hook
+from wf.worlds.sqlite.transaction import Transaction
 
 _PUT_WAIT: Final = """
 INSERT INTO waits (run_id, correlation_id, kind, due_at) VALUES (?, ?, ?, ?)

@@ -12,9 +12,10 @@ from msgspec.structs import astuple, replace
 
 from wf.errors import WorldError
 from wf.world import ChunkRow, Created, ImportedRun, RunRow
+from wf.worlds.rows import RUN, encode_attributes, to_json
 from wf.worlds.sqlite import runs
 from wf.worlds.sqlite.runs import INSERT_EVENT
-from wf.worlds.sqlite.transaction import RUN, Transaction, encode_attributes, to_json
+from wf.worlds.sqlite.transaction import Transaction
 
 _INSERT_RUN: Final = (
     f"INSERT INTO runs ({RUN}) VALUES ({', '.join('?' * len(RUN.split(',')))}) ON CONFLICT (run_id) DO NOTHING"

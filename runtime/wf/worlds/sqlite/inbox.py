@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from wf.world import InboxMessage, Message, Sent
-from wf.worlds.sqlite.transaction import MESSAGE, Transaction, to_json
+from wf.worlds.rows import MESSAGE, to_json
+from wf.worlds.sqlite.transaction import Transaction
 
 ENDINGS: Final = frozenset({"cancel", "terminate"})
 

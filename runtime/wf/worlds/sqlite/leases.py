@@ -27,8 +27,9 @@ from wf.world import (
     WorkerHello,
 )
 from wf.worlds.process import is_process_alive
+from wf.worlds.rows import RUN, Lease, read_run, to_json
 from wf.worlds.sqlite import inbox, locks, runs
-from wf.worlds.sqlite.transaction import RUN, Lease, Transaction, read_run, to_json
+from wf.worlds.sqlite.transaction import Transaction
 
 SWEEP_SECONDS: Final = 0.25
 """How often at most it is looked whose leases have expired."""

@@ -15,8 +15,8 @@ from typing import Any, cast
 import aiosqlite
 
 from wf.errors import WorldError
+from wf.worlds.rows import Row
 from wf.worlds.sqlite import failures
-from wf.worlds.sqlite.transaction import Row
 
 SETTINGS = (
     "PRAGMA query_only = ON",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from wf.errors import WorldError
 from wf.world import Appended, DeploymentRow, Fence
-from wf.worlds.sqlite.transaction import Row, Transaction, to_json
+from wf.worlds.rows import DEPLOYMENT, read_deployment, to_json
+from wf.worlds.sqlite.transaction import Transaction
 
 _IS_CURRENT: Final = "SELECT 1 FROM runs WHERE run_id = ? AND epoch = ? AND owner IS NOT NULL"
 _TAIL: Final = 'SELECT "index", payload IS NULL FROM chunks WHERE run_id = ? AND name = ? ORDER BY "index" DESC LIMIT 1'
@@ -84,10 +83,9 @@ _PUT_DEPLOYMENT: Final = (
     "INSERT INTO deployments (deployment_id, created_at, manifest, used_at, catalog) VALUES (?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET used_at = max(used_at, excluded.used_at), catalog = ifnull(excluded.catalog, catalog)"
 )
-_DEPLOYMENT: Final = "deployment_id, created_at, manifest, used_at, catalog"
 _PUT_SOURCE: Final = "INSERT INTO sources (digest, content) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_GET_DEPLOYMENT: Final = f"SELECT {_DEPLOYMENT} FROM deployments WHERE deployment_id = ?"
-LIST_DEPLOYMENTS: Final = f"SELECT {_DEPLOYMENT} FROM deployments ORDER BY used_at DESC, deployment_id DESC"
+_GET_DEPLOYMENT: Final = f"SELECT {DEPLOYMENT} FROM deployments WHERE deployment_id = ?"
+LIST_DEPLOYMENTS: Final = f"SELECT {DEPLOYMENT} FROM deployments ORDER BY used_at DESC, deployment_id DESC"
 READ_SOURCE: Final = "SELECT content FROM sources WHERE digest = ?"
 
 
@@ -110,7 +108,3 @@ def put_deployment(tx: Transaction, deployment: DeploymentRow, sources: dict[str
 def get_deployment(tx: Transaction, deployment_id: str) -> DeploymentRow | None:
     row = tx.execute(_GET_DEPLOYMENT, (deployment_id,)).fetchone()
     return None if row is None else read_deployment(row)
-
-
-def read_deployment(row: Row) -> DeploymentRow:
-    return DeploymentRow(row[0], row[1], msgspec.json.decode(row[2], type=dict[str, str]), row[3], row[4])

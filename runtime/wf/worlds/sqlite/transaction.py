@@ -7,29 +7,9 @@ does is written to the transaction: rows, rings, and what to remember in memory 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable
 
-import msgspec
-
-from wf.events import Event
-from wf.world import Attention, HookRow, RunRow
-
-Row = Sequence[Any]
-Lease = tuple[str, int, str]
-"""Run, epoch, worker."""
-
-RUN: Final = (
-    "run_id, workflow, status, deployment_id, created_at, started_at, ended_at, seq, head, mac, epoch, owner, wake_at,"
-    " attributes, parent_run_id, parent_correlation_id, continued_from, continued_as, forked_from, error_code,"
-    " result_seq, payload_bytes, attention, origin"
-)
-EVENT: Final = "run_id, seq, type, correlation_id, name, attempt, at, meta, payload, link"
-MESSAGE: Final = "id, run_id, kind, correlation_id, at, meta, payload"
-
-_encode = msgspec.json.Encoder().encode
-_decode_attributes = msgspec.json.Decoder(dict[str, str]).decode
-_decode_attention = msgspec.json.Decoder(Attention).decode
+from wf.worlds.rows import Lease
 
 
 class Transaction:
@@ -67,27 +47,3 @@ class Transaction:
     def finish(self) -> None:
         for remember in self._after:
             remember()
-
-
-def read_run(row: Row) -> RunRow:
-    values = row if isinstance(row, list) else list(row)
-    attributes, attention = values[13], values[22]
-    values[13] = {} if attributes is None else _decode_attributes(attributes)
-    if attention is not None:
-        values[22] = _decode_attention(attention)
-    return RunRow(*values)
-
-
-def read_hook(row: Row) -> HookRow:
-    """Make a hook of (token_hash, run_id, correlation_id, kind) and the columns of its event."""
-    token_hash, run_id, correlation_id, kind, *columns = row
-    event = Event(*columns)
-    return HookRow(token_hash, run_id, correlation_id, kind, event.at, event)
-
-
-def encode_attributes(attributes: dict[str, str]) -> str | None:
-    return to_json(attributes) if attributes else None
-
-
-def to_json(value: object) -> str:
-    return _encode(value).decode()

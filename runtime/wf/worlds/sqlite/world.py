@@ -42,11 +42,11 @@ from wf.world import (
     WaitRow,
     WorkerHello,
 )
+from wf.worlds.rows import Row, read_deployment, read_hook, read_run
 from wf.worlds.sqlite import commits, deletions, hooks, imports, inbox, locks, runs, streams
 from wf.worlds.sqlite.core import Core
 from wf.worlds.sqlite.lane import Lane
 from wf.worlds.sqlite.reader import Reader
-from wf.worlds.sqlite.transaction import Row, read_hook, read_run
 
 SHORT_READ: Final = 200
 """Up to so many events are read on the spot: a hop costs as much as reading them."""
@@ -225,7 +225,7 @@ class SqliteWorld:
         return await self._lane.write(lambda tx: runs.peg(tx, run_ids, deployment_id))
 
     async def list_deployments(self) -> list[DeploymentRow]:
-        return [streams.read_deployment(row) for row in await self._read(streams.LIST_DEPLOYMENTS, ())]
+        return [read_deployment(row) for row in await self._read(streams.LIST_DEPLOYMENTS, ())]
 
     async def read_source(self, digest: str) -> bytes | None:
         rows = await self._read(streams.READ_SOURCE, (digest,))
