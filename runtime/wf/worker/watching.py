@@ -8,7 +8,8 @@ that runs it (`PyThreadState_SetAsyncExc`). It arrives some time later, between 
    not arrived. Who strikes looks at the number and strikes with no point in between at which the interpreter could
    change threads; so after the store nobody strikes. From the moment at which an interruption is caught up to the
    taking back there is no point at which another could arrive. Both rest on where CPython looks for such things (at the
-   beginning of a function, at jumps back, after calls), and `test_watching.py` reads the bytecode for it.
+   beginning of a function, at jumps back, after calls), and `test_watching.py` reads the bytecode for it. Until 3.11 it
+   also collects garbage wherever something is allocated, and finalizers are Python: so not while somebody strikes.
 2. *An activation that was struck is void*, also one that ended in time or swallowed the interruption: what it did
    last is not what its code says. `run` raises `BodyBlocked`, with the stack at which it was struck.
 3. It is time that the body itself takes: counted in looks, of which there are fewer while the process is
@@ -30,6 +31,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import sys
 import threading
 from asyncio import events as asyncio_events
@@ -187,9 +189,13 @@ class BodyWatch:
         if strike is None:
             return
         self._stack = stack
+        is_collecting = gc.isenabled()
+        gc.disable()  # law 1
         self._struck = number  # first: who leaves meanwhile takes back what was not sent
         if self._number == number:
             strike(self._thread_id, Interruption)
+        if is_collecting:
+            gc.enable()
 
     def _prepare(self) -> Callable[[int, type[BaseException]], object] | None:
         if not getattr(sys, "_is_gil_enabled", _always)():  # then law 1 could not be kept

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dis
 import functools
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -398,6 +399,29 @@ def test_strikes_at_any_moment_hit_their_activation_or_nothing(monkeypatch: pyte
         on_a_loop(scene)
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("is_collecting", [True, False])
+def test_no_garbage_is_collected_between_the_look_at_the_number_and_the_strike(is_collecting: bool) -> None:
+    """A finalizer is Python, in which the interpreter may change threads; then the strike would come too late."""
+    seen: list[bool] = []
+
+    async def stands(watch: BodyWatch) -> None:
+        watch._prepare()
+        watch._strike = lambda thread, interruption: seen.append(gc.isenabled())
+        watch._strike_at(watch._number, ("somewhere",))
+
+    def scene(watch: BodyWatch) -> None:
+        with pytest.raises(BodyBlocked):
+            watch.run(body_of(stands(watch)))
+
+    was_collecting = gc.isenabled()
+    (gc.enable if is_collecting else gc.disable)()
+    try:
+        on_a_loop(scene)
+        assert (seen, gc.isenabled()) == ([False], is_collecting)
+    finally:
+        (gc.enable if was_collecting else gc.disable)()
 
 
 # Where CPython looks whether an interruption has come, or another thread wants to run.
