@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,10 @@ LONG: Final = [
 
 for _name in [name for name in os.environ if name.startswith(("WF_", "OTEL_"))]:
     del os.environ[_name]
+
+# A shell that puts us into the background has us ignore Ctrl-C, and so would the programs that tests send it to.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples may be slow on a shared machine; a timing is never asserted. In CI the examples are the
 # same every time, and a failure prints what reproduces it.
