@@ -102,6 +102,7 @@ export class Chart implements Sight {
   private derivedVersion = -1;
   private derivedAtMs = 0;
   private hasBegun = false;
+  private isStripDue = true;
   private told = "";
   private viewTold: string | null = null;
   private viewTimer: ReturnType<typeof setTimeout> | undefined;
@@ -408,9 +409,10 @@ export class Chart implements Sight {
     if (!this.hasBegun) this.begin();
     this.eye.advance(timeMs);
     if (this.eye.isGliding) this.invalidate();
-    this.paintNow();
-    // While a run grows, so does what the strip stands for.
-    if (this.strip.work(`${this.derivedVersion} ${this.isGrowing ? this.derivedAtMs : 0}`)) this.pacer.now();
+    const isWhole = this.paintNow();
+    // A frame that painted everything has done enough; the next one can go on with the strip.
+    this.isStripDue = !(isWhole && this.isGrowing && this.isStripDue);
+    if (!this.isStripDue || this.workOnStrip()) this.pacer.now();
     this.tell();
     this.planView();
     this.planNext();
@@ -456,10 +458,17 @@ export class Chart implements Sight {
     this.hasBegun = true;
   }
 
-  private paintNow(): void {
+  /** Paint everything, or what has grown; tells whether it was everything. */
+  private paintNow(): boolean {
     const fromPx = this.fromPixel(this.growth.take(this.view(), this.scene.rowCount));
     paint(this.surface.begin(fromPx === 0), this.picture(fromPx));
     this.strip.paint();
+    return fromPx === 0;
+  }
+
+  /** While a run grows, so does what the strip stands for. */
+  private workOnStrip(): boolean {
+    return this.strip.work(`${this.derivedVersion} ${this.isGrowing ? this.derivedAtMs : 0}`);
   }
 
   /** Where a part may begin: at a pixel of the screen, or its edge would mix two pictures. */

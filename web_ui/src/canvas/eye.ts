@@ -122,7 +122,7 @@ export class Eye {
     return this.following !== "off" || Math.abs(this.camera.foldedPerPx / this.everything.foldedPerPx - 1) < 1e-6;
   }
 
-  /** Less than a pixel more is no other picture. */
+  /** A hair more is no other picture. */
   private keepAll(): void {
     const { everything } = this;
     if (!isNear(this.camera, everything)) this.camera = everything;

@@ -48,9 +48,12 @@ export function fitAll(camera: Camera, bounds: Bounds): Camera {
   return { ...camera, startFolded: bounds.startFolded - lengthFolded * 0.004, foldedPerPx };
 }
 
-/** Whether two cameras show the same, but for less than a pixel. */
+/** So much may a picture of everything be behind a run that grows: there is room at its right. */
+const HAIR_PX = 3;
+
+/** Whether two cameras show the same, but for a hair. */
 export function isNear(left: Camera, right: Camera): boolean {
-  const hair = Math.min(left.foldedPerPx, right.foldedPerPx);
+  const hair = HAIR_PX * Math.min(left.foldedPerPx, right.foldedPerPx);
   return (
     left.widthPx === right.widthPx &&
     left.heightPx === right.heightPx &&
