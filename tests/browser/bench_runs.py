@@ -23,6 +23,7 @@ from tests.browser.stage import developing
 from tests.programs import WEB_UI, find_chromium, make_ready
 from wf import events as types
 from wf.events import Event
+from wf.keys import Keyring
 from wf.worlds.sqlite.connection import Connection
 from wf.worlds.sqlite.runs import INSERT_EVENT
 
@@ -39,6 +40,7 @@ VALUES (?, ?, ?, 'dep_bench', ?, ?, ?, 3, ?, x'00', 3, 0, ?, ?)
 def write_runs(path: Path, count: int) -> None:
     """Write runs that have ended, the newest a moment ago. Nobody opens one, so they hold no payload and no chain."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    Keyring.load(path.parent / "key", {})  # a world whose key is gone is refused
     made = Connection(path, "process")
     made.open()
     made.close()
