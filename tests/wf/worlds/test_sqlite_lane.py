@@ -15,7 +15,7 @@ import pytest
 from tests.wf.worlds.acts import T0, claim, claim_all, hello, new_run, own, send
 from wf.errors import WorldError
 from wf.world import Message, PutWait, RunFilter
-from wf.worlds.sqlite import SqliteWorld, lane
+from wf.worlds.sqlite import SqliteWorld, lane, reader
 from wf.worlds.sqlite.connection import TRUNCATE_BYTES, Connection
 
 
@@ -332,6 +332,87 @@ async def test_a_cancelled_read_leaves_the_reader_usable(tmp_path: Path) -> None
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             assert len(await world.list_runs(RunFilter())) == 1
+
+
+LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+def connections_of(world: SqliteWorld) -> set[threading.Thread]:
+    return {reader._thread_of(asked.result().connection) for asked in world._reader._connections.values()}
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+def test_a_loop_is_closed_only_when_its_reads_are_answered(turns: int, tmp_path: Path) -> None:
+    """`asyncio.run` cancels all that goes on; pytest fails a test for a thread that died."""
+    world = SqliteWorld(tmp_path / "world.db", "process")
+
+    async def begin(sql: str) -> asyncio.Task[Any]:
+        reading = asyncio.create_task(world._reader.fetch(sql))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return reading
+
+    asyncio.run(world.open())
+    for _ in range(10):
+        assert asyncio.run(begin(LONG)).cancelled()
+    asyncio.run(world.close())
+
+
+def test_a_read_that_is_given_up_interrupts_no_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as world:
+            await world._reader.fetch("SELECT 1")
+            counting = (
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT max(i) FROM n"
+            )
+            for turns in range(6):
+                wanted = asyncio.create_task(world._reader.fetch(counting))
+                unwanted = asyncio.create_task(world._reader.fetch(LONG))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                unwanted.cancel()
+                assert await wanted == [(30000,)]
+                assert await world._reader.fetch(counting) == [(30000,)]
+
+    asyncio.run(scenario())
+
+
+def test_a_read_that_is_cancelled_twice_ends_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened(tmp_path) as world:
+            await world._reader.fetch("SELECT 1")
+            reading = asyncio.create_task(world._reader.fetch(LONG))
+            await asyncio.sleep(0)
+            for _ in range(3):
+                reading.cancel()
+                await asyncio.sleep(0)
+            assert await asyncio.gather(reading, return_exceptions=True) != []
+            assert reading.cancelled()
+            assert await world._reader.fetch("SELECT 1") == [(1,)]
+
+    asyncio.run(scenario())
+
+
+def test_connections_of_loops_that_are_closed_end(tmp_path: Path) -> None:
+    world = SqliteWorld(tmp_path / "world.db", "process")
+    threads = set()
+    asyncio.run(world.open())
+    for _ in range(20):
+        asyncio.run(world._reader.fetch("SELECT 1"))
+        threads |= connections_of(world)
+    asyncio.run(world.close())
+    assert len(threads) == 20
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_a_connection_that_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
+    before = threading.active_count()
+    for _ in range(5):
+        with pytest.raises(WorldError, match="cannot be opened"):
+            asyncio.run(reader.Reader(tmp_path / "nowhere.db").fetch("SELECT 1"))
+    assert threading.active_count() == before
 
 
 async def test_threads_with_loops_of_their_own_share_one_world_without_loss(tmp_path: Path) -> None:
