@@ -28,6 +28,7 @@ from wfstudio.core.views import (
 )
 from wfstudio.text.moments import show_instant, show_ms
 from wfstudio.text.printable import printable, to_json
+from wfstudio.text.told_reasons import show_reason
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -149,13 +150,14 @@ def _read_number(text: str | None) -> int:
 def _show_run(terminal: Terminal, run: RunView) -> Sequence[str]:
     attributes = " ".join(f"{key}={value}" for key, value in run.attributes.items())
     attention = run.attention.message if run.attention else None
+    reason = show_reason(terminal, run.reason)
     return (
         run.id,
         terminal.show_status(run.status),
         printable(run.workflow),
         show_instant(terminal, run.created_at),
         show_ms(run.duration_ms),
-        printable(attention or run.reason or (run.error.type or run.error.code or "" if run.error else "")),
+        printable(attention or reason or (run.error.type or run.error.code or "" if run.error else "")),
         printable(attributes),
     )
 

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from wfstudio.cli.terminal import Terminal, quiet_keys
@@ -22,6 +22,7 @@ from wfstudio.text.looks import Look, Looker, lay_out
 from wfstudio.text.moments import show_ms
 from wfstudio.text.printable import printable
 from wfstudio.text.timeline import Scale, arrange, draw_row, label_row, label_span, measure, status_sign
+from wfstudio.text.told_reasons import tell_reason
 from wfstudio.text.widths import cell_width, cut
 
 if TYPE_CHECKING:
@@ -182,8 +183,9 @@ def draw_tree(terminal: Terminal, look: Look, reason: str | None, now: float, he
         lines.append(f"{line}  {terminal.paint(error, 'red')}" if error else line)
     if hidden:
         lines.insert(1, terminal.paint(f"  {terminal.ellipsis} {hidden} more", "dim"))
-    if reason is not None:
-        lines.append(terminal.paint(f"  {printable(reason)}", "yellow"))
+    told = tell_reason(reason, datetime.fromtimestamp(now, UTC))
+    if told is not None:
+        lines.append(terminal.paint(f"  {printable(told)}", "yellow"))
     return lines
 
 

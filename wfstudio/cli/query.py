@@ -354,7 +354,7 @@ def _print_schema(name: str | None, form: str) -> int:
 def _print_library(library: Library, form: str) -> int:
     terminal, found = results(), library.list()
     if form == "json":
-        terminal.print_json(found)
+        terminal.print_json({"items": found})
     elif form == "jsonl":
         terminal.print_jsonl(found)
     else:

@@ -15,6 +15,7 @@ from wfstudio.text.moments import show_instant, show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, to_json
 from wfstudio.text.timeline import draw_timeline
+from wfstudio.text.told_reasons import show_reason
 from wfstudio.text.tracebacks import describe_error
 from wfstudio.text.widths import cut
 
@@ -47,7 +48,7 @@ def draw_run(pen: Pen, run: RunView, look: Look, limit: int | None = MOST_LINES)
 def list_run_facts(pen: Pen, run: RunView) -> list[tuple[str, str | None]]:
     """List what a run is, but for what went in and came out."""
     return [
-        ("reason", run.reason if run.attention is None and run.origin is None else None),
+        ("reason", show_reason(pen, run.reason) if run.attention is None and run.origin is None else None),
         ("created", show_instant(pen, run.created_at)),
         ("queued", show_ms(run.queued_ms)),
         ("took", show_ms(run.duration_ms)),

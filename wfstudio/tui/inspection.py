@@ -24,7 +24,6 @@ from wfstudio.text.printable import printable
 from wfstudio.text.timeline import label_span, status_sign
 from wfstudio.text.tracebacks import describe_error
 from wfstudio.text.widths import cut, wrap
-from wfstudio.tui.told_reasons import tell_reason
 
 LARGEST_SHOWN: Final = 1_000_000
 """Bytes of a payload that are opened to be shown."""
@@ -61,8 +60,7 @@ def inspect_span(pen: Pen, found: Found) -> list[str]:
 def _inspect_run(pen: Pen, run: RunView, trace: Trace) -> list[str]:
     lines = [f"{pen.show_status(run.status)}  {pen.paint(printable(run.workflow), 'bold')}"]
     lines += say_error(pen, run.error)
-    told = msgspec.structs.replace(run, reason=tell_reason(run.reason, pen.now))
-    lines += draw_facts(pen, [("id", run.id), *list_run_facts(pen, told)])
+    lines += draw_facts(pen, [("id", run.id), *list_run_facts(pen, run)])
     if run.status == "cancelled" and isinstance(run.output, str):
         lines += draw_facts(pen, [("because", run.output)])
     lines += list_faults(pen, trace)

@@ -10,9 +10,9 @@ from wf.durations import from_instant
 from wfstudio.core.reasons import short_name
 from wfstudio.text.moments import show_ms, show_relative
 from wfstudio.text.pen import Pen
+from wfstudio.text.told_reasons import tell_reason
 from wfstudio.tui.columns import Column
 from wfstudio.tui.listed import Listed
-from wfstudio.tui.told_reasons import tell_reason
 
 COLUMNS: Final = (
     Column("status", 11),

@@ -56,7 +56,7 @@ def test_a_tree_has_a_line_for_every_call_and_its_childrens(make_terminal) -> No
         "✗ charge x2  ██                                             50 ms  shop.Declined",
         f"{spinner} child pay   ─────────────────────────────────────────    1.94 s",
         f"{spinner}   sleep    ──────────────────────────────────────────       2 s",
-        "  sleeping until 2026-01-02T00:00:00.000000Z",
+        "  sleeping for another 23h",
     ]
 
 

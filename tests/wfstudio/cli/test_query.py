@@ -162,10 +162,11 @@ def test_a_query_is_kept_with_the_project_and_asked_by_its_name(
         "mine                project  Runs of one workflow.",
         "code-in-flight      wf       Deployments that runs in flight still need, newest first.",
     ]
-    assert wf_cli("query", "--list", "--json").json[0] == {
+    items = wf_cli("query", "--list", "--json").json["items"]
+    assert items[0] == {
         "name": "mine", "doc": "Runs of one workflow.", "sql": f"{sql}\n", "origin": "project",
     }  # fmt: skip
-    assert len(wf_cli("query", "--list", "--format", "jsonl").jsonl) == len(wf_cli("query", "--list", "--json").json)
+    assert wf_cli("query", "--list", "--format", "jsonl").jsonl == items
     assert wf_cli("query", "SELECT 2", "--save", "mine") == (
         1,
         "",

@@ -32,13 +32,13 @@ from wfstudio.text.moments import show_ms
 from wfstudio.text.pen import Pen
 from wfstudio.text.printable import printable, printable_lines
 from wfstudio.text.timeline import label_span
+from wfstudio.text.told_reasons import tell_reason
 from wfstudio.tui import clock
 from wfstudio.tui.inspection import LARGEST_SHOWN, Found, draw_streams, inspect_span, list_logs
 from wfstudio.tui.run_commands import inspect_command, write_command
 from wfstudio.tui.run_rows import Place, Wanted, place_of
 from wfstudio.tui.screens.run_acting import RunActing, short_name
 from wfstudio.tui.tasks import begin_newest
-from wfstudio.tui.told_reasons import tell_reason
 from wfstudio.tui.widgets.event_list import EventList
 from wfstudio.tui.widgets.sheet import Sheet
 from wfstudio.tui.widgets.tabline import TabLine

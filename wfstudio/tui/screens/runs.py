@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, ClassVar, Final
 
-import msgspec
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
@@ -31,7 +30,6 @@ from wfstudio.tui.inspection import draw_facts, say_error
 from wfstudio.tui.listed import LIVE, MOST, Listed, ListedRuns
 from wfstudio.tui.run_cells import COLUMNS, Cell, draw_cells
 from wfstudio.tui.studio_screen import StudioScreen
-from wfstudio.tui.told_reasons import tell_reason
 from wfstudio.tui.widgets.consent import ConsentScreen
 from wfstudio.tui.widgets.grid import Grid
 from wfstudio.tui.widgets.sheet import Sheet
@@ -399,14 +397,12 @@ def _say_woken(count: int) -> str:
 
 def _draw_run(view: RunView, look: Look, pen: Pen) -> list[str]:
     """Draw a run; of what it failed stands on top, since there may be no room for more."""
-    told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
-    return [*_draw_head(pen, view), *draw_run(pen, told, look, _PREVIEW_SPANS)[1:]]
+    return [*_draw_head(pen, view), *draw_run(pen, view, look, _PREVIEW_SPANS)[1:]]
 
 
 def _draw_facts(view: RunView, pen: Pen) -> list[str]:
     more = pen.paint(f"{_count(view.events)} events; Enter draws its timeline", "dim")
-    told = msgspec.structs.replace(view, reason=tell_reason(view.reason, pen.now))
-    facts = draw_facts(pen, list_run_facts(pen, told))
+    facts = draw_facts(pen, list_run_facts(pen, view))
     return [*_draw_head(pen, view), *facts, *draw_trouble(pen, view), "", more]
 
 
