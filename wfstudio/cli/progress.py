@@ -1,8 +1,8 @@
 """Progress: what a run does, shown while it runs.
 
 On a terminal it is a tree with bars that is drawn again and again, in place; piped it is a line for whatever
-ended or came to rest. Both are made of the run's trace, which is read again now and then: the longer
-reading it takes, the less often.
+ended or came to rest. Both are made of the run's trace, which is read again when it or a child's has news: the
+longer reading it takes, the less often.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from wfstudio.cli.terminal import Terminal, quiet_keys
+from wfstudio.core.bells import Bell
 from wfstudio.core.client import Client
 from wfstudio.core.traces import Span
 from wfstudio.core.views import RunView
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 LOOK_SECONDS: Final = 0.1
+"""From one look, or drawing, to the next at least."""
+LOOK_AGAIN_SECONDS: Final = 1.0
+"""How long it is not looked without news: of why a run rests there are none."""
 _LOAD: Final = 5
 """Reading takes at most one part in so many of the time."""
 _SPINNER: Final = ("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\")
@@ -70,17 +74,25 @@ class Progress:
 
     async def follow(self, client: Client, run_id: str) -> None:
         """Look at the run and show what is new, until cancelled."""
+        loop = asyncio.get_running_loop()
+        known = {run_id}
         while True:
-            began = time.perf_counter()
-            await self.look(client, run_id)
-            await asyncio.sleep(max(LOOK_SECONDS, _LOAD * (time.perf_counter() - began)))
+            async with Bell(client.session.world, *(f"log:{known_id}" for known_id in known)) as bell:
+                while True:
+                    began = loop.time()
+                    await self.look(client, run_id)
+                    await asyncio.sleep(max(LOOK_SECONDS, _LOAD * (loop.time() - began)))
+                    if self._looker is not None and not known.issuperset(self._looker.runs):
+                        known |= self._looker.runs.keys()
+                        break  # it has a child more
+                    await bell.wait(LOOK_AGAIN_SECONDS)
 
     async def look(self, client: Client, run_id: str) -> None:
         """Look once."""
         if self._looker is None or self._looker.run_id != run_id:  # it may go on as another run
             self._looker = Looker(client, run_id)
         self._look = await self._looker.look()
-        self._resting = (await client.get_run(run_id)).reason
+        self._resting = (await client.get_run(run_id, is_locked=True)).reason
         self.show(self._look, self._resting)
 
     @contextmanager

@@ -136,20 +136,27 @@ class Reader:
         `timeout` is seconds. Raises `TimeoutError`, the run's attention as the error it stands for, and
         `ImportedRunError` for one that was imported before it ended.
         """
-        world, keyring = self.session.world, self.session.keyring
         async with asyncio.timeout(timeout):
-            row = await find_last(world, keyring, run_id)
+            row = await find_last(self.session.world, self.session.keyring, run_id)
             while row.status not in types.ENDED:
-                async with Bell(world, f"run:{row.run_id}") as bell:
-                    row = await find_last(world, keyring, run_id)
-                    if row.status not in types.ENDED and row.continued_as is None:
-                        if row.attention is not None:
-                            raise attention_error(row)
-                        if row.origin is not None:
-                            raise ImportedRunError(row.run_id, row.origin)
-                        await bell.wait(ops.LOOK_AGAIN_SECONDS)
-                        row = await find_last(world, keyring, run_id)
+                async with Bell(self.session.world, f"run:{row.run_id}") as bell:
+                    row = await self._wait_for_end(row.run_id, bell)
         return await self.get_run(row.run_id)
+
+    async def _wait_for_end(self, run_id: str, bell: Bell) -> RunRow:
+        """Wait until a run ends, or goes on as another; give it, or that one.
+
+        With one bell all the while: of a world that nobody serves, a new one rings at once.
+        """
+        while True:
+            row = await find_last(self.session.world, self.session.keyring, run_id)
+            if row.status in types.ENDED or row.run_id != run_id:
+                return row
+            if row.attention is not None:
+                raise attention_error(row)
+            if row.origin is not None:
+                raise ImportedRunError(row.run_id, row.origin)
+            await bell.wait(ops.LOOK_AGAIN_SECONDS)
 
     async def watch(self) -> AsyncIterator[str]:
         """Give the ids of runs that change state, from now on; a run that changes often comes once.

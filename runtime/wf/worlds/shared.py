@@ -11,8 +11,8 @@
 4. Where this process owns the world, a worker's calls do not pass through here: the backend's
    methods are bound into the instance. A method that was looked up before an election still works.
 
-A client without an owner to ask is rung every 100 ms for whatever it subscribed to; it never
-takes the world only to listen.
+A client without an owner to ask looks every 100 ms whether there is one, and is rung about once a
+second for whatever it subscribed to (`subscriptions`); it never takes the world only to listen.
 """
 
 from __future__ import annotations

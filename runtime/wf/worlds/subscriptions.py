@@ -1,13 +1,16 @@
 """Subscriptions that outlive the owner of the world they were made at.
 
 1. A subscription is attached to the backend of the moment, if that can ring, or is wanting.
-2. A wanting one is rung without a detail (`""`: anything may have happened, look) at intervals,
-   and once more when it is attached: whatever was rung in between, it missed.
+2. A wanting one is rung without a detail (`""`: anything may have happened, look) when its backend is
+   lost, at intervals then, and once more when it is attached: whatever was rung in between, it missed.
+3. Whoever is rung looks, which opens a world that nobody serves. So the intervals grow while nobody
+   does, whoever subscribes anew meanwhile; and owners who come and go are not looked for any faster.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -18,7 +21,10 @@ from wf.worlds.remote import RemoteWorld
 from wf.worlds.wire import ConnectionLost
 
 POLL_SECONDS: Final = 0.1
-"""How often a subscriber of a world that nobody serves is rung."""
+"""How often it is looked for an owner. That reads a small file and opens nothing."""
+
+SILENCE_SECONDS: Final = (POLL_SECONDS, 1.0)
+"""How long a subscriber of a world that nobody serves is not rung: at first, and at most."""
 
 Backend = Home | RemoteWorld
 
@@ -46,6 +52,11 @@ class Subscription:
     def is_wanting(self) -> bool:
         return self.is_live and self.backend is None
 
+    def look(self) -> None:
+        """Have the subscriber look, whatever there is to see."""
+        if self.is_live:
+            self.ring("")
+
 
 class Bench:
     """The subscriptions of one loop, and the task that finds them a new owner. Used on that loop only."""
@@ -57,6 +68,8 @@ class Bench:
         self._subscriptions: dict[Subscription, None] = {}
         self._unattached: dict[Subscription, None] = {}
         self._seeking: asyncio.Task[None] | None = None
+        self._sought_at = self._rung_at = -math.inf
+        self._silence = 0.0
 
     async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
         subscription = Subscription(topic, ring)
@@ -66,7 +79,11 @@ class Bench:
             self._call(self._drop, subscription)
 
         try:
-            await self._attach(subscription)
+            backend = await self._seat.find_bell()
+            if backend is None:
+                self._sought_at = self._loop.time()
+            else:
+                await self._attach(subscription, backend)
         except BaseException:
             self._drop(subscription)
             raise
@@ -110,6 +127,7 @@ class Bench:
             if subscription.backend is backend:
                 subscription.backend = subscription.undo = None
                 self._unattached[subscription] = None
+                self._silence = 0.0  # nobody hears what it was about to ring
         self._seek()
 
     def _seek(self) -> None:
@@ -128,37 +146,52 @@ class Bench:
 
     async def _seek_owner(self) -> None:
         """Attach what is not attached; ring it then, and at intervals until then."""
-        while unattached := list(self._unattached):
-            for subscription in unattached:
-                try:
-                    await self._attach(subscription)
-                except WorldError:
-                    pass  # nobody answers; the subscriber learns why when it asks for what it was rung
-                if subscription.is_live:
-                    self._loop.call_soon(subscription.ring, "")
-            if self._unattached:
-                await asyncio.sleep(POLL_SECONDS)
-
-    async def _attach(self, subscription: Subscription) -> None:
-        """Subscribe at the backend of this moment, if there is one that can ring."""
-        while subscription.is_wanting():
-            backend = await self._seat.find_bell()
-            if backend is None:
-                return
-            place: World = backend.world if isinstance(backend, Home) else backend
+        while self._unattached:
+            await asyncio.sleep(max(0.0, self._sought_at + POLL_SECONDS - self._loop.time()))
+            self._sought_at = self._loop.time()
             try:
-                undo = await place.subscribe(subscription.topic, subscription.ring)
-            except ConnectionLost:
-                self._seat.lose(backend)
-                continue
-            if not subscription.is_wanting():  # undone meanwhile, or attached by the other task
-                undo()
-            elif backend.is_lost:
-                self._seat.lose(backend)
-            else:
-                subscription.backend = backend
-                subscription.undo = undo
-                self._unattached.pop(subscription, None)
+                backend = await self._seat.find_bell()
+            except WorldError:
+                backend = None  # nobody answers; the subscriber learns why when it asks for what it was rung
+            if backend is not None:
+                await self._attach_all(backend)
+            if self._unattached and self._loop.time() >= self._rung_at + self._silence:
+                self._ring_unattached()
+
+    def _ring_unattached(self) -> None:
+        self._rung_at = self._loop.time()
+        self._silence = min(max(2 * self._silence, SILENCE_SECONDS[0]), SILENCE_SECONDS[1])
+        for subscription in self._unattached:
+            self._loop.call_soon(subscription.look)
+
+    async def _attach_all(self, backend: Backend) -> None:
+        for subscription in list(self._unattached):
+            try:
+                if await self._attach(subscription, backend):
+                    self._loop.call_soon(subscription.look)
+            except WorldError:
+                pass
+
+    async def _attach(self, subscription: Subscription, backend: Backend) -> bool:
+        """Subscribe at a backend; False if it is gone, or the subscription is settled already."""
+        if not subscription.is_wanting():
+            return False
+        place: World = backend.world if isinstance(backend, Home) else backend
+        try:
+            undo = await place.subscribe(subscription.topic, subscription.ring)
+        except ConnectionLost:
+            self._seat.lose(backend)
+            return False
+        if not subscription.is_wanting():  # undone meanwhile, or attached by the other task
+            undo()
+            return False
+        if backend.is_lost:
+            self._seat.lose(backend)
+            return False
+        subscription.backend = backend
+        subscription.undo = undo
+        self._unattached.pop(subscription, None)
+        return True
 
 
 def call_on(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: Any) -> None:

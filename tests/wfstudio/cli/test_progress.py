@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import msgspec
 
+from tests.jumping import jump
 from tests.wfstudio.cli.conftest import Serving
-from tests.wfstudio.studio import run
-from wfstudio.cli.progress import Progress, draw_tree
+from tests.wfstudio.studio import open_studio, run
+from wf.worlds.memory import MemoryWorld
+from wfstudio.cli.progress import LOOK_AGAIN_SECONDS, LOOK_SECONDS, Progress, draw_tree
+from wfstudio.core.client import Client
 from wfstudio.core.traces import Segment, Span, Trace
 from wfstudio.text.looks import Look, lay_out, look_at
 from wfstudio.text.widths import cell_width
@@ -120,3 +124,46 @@ def test_an_attempt_is_a_segment_and_not_a_line(make_terminal) -> None:
     terminal = make_terminal(NO_COLOR="1")
     Progress(terminal).show(Look(trace("wrun_1", again)), None)
     assert terminal.stream.text == ""
+
+
+class CountedProgress(Progress):
+    looks = 0
+
+    async def look(self, client: Client, run_id: str) -> None:
+        self.looks += 1
+        await super().look(client, run_id)
+
+
+async def begin_and_end() -> tuple[Client, str]:
+    async with open_studio() as client:
+        return client, (await run(client, "parent", "bob")).id
+
+
+def test_a_run_without_news_is_looked_at_once_a_second_and_one_with_news_at_once(make_terminal) -> None:
+    async def body() -> None:
+        progress = CountedProgress(make_terminal())
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(progress.follow(client, run_id))
+            await asyncio.sleep(60)
+            assert progress.looks <= 60 / LOOK_AGAIN_SECONDS
+            child_id = next(id for id in progress._looker.runs if id != run_id)
+            for news_of in (run_id, child_id):
+                before = progress.looks
+                while progress.looks == before:  # at any time of its pace
+                    await asyncio.sleep(LOOK_SECONDS / 2)
+                await asyncio.sleep(LOOK_SECONDS)
+                world._doorbells.ring([(f"log:{news_of}", news_of)])
+                await asyncio.sleep(0)
+                await asyncio.sleep(LOOK_SECONDS / 2)
+                assert progress.looks == before + 2
+            before = progress.looks
+            for _ in range(1000):
+                world._doorbells.ring([(f"log:{child_id}", child_id)])
+                await asyncio.sleep(0.01)
+            assert 90 <= progress.looks - before <= 10 / LOOK_SECONDS + 1
+            following.cancel()
+
+    client, run_id = asyncio.run(begin_and_end())
+    world = client.session.world
+    assert isinstance(world, MemoryWorld)
+    jump(body)

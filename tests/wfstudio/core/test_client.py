@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.jumping import jump
 from tests.wfstudio.studio import DEPLOYMENT, DIGEST, SOURCE, WORLDS, flows, keep_code, open_studio, rest, run, until
 from wf.errors import (
     FatalError,
@@ -23,7 +25,7 @@ from wf.forking import ForkError
 from wf.keys import Keyring
 from wf.session import Session
 from wf.settings import Settings
-from wf.world import Attention
+from wf.world import Attention, Doorbell
 from wf.worlds.memory import MemoryWorld
 from wfstudio.core import reading
 from wfstudio.core.client import Client
@@ -256,6 +258,29 @@ async def test_a_run_is_cancelled_woken_and_waited_for(studio: Any) -> None:
         waiting = await client.start("nap")
         with pytest.raises(TimeoutError):
             await client.wait_for_end(waiting.id, 0.01)
+
+
+def test_who_waits_for_an_end_listens_once_however_often_it_is_rung() -> None:
+    """Of a world that nobody serves whoever subscribes is rung: who did so whenever it was rung never rested."""
+
+    class Unserved(MemoryWorld):
+        subscribed = 0
+
+        async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
+            self.subscribed += 1
+            asyncio.get_running_loop().call_later(0.1, ring, "")
+            return await super().subscribe(topic, ring)
+
+    async def body() -> None:
+        world = Unserved()
+        client = Client(Session(world, Keyring([os.urandom(32)]), Settings(Path())))
+        await keep_code(client.session)
+        waiting = await client.start("nap")
+        with pytest.raises(TimeoutError):
+            await client.wait_for_end(waiting.id, 20)
+        assert world.subscribed == 1
+
+    jump(body)
 
 
 async def test_a_run_that_failed_is_tried_again_in_a_new_one(studio: Any, monkeypatch: pytest.MonkeyPatch) -> None:
