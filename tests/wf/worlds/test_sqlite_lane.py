@@ -407,6 +407,48 @@ def test_connections_of_loops_that_are_closed_end(tmp_path: Path) -> None:
         assert not thread.is_alive()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_is_closed_in_the_midst_of_a_read_holds_up_no_other(tmp_path: Path) -> None:
+    """Its thread dies of the answer: whoever closes a loop without ending its tasks is told so by asyncio, too."""
+    world = SqliteWorld(tmp_path / "world.db", "process")
+    asyncio.run(world.open())
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+    reading = loop.create_task(world._reader.fetch(LONG))
+    loop.run_until_complete(world._reader._connect())
+    loop.run_until_complete(asyncio.sleep(0))
+    [thread] = connections_of(world)
+    loop.close()
+    assert asyncio.run(world._reader.fetch("SELECT 1")) == [(1,)]
+    thread.join(10)
+    assert not thread.is_alive()
+    assert not reading.done()
+    asyncio.run(world.close())
+
+
+def test_a_connection_that_is_opened_while_another_loop_closes_the_world_is_closed_again(tmp_path: Path) -> None:
+    world = SqliteWorld(tmp_path / "world.db", "process")
+    asyncio.run(world.open())
+    before = set(threading.enumerate())
+    made: set[threading.Thread] = set()
+
+    async def close_meanwhile() -> None:
+        reading = asyncio.create_task(world._reader.fetch("SELECT 1"))
+        while not made:
+            await asyncio.sleep(0)
+            made.update(set(threading.enumerate()) - before)
+        closing = threading.Thread(target=lambda: asyncio.run(world.close()))
+        closing.start()
+        closing.join()  # this loop does nothing meanwhile
+        with pytest.raises(WorldError, match="is closed"):
+            await reading
+
+    asyncio.run(close_meanwhile())
+    for thread in made:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
 def test_a_connection_that_cannot_be_opened_leaves_no_thread(tmp_path: Path) -> None:
     before = threading.active_count()
     for _ in range(5):

@@ -32,6 +32,9 @@ SETTINGS: Final = (
     "PRAGMA temp_store = MEMORY",
 )
 
+ANSWER_SECONDS: Final = 1.0
+"""How long a thread may take to notice that its read was interrupted."""
+
 T = TypeVar("T")
 
 
@@ -133,6 +136,8 @@ class Reader:
         try:
             for setting in SETTINGS:
                 await connection.execute_fetchall(setting)
+            if self._is_closed:  # meanwhile, by another loop, which does not wait for this one
+                raise WorldError(f"the world {self._path} is closed")
         except BaseException:
             await connection.close()
             raise
@@ -143,21 +148,25 @@ class Reader:
             if loop.is_closed():
                 del self._connections[loop]
                 if made.done() and made.exception() is None:
-                    _abandon(made.result().connection)
+                    _abandon(made.result())
 
     async def close(self) -> None:
         """Close all connections, those of other loops included."""
         with self._guard:
             self._is_closed = True
             connections, self._connections = self._connections, {}
+        here = asyncio.get_running_loop()
+        closing = []
         for loop, made in connections.items():
-            if loop is asyncio.get_running_loop():
-                await asyncio.wait([made])
-            if made.done() and made.exception() is None:
+            if loop is here and not made.done():
+                closing.append(made)  # it finds that this is closed
+            elif made.done() and made.exception() is None:
                 if loop.is_closed():
-                    _abandon(made.result().connection)
+                    _abandon(made.result())
                 else:
-                    await asyncio.wait([_ask(made.result().connection.close())])
+                    closing.append(_ask(made.result().connection.close()))
+        if closing:
+            await asyncio.wait(closing)
 
 
 def _thread_of(connection: aiosqlite.Connection) -> threading.Thread:
@@ -166,13 +175,18 @@ def _thread_of(connection: aiosqlite.Connection) -> threading.Thread:
     return cast(threading.Thread, thread)
 
 
-def _abandon(connection: aiosqlite.Connection) -> None:
+def _abandon(desk: _Desk) -> None:
     """Close the SQLite side of a connection that can answer nobody: its loop is closed."""
+    connection, thread = desk.connection, _thread_of(desk.connection)
     sqlite_side, connection._connection = connection._connection, None
     if sqlite_side is not None:
+        if (
+            desk.turn.locked()
+        ):  # its loop was closed in the midst of a read, which may have no end, and close() would wait
+            sqlite_side.interrupt()
+            thread.join(ANSWER_SECONDS)
         sqlite_side.close()
     connection._running = False
-    thread = _thread_of(connection)
     if hasattr(connection, "stop") and thread.is_alive():
         # From a thread without a loop, for it would tell the loop of this one, which may be closed by then.
         stopping = threading.Thread(target=connection.stop, name="stop-reader", daemon=True)
