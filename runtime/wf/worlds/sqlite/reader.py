@@ -156,7 +156,7 @@ class Reader:
             self._is_closed = True
             connections, self._connections = self._connections, {}
         here = asyncio.get_running_loop()
-        closing = []
+        closing: list[asyncio.Task[Any]] = []
         for loop, made in connections.items():
             if loop is here and not made.done():
                 closing.append(made)  # it finds that this is closed
