@@ -333,9 +333,42 @@ async function checkMotion(browser, url) {
   await page.close();
 }
 
+/**
+ * Have the page compare, `window.paintTwice()`: a frame that is painted on what was there, and the same painted at once.
+ * Gives how they differ, and which part the first one painted.
+ */
+const preparePaintTwice = (page) =>
+  page.evaluate(() => {
+    window.paintTwice = () => {
+      const chart = window.timelineChart;
+      const canvas = document.querySelector(".tl-chart");
+      const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      let partPx = 0;
+      const { take } = chart.growth;
+      chart.growth.take = (view, rows) => (partPx = take.call(chart.growth, view, rows));
+      chart.frame(performance.now());
+      chart.growth.take = take;
+      const parts = pixels();
+      chart.growth.all();
+      chart.paintNow();
+      const whole = pixels();
+      // Edges of texts may differ by a shade, as they do between two paintings of one picture, and round corners
+      // where they are cut.
+      const seamPx = Math.floor((chart.labelPx + partPx) * devicePixelRatio);
+      const isSeam = (pixel) => Math.abs((pixel % canvas.width) - seamPx) < 3;
+      const wrong = [];
+      for (let at = 0; at < whole.length; at++) {
+        if (Math.abs(parts[at] - whole[at]) > 12 && !isSeam(at >> 2)) wrong.push(at >> 2);
+      }
+      const places = wrong.slice(0, 9).map((pixel) => `${pixel % canvas.width},${Math.floor(pixel / canvas.width)}`);
+      return { partPx, differs: wrong.length === 0 ? null : `from ${partPx}: ${wrong.length} at ${places.join(" ")}` };
+    };
+  });
+
 /** What is painted where a run grew, on what was there, is what is painted at once, on any screen. */
 async function checkGrowth(browser, url, deviceScaleFactor) {
   const { page, complaints } = await openPage(browser, `${url}/timeline.html`, { deviceScaleFactor });
+  await preparePaintTwice(page);
   const found = { parts: 0, wholes: 0 };
   for (const [arrangement, seed] of [["calls", 1], ["names", 2], ["names", 3]]) {
     await page.evaluate(([seed]) => {
@@ -346,34 +379,12 @@ async function checkGrowth(browser, url, deviceScaleFactor) {
       const chart = window.timelineChart;
       chart.arrange(arrangement);
       const said = { parts: 0, wholes: 0, differs: [] };
-      const take = chart.growth.take.bind(chart.growth);
-      let fromPx = 0;
-      chart.growth.take = (view, rows) => {
-        fromPx = take(view, rows);
-        said[fromPx > 0 ? "parts" : "wholes"]++;
-        return fromPx;
-      };
-      const canvas = document.querySelector(".tl-chart");
-      const pixels = () => canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
       for (let turn = 0, isMore = true; isMore && turn < 50; turn++) {
         isMore = window.grow(1 + ((turn * 7) % 12));
         if (turn === 25) chart.select({ track: chart.scene.root, span: chart.scene.root.table.count - 1 }, false);
-        chart.frame(performance.now());
-        const parts = pixels();
-        const partPx = fromPx;
-        chart.growth.painted = null;
-        chart.paintNow();
-        const whole = pixels();
-        // Edges of texts may differ by a shade, as they do between two paintings of one picture, and round corners
-        // where they are cut.
-        const seamPx = Math.floor((chart.labelPx + partPx) * devicePixelRatio);
-        const isSeam = (pixel) => Math.abs((pixel % canvas.width) - seamPx) < 3;
-        const wrong = [];
-        for (let at = 0; at < whole.length; at++) {
-          if (Math.abs(parts[at] - whole[at]) > 12 && !isSeam(at >> 2)) wrong.push(at >> 2);
-        }
-        const places = wrong.map((pixel) => `${pixel % canvas.width},${Math.floor(pixel / canvas.width)}`);
-        if (wrong.length > 0) said.differs.push(`turn ${turn}, from ${partPx}: ${wrong.length} at ${places.slice(0, 9).join(" ")}`);
+        const { partPx, differs } = window.paintTwice();
+        said[partPx > 0 ? "parts" : "wholes"]++;
+        if (differs !== null) said.differs.push(`turn ${turn}, ${differs}`);
       }
       return said;
     }, [arrangement]);
@@ -384,6 +395,162 @@ async function checkGrowth(browser, url, deviceScaleFactor) {
   }
   assert.ok(found.parts > 20, `only ${found.parts} of ${found.parts + found.wholes} pictures were painted in parts`);
   assert.deepEqual(complaints.filter((text) => !text.includes("willReadFrequently")), []);
+  await page.close();
+}
+
+/** A run whose last seconds are as wide as the chart: what is a moment late is far from where "now" is painted. */
+async function checkLateNews(browser, url) {
+  const { page } = await openPage(browser, `${url}/timeline.html`);
+  await preparePaintTwice(page);
+  await page.evaluate(() => {
+    window.grow = window.bench.growLog(600, 1);
+  });
+  await page.waitForFunction(() => window.timelineChart?.scene.rowCount > 0);
+  const said = await page.evaluate(() => {
+    const chart = window.timelineChart;
+    const live = chart.shown.root;
+    const { table } = chart.scene.root;
+    const instant = (ms) => new Date((table.createdUs / 1000) + ms).toISOString().replace("Z", "000Z");
+    const news = (type, ms, more = {}) =>
+      live.add([{ seq: live.seq + 1, type, at: instant(ms), correlation_id: null, name: null, attempt: 1, meta: {}, payload: null, payload_bytes: 0, is_locked: true, ...more }]);
+    chart.arrange("names");
+    chart.foldGaps(false);
+    const call = 1e6;
+    let nowMs = Math.ceil(chart.nowMs) + 400;
+    chart.nowUs = () => table.createdUs + nowMs * 1000;
+    news("step_created", nowMs - 390, { correlation_id: call, name: "shop.site:slow" });
+    chart.frame(performance.now());
+    chart.move({ ...chart.eye.camera, startFolded: chart.scene.scale.fold(nowMs) - 400, foldedPerPx: 0.5 });
+    chart.follow("off");
+    window.paintTwice();
+    const done = {};
+    const step = (name, act) => {
+      act();
+      done[name] = window.paintTwice();
+    };
+    step("a moment", () => (nowMs += 3));
+    step("a mark that came late", () => news("attributes_set", nowMs - 250, { correlation_id: call + 1, meta: { set: { a: "b" } } }));
+    step("a clock that was put back", () => (nowMs -= 260));
+    step("and goes on", () => (nowMs += 2));
+    step("the end of the run", () => news("run_failed", nowMs - 20, { meta: { error_type: "Boom" } }));
+    step("a result after the end", () => news("step_completed", nowMs + 30, { correlation_id: call }));
+    return done;
+  });
+  assert.deepEqual(Object.fromEntries(Object.entries(said).map(([name, { differs }]) => [name, differs])), Object.fromEntries(Object.keys(said).map((name) => [name, null])));
+  assert.ok(said["a moment"].partPx > 300, JSON.stringify(said)); // or the rest shows nothing
+  await page.close();
+}
+
+/** However many gaps and lines a run has, a picture is made of no more strokes than there is room for. */
+async function checkCrowds(browser, url) {
+  const { page } = await openPage(browser, `${url}/timeline.html`);
+  await page.evaluate(() => {
+    const trace = JSON.parse(window.bench.makeText(1, true));
+    const [run] = trace.spans;
+    const spans = [run];
+    let [ms, seq] = [5, 2];
+    for (let turn = 0; turn < 3000; turn++) {
+      for (const [kind, tookMs] of [["step", 120], ["sleep", 3_600_000]]) {
+        const id = spans.length;
+        const outcome = kind === "step" ? "completed" : null;
+        const segment = { kind: kind === "step" ? "running" : "waiting", start_ms: ms, end_ms: ms + tookMs, attempt: null, outcome };
+        spans.push({ ...run, id: String(id), correlation_id: id, kind, name: kind, status: "completed", parent_id: "run", seq: seq++, end_seq: seq++, start_ms: ms, end_ms: ms + tookMs, segments: [segment] });
+        if (kind === "step") for (let line = 0; line < 10; line++) trace.markers.push({ kind: "log", span_id: String(id), at: run.at, at_ms: ms + line * 12, seq: null, data: {} });
+        ms += tookMs + 1;
+      }
+    }
+    spans[0] = { ...run, end_ms: ms, segments: [{ ...run.segments[0], kind: "running", end_ms: ms }], end_seq: seq };
+    window.bench.show({ ...trace, spans, seq, end_ms: ms }, false);
+  });
+  await page.waitForFunction(() => window.timelineChart?.scene.rowCount > 0);
+  await settle(page);
+  const drawn = await page.evaluate(() => {
+    const chart = window.timelineChart;
+    const counts = { gaps: chart.scene.scale.gaps.length, markers: chart.scene.root.table.markers.length };
+    const proto = CanvasRenderingContext2D.prototype;
+    for (const arrangement of ["calls", "names"]) {
+      chart.arrange(arrangement);
+      chart.fit();
+      let count = 0;
+      const kept = ["stroke", "fill", "fillRect", "strokeRect", "fillText"].map((name) => [name, proto[name]]);
+      for (const [name, own] of kept) {
+        proto[name] = function (...given) {
+          count++;
+          return own.apply(this, given);
+        };
+      }
+      chart.frame(performance.now());
+      for (const [name, own] of kept) proto[name] = own;
+      counts[arrangement] = count;
+    }
+    return counts;
+  });
+  assert.ok(drawn.gaps === 3000 && drawn.markers === 30000, JSON.stringify(drawn));
+  assert.ok(drawn.calls < 1500 && drawn.names < 1500, JSON.stringify(drawn));
+  await page.close();
+}
+
+/** What changes around a chart: its size, its screen, what lies under a pointer that rests. */
+async function checkSurroundings(browser, url) {
+  const { page } = await openPage(browser, `${url}/timeline.html`);
+  await page.evaluate((spans) => {
+    // Headless Chromium takes another ratio and tells nobody: so its telling is played.
+    const asked = window.matchMedia.bind(window);
+    window.ratioQueries = [];
+    window.matchMedia = (text) => {
+      const query = asked(text);
+      if (text.startsWith("(resolution:")) window.ratioQueries.push([text, query]);
+      return query;
+    };
+    window.bench.show(JSON.parse(window.bench.makeText(spans)), false);
+  }, SPANS);
+  await page.waitForFunction(() => window.timelineChart !== undefined);
+  await page.evaluate(() => window.timelineChart.arrange("calls"));
+  await settle(page);
+  const { x, y } = await locate(page, "3");
+  await page.mouse.move(x, y);
+  const nameOf = (span) => page.evaluate((at) => window.timelineChart.scene.root.table.nameOf(at), span);
+  await page.locator(".tl-tip-name", { hasText: await nameOf(3) }).waitFor();
+  const under = () => page.evaluate(() => window.timelineChart.aim.hoveredRow);
+  assert.equal(await under(), 3);
+  await page.mouse.wheel(0, 44);
+  await page.waitForFunction(() => window.timelineChart.aim.hoveredRow === 5);
+
+  // Who selects a call has the details open while the chart glides there.
+  await page.evaluate(async () => {
+    const chart = window.timelineChart;
+    chart.select({ track: chart.scene.root, span: 250 });
+    document.querySelector(".tl-frame").style.maxWidth = "900px";
+  });
+  await page.waitForFunction(() => !window.timelineChart.eye.isGliding);
+  await settle(page);
+  const seen = await page.evaluate(() => {
+    const { eye: { camera }, scene, selected, rowPx } = window.timelineChart;
+    const topPx = scene.rowOf(selected) * rowPx - camera.topPx;
+    return { topPx, heightPx: camera.heightPx, widthPx: camera.widthPx };
+  });
+  assert.ok(seen.topPx >= 0 && seen.topPx + 22 <= seen.heightPx && seen.widthPx < 700, JSON.stringify(seen));
+
+  const labels = async (width) => {
+    await page.evaluate((wide) => {
+      document.querySelector(".tl-frame").style.maxWidth = `${wide}px`;
+    }, width);
+    await page.waitForFunction((wide) => Math.abs(document.querySelector(".tl-chart").clientWidth - wide) < 2, width);
+    await settle(page);
+    return page.evaluate(() => window.timelineChart.labelPx);
+  };
+  assert.deepEqual([await labels(300), await labels(1000)], [180, 260]);
+
+  for (const [was, ratio] of [[1, 2], [2, 1.5]]) {
+    const widths = await page.evaluate(([before, after]) => {
+      Object.defineProperty(window, "devicePixelRatio", { value: after, configurable: true });
+      const [text, query] = window.ratioQueries.at(-1);
+      if (text !== `(resolution: ${before}dppx)`) return text;
+      query.dispatchEvent(new Event("change"));
+      return [...document.querySelectorAll(".tl-frame canvas")].map((canvas) => canvas.width);
+    }, [was, ratio]);
+    assert.deepEqual(widths, [1000 * ratio, 1000 * ratio]);
+  }
   await page.close();
 }
 
@@ -450,6 +617,9 @@ async function main() {
     for (const ratio of [1, 1.5, 2]) {
       await check(`what grew is painted as the whole would be, at ${ratio} pixels a pixel`, () => checkGrowth(browser, server.url, ratio));
     }
+    await check("news that come late, and a clock that is put back, leave nothing of an old picture", () => checkLateNews(browser, server.url));
+    await check("thousands of gaps and of lines cost what there is room for", () => checkCrowds(browser, server.url));
+    await check("a chart keeps up with its frame, its screen and a pointer that rests", () => checkSurroundings(browser, server.url));
     for (const colorScheme of ["light", "dark"]) {
       const { page } = await openPage(browser, `${server.url}/timeline.html?spans=${SPANS}`, { colorScheme, bypassCSP: true });
       await page.waitForFunction(() => window.timelineChart !== undefined);

@@ -20,6 +20,8 @@ export class Aim {
   hoveredRow = NONE;
   measured: Measure | null = null;
   isMeasuring = false;
+  /** Where the pointer is, on the canvas. */
+  private at: Point | null = null;
 
   constructor(
     private readonly sight: Sight,
@@ -28,22 +30,36 @@ export class Aim {
 
   /** The pointer is at a point of the canvas, or nowhere. */
   point(at: Point | null): void {
+    this.at = at;
     const { labelPx } = this.sight;
-    const isInChart = at !== null && at.x >= labelPx && at.y >= AXIS_PX;
     this.pointerPx = at !== null && at.x >= labelPx ? { x: at.x - labelPx, y: at.y - AXIS_PX } : null;
-    this.hoveredRow = at !== null && at.y >= AXIS_PX ? this.rowNear(at.y) : NONE;
-    const hit = at === null ? null : isInChart ? this.hit(at.x, at.y) : this.labelled(at.x, at.y);
-    const isOther = hit?.track !== this.hovered?.track || hit?.span !== this.hovered?.span;
-    this.hovered = hit;
-    if (isOther || hit !== null) this.tell(isInChart ? hit : null, at?.x ?? 0, at?.y ?? 0);
+    const isOther = this.look();
+    if (!isOther && this.hovered !== null) this.tellOf(this.hovered);
     this.sight.invalidate();
+  }
+
+  /** See what is at the pointer now: rows scroll and bars grow below one that rests. Tells whether it is another. */
+  look(): boolean {
+    const { at } = this;
+    const { hovered, hoveredRow } = this;
+    this.hoveredRow = at !== null && at.y >= AXIS_PX ? this.rowNear(at.y) : NONE;
+    this.hovered = at === null ? null : at.x < this.sight.labelPx ? this.labelled(at.x, at.y) : this.hit(at.x, at.y);
+    const isOther = this.hovered?.track !== hovered?.track || this.hovered?.span !== hovered?.span;
+    if (isOther) this.tellOf(this.hovered);
+    return isOther || this.hoveredRow !== hoveredRow;
+  }
+
+  /** Names say themselves what they are of. */
+  private tellOf(hit: SpanAt | null): void {
+    const { at } = this;
+    this.tell(at !== null && at.x >= this.sight.labelPx ? hit : null, at?.x ?? 0, at?.y ?? 0);
   }
 
   private rowNear(yPx: number): number {
     return Math.floor((yPx - AXIS_PX + this.sight.eye.camera.topPx) / this.sight.rowPx);
   }
 
-  /** The span at a point. */
+  /** The span at a point of the chart. */
   hit(xPx: number, yPx: number): SpanAt | null {
     const { scene, rowPx, labelPx } = this.sight;
     return yPx < AXIS_PX ? null : hitSpan(scene, this.sight.view(), rowPx, xPx - labelPx, yPx - AXIS_PX);

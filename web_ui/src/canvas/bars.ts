@@ -205,13 +205,15 @@ function outline(on: Canvas, colour: string, xPx: number, yPx: number, widthPx: 
   on.strokeRect(xPx + 0.5, yPx + 0.5, Math.max(widthPx - 1, 1), heightPx - 1);
 }
 
-/** Write within a bar, if there is room. */
+/** Write within a bar, if there is room where it can be seen. */
 function label(on: Canvas, picture: Picture, text: string, fromPx: number, widthPx: number, yPx: number): void {
-  if (widthPx < 22) return;
+  const leftPx = Math.max(fromPx, 0);
+  const roomPx = fromPx + widthPx - leftPx;
+  if (roomPx < 22) return;
   setFont(on, picture.theme.smallFont);
-  if (textWidth(on, text) + 6 > widthPx) return;
+  if (textWidth(on, text) + 6 > roomPx) return;
   on.fillStyle = picture.theme.onBar;
-  on.fillText(text, fromPx + 4, yPx + 0.5);
+  on.fillText(text, leftPx + 4, yPx + 0.5);
 }
 
 /** Write on a line, on a ground of its own, if there is room: in its middle, or where it still grows. */

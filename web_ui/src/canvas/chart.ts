@@ -30,7 +30,7 @@ import { Readings } from "./readings";
 import { Shown } from "./shown";
 import type { Sight } from "./sight";
 import { Strip } from "./strip";
-import { Surface } from "./surface";
+import { Surface, watchRatio } from "./surface";
 import { readTheme, type Theme, watchTheme } from "./theme";
 
 /** What the toolbar and the texts around the canvas show. */
@@ -76,7 +76,10 @@ const STILL_MS = 250;
 const VIEWED_MS = 300;
 /** How late news may be shown, where a pixel is so long that they would hardly be seen. */
 const NEWS_MS = 200;
+const LABEL_PX = 260;
 const NARROWEST_LABEL_PX = 120;
+/** Of a narrow chart names get this share at most. */
+const LABEL_SHARE = 0.6;
 /** From so many calls on a row each is a picture of nothing: such a run is first shown by names. */
 const MANY_CALLS = 400;
 
@@ -84,12 +87,13 @@ export class Chart implements Sight {
   readonly shown: Shown;
   readonly eye: Eye;
   readonly aim: Aim;
-  labelPx = 260;
   selected: SpanAt | null = null;
   isLive = false;
 
   private readonly surface: Surface;
   readonly strip: Strip;
+  /** How wide the column of names was made; a narrow chart has it narrower. */
+  private wantedLabelPx = LABEL_PX;
   private readonly crowds = new Crowds();
   private readonly readings: Readings;
   private readonly growth = new Growth();
@@ -116,7 +120,7 @@ export class Chart implements Sight {
     private firstView: string | null = null,
   ) {
     this.shown = new Shown(live, {
-      edged: (track, span) => this.growth.edged(track, span),
+      edged: (track, sinceMs) => this.growth.since(track, sinceMs),
       grew: () => this.grew(),
       marked: () => {
         this.growth.all();
@@ -136,6 +140,7 @@ export class Chart implements Sight {
     this.theme = readTheme(parts.frame);
     this.patterns = makePatterns(this.surface.context, this.theme, 1);
     this.undo.push(watchTheme(() => this.restyle()));
+    this.undo.push(watchRatio(() => this.resize()));
     const observer = new ResizeObserver(() => this.resize());
     observer.observe(parts.frame);
     this.undo.push(() => observer.disconnect());
@@ -167,8 +172,8 @@ export class Chart implements Sight {
     const selectedId = this.selected === null ? null : this.scene.idOf(this.selected);
     const isAtBottom = this.scene.rowCount > 0 && this.eye.isAtBottom();
     renew();
-    this.aim.hovered = null;
     this.selected = selectedId === null ? null : this.scene.find(selectedId);
+    this.readings.renew(this.scene);
     this.addRows(isAtBottom);
     this.touch();
   }
@@ -332,8 +337,12 @@ export class Chart implements Sight {
   }
 
   resizeLabels(widthPx: number): void {
-    this.labelPx = Math.round(Math.min(Math.max(widthPx, NARROWEST_LABEL_PX), this.surface.widthPx * 0.6));
+    this.wantedLabelPx = Math.round(Math.max(widthPx, NARROWEST_LABEL_PX));
     this.resize();
+  }
+
+  get labelPx(): number {
+    return Math.min(this.wantedLabelPx, Math.round(this.surface.widthPx * LABEL_SHARE));
   }
 
   // -- the frame
@@ -371,7 +380,6 @@ export class Chart implements Sight {
     if (this.surface.ratio !== ratio || this.version === 0) {
       this.patterns = makePatterns(this.surface.context, this.theme, this.surface.ratio);
     }
-    this.labelPx = Math.min(this.labelPx, Math.round(widthPx * 0.6));
     this.eye.resize(Math.max(1, widthPx - this.labelPx), Math.max(1, heightPx - AXIS_PX));
     // A new size clears a canvas: paint now, or a frame would be empty.
     this.growth.all();
@@ -409,6 +417,7 @@ export class Chart implements Sight {
     if (!this.hasBegun) this.begin();
     this.eye.advance(timeMs);
     if (this.eye.isGliding) this.invalidate();
+    if (this.aim.look()) this.growth.all();
     const isWhole = this.paintNow();
     // A frame that painted everything has done enough; the next one can go on with the strip.
     this.isStripDue = !(isWhole && this.isGrowing && this.isStripDue);
@@ -546,7 +555,7 @@ export class Chart implements Sight {
 
   /** While a run goes on, "now" moves: paint again when it has moved by half a pixel. */
   private planNext(): void {
-    if (!this.isGrowing || document.hidden) return;
+    if (!this.isGrowing) return;
     // In a gap that is folded away time moves nothing but the durations.
     this.pacer.within(this.scene.isWaiting(this.nowMs) ? STILL_MS : Math.min(1000, this.stepMs));
   }

@@ -79,9 +79,12 @@ export class Eye {
 
   /** Take another size; the same stretch of time stays in sight. */
   resize(widthPx: number, heightPx: number): void {
-    const foldedPerPx = (this.camera.foldedPerPx * this.camera.widthPx) / widthPx;
-    this.camera = { ...this.camera, widthPx, heightPx, foldedPerPx };
-    this.glide = null;
+    const sized = (camera: Camera): Camera => {
+      return { ...camera, widthPx, heightPx, foldedPerPx: (camera.foldedPerPx * camera.widthPx) / widthPx };
+    };
+    this.camera = sized(this.camera);
+    // Who selects a call sees the details open beside the chart while that glides to it: it goes on gliding.
+    if (this.glide !== null) this.glide = { ...this.glide, from: sized(this.glide.from), to: sized(this.glide.to) };
   }
 
   /** The axis is another: what is at the edges of the picture stays there. */

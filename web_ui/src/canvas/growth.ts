@@ -12,7 +12,6 @@
 import type { Camera } from "../model/timeline_camera";
 import { toPx, type View } from "../model/timeline_columns";
 import type { Track } from "../model/timeline_scene";
-import { RUN } from "../model/timeline_spans";
 
 /** How far to the left what ends "now" reaches with its signs, corners and texts. */
 const REACH_PX = 96;
@@ -32,10 +31,9 @@ export class Growth {
     this.painted = null;
   }
 
-  /** A span has changed. The run's own bar grows at its end only, but its end is another picture. */
-  edged({ table, shiftMs }: Track, span: number): void {
-    if (span === RUN) this.all();
-    else this.changedMs = Math.min(this.changedMs, table.startMs[span]! + shiftMs);
+  /** Something changed from an instant of a run on: a span since its beginning, or a marker. */
+  since({ shiftMs }: Track, sinceMs: number): void {
+    this.changedMs = Math.min(this.changedMs, sinceMs + shiftMs);
   }
 
   /** The column from which on to paint; 0 is everything. What is painted then is what is there. */
@@ -45,7 +43,8 @@ export class Growth {
     this.changedMs = Number.POSITIVE_INFINITY;
     if (painted === null || painted.rows !== rows || painted.view.scale !== view.scale) return 0;
     if (!isSameCamera(painted.view.camera, view.camera)) return 0;
-    const changedPx = Math.min(toPx(view, changedMs), toPx(view, painted.view.nowMs));
+    // A clock that was put back has bars end earlier than they were painted.
+    const changedPx = toPx(view, Math.min(changedMs, painted.view.nowMs, view.nowMs));
     return Math.max(0, Math.floor(Math.min(changedPx, view.camera.widthPx)) - REACH_PX);
   }
 }

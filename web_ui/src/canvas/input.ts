@@ -14,6 +14,8 @@ import { AXIS_PX, type Point } from "./picture";
 interface Drag {
   move(at: Point, event: PointerEvent): void;
   end?(at: Point, isClick: boolean): void;
+  /** It was taken away: by a second finger, or by the system. */
+  cancel?(): void;
 }
 
 const CLICK_PX = 3;
@@ -64,7 +66,11 @@ function cursorAt(chart: Chart, at: Point): string {
 }
 
 function onWheel(chart: Chart, canvas: HTMLCanvasElement, event: WheelEvent): void {
-  const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1;
+  const units: Record<number, number> = {
+    [WheelEvent.DOM_DELTA_LINE]: LINE_PX,
+    [WheelEvent.DOM_DELTA_PAGE]: canvas.clientHeight,
+  };
+  const unit = units[event.deltaMode] ?? 1;
   const xPx = event.deltaX * unit;
   const yPx = event.deltaY * unit;
   if (event.ctrlKey || event.metaKey) {
@@ -98,6 +104,7 @@ function beginChartDrag(chart: Chart, from: Point, event: PointerEvent): Drag {
         chart.aim.measure(null);
         if (!isClick) chart.fitPixels(from.x - chart.labelPx, at.x - chart.labelPx);
       },
+      cancel: () => chart.aim.measure(null),
     };
   }
   if (event.shiftKey || chart.aim.isMeasuring) {
@@ -112,6 +119,7 @@ function beginChartDrag(chart: Chart, from: Point, event: PointerEvent): Drag {
   return {
     move(at) {
       chart.pan(last.x - at.x, last.y - at.y);
+      chart.aim.point(at);
       last = at;
     },
     end(at, isClick) {
@@ -125,6 +133,7 @@ function beginLabelDrag(chart: Chart, from: Point): Drag {
   return {
     move(at) {
       chart.pan(0, last.y - at.y);
+      chart.aim.point(at);
       last = at;
     },
     end(at, isClick) {
@@ -191,6 +200,7 @@ function trackDrags(element: HTMLElement, listen: { signal: AbortSignal }, drags
       from = pointOf(element, event);
       pointers.set(event.pointerId, from);
       isClick = true;
+      drag?.cancel?.();
       drag = pointers.size === 1 ? drags.begin(from, event) : null;
     },
     listen,
@@ -216,6 +226,7 @@ function trackDrags(element: HTMLElement, listen: { signal: AbortSignal }, drags
     const ended = drag;
     drag = null;
     if (event.type === "pointerup") ended?.end?.(pointOf(element, event), isClick);
+    else ended?.cancel?.();
   };
   element.addEventListener("pointerup", finish, listen);
   element.addEventListener("pointercancel", finish, listen);

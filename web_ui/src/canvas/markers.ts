@@ -1,59 +1,97 @@
 /** Markers: log lines, streams, payloads, attributes and cancels, as signs at the foot of the row they belong to. */
 
-import { toPx } from "../model/timeline_columns";
+import { toMs, toPx } from "../model/timeline_columns";
+import type { Marks } from "../model/timeline_marks";
 import type { Track } from "../model/timeline_scene";
 import { NONE } from "../model/timeline_spans";
+import { packColour, readColour } from "./colours";
 import { AXIS_PX, type Picture } from "./picture";
+
+/** A marker that is to be seen. */
+export interface Sign {
+  readonly kind: string;
+  readonly xPx: number;
+  readonly yPx: number;
+}
 
 type Canvas = CanvasRenderingContext2D;
 
-/** Signs differ in shape: a tick for logs, triangles for streams, a diamond for payloads, a bar for the rest. */
-export function drawMarkers(on: Canvas, picture: Picture): void {
-  for (const track of picture.scene.tracks()) drawTrack(on, picture, track);
+/** Of markers of a kind that are in one place of a row one is seen. */
+const PLACE_PX = 2;
+const NOWHERE = -(2 ** 31);
+/** Where a log line's tick is below the middle of its row. */
+const TICK_TOP_PX = 6;
+const TICK_PX = 4;
+
+/**
+ * Find the markers in sight. Lines in lanes, which may be tens of thousands, go into the crowds; the others are for
+ * `drawMarker`.
+ */
+export function placeMarkers(picture: Picture): Sign[] {
+  const signs: Sign[] = [];
+  for (const track of picture.scene.tracks()) placeOf(picture, track, signs);
+  return signs;
 }
 
-function drawTrack(on: Canvas, picture: Picture, track: Track): void {
-  const { scene, view, rowPx, heightPx } = picture;
-  const { table, shiftMs } = track;
-  const { markers } = table;
-  const lastOfRow = new Map<number, number>();
-  for (let at = findFirst(picture, track); at < markers.length; at++) {
-    const marker = markers[at]!;
-    const xPx = toPx(view, marker.at_ms + shiftMs);
-    if (xPx > view.camera.widthPx + 6) break;
-    const span = table.findId(marker.span_id);
+/** Markers are in order of time, but for a few where clocks differ: what is in one place is mostly side by side. */
+function placeOf(picture: Picture, track: Track, signs: Sign[]): void {
+  const { scene, view, rowPx, heightPx, crowds } = picture;
+  const { shiftMs } = track;
+  const { markers } = track.table;
+  const marks = track.marks.read();
+  const isLanes = scene.arrangement === "names";
+  const ink = packColour(readColour(picture.theme.ink), 1);
+  const firstRow = Math.max(0, Math.floor(view.camera.topPx / rowPx) - 1);
+  const lastRow = Math.min(scene.rowCount - 1, Math.ceil((view.camera.topPx + heightPx) / rowPx) + 1);
+  const rightMs = toMs(view, view.camera.widthPx + 6) - shiftMs;
+  const seen = new Map<string, Int32Array>();
+  let [place, placeStartMs, placeEndMs] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let at = findFirst(picture, marks, shiftMs); at < marks.count; at++) {
+    const atMs = marks.atMs[at]!;
+    if (atMs > rightMs) break;
+    const span = marks.spans[at]!;
     const row = span === NONE ? NONE : scene.rowOf({ track, span });
-    if (row === NONE) continue;
-    const yPx = AXIS_PX + row * rowPx - view.camera.topPx + rowPx / 2;
-    if (yPx < AXIS_PX - rowPx || yPx > heightPx + rowPx) continue;
-    // Of a crowd in one place one is enough, unless it is of the rare kinds.
-    const place = Math.floor(xPx / 2);
-    if (marker.kind === "log" && lastOfRow.get(row) === place) continue;
-    lastOfRow.set(row, place);
-    drawMarker(on, picture, marker.kind, xPx, yPx);
+    if (row < firstRow || row > lastRow) continue;
+    if (atMs < placeStartMs || atMs >= placeEndMs) {
+      place = Math.floor(toPx(view, atMs + shiftMs) / PLACE_PX);
+      placeStartMs = toMs(view, place * PLACE_PX) - shiftMs;
+      placeEndMs = toMs(view, (place + 1) * PLACE_PX) - shiftMs;
+    }
+    const { kind } = markers[at]!;
+    let lastOfRow = seen.get(kind);
+    if (lastOfRow === undefined) {
+      lastOfRow = new Int32Array(lastRow - firstRow + 1).fill(NOWHERE);
+      seen.set(kind, lastOfRow);
+    }
+    if (lastOfRow[row - firstRow] === place) continue;
+    lastOfRow[row - firstRow] = place;
+    const xPx = toPx(view, atMs + shiftMs);
+    const yPx = row * rowPx - view.camera.topPx + rowPx / 2;
+    if (isLanes && kind === "log") crowds.fill(xPx, xPx + 1, yPx + TICK_TOP_PX, yPx + TICK_TOP_PX + TICK_PX, ink);
+    else signs.push({ kind, xPx, yPx: AXIS_PX + yPx });
   }
 }
 
-/** Markers are in order of time in a trace; those that were folded in come last, and are later. */
-function findFirst(picture: Picture, track: Track): number {
-  const { markers } = track.table;
+/** The first marker that can be seen from the left edge on. */
+function findFirst(picture: Picture, marks: Marks, shiftMs: number): number {
+  const leftMs = toMs(picture.view, picture.fromPx - 8) - shiftMs;
   let low = 0;
-  let high = markers.length;
+  let high = marks.count;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (toPx(picture.view, markers[middle]!.at_ms + track.shiftMs) < picture.fromPx - 8) low = middle + 1;
+    if (marks.atMs[middle]! < leftMs) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
-function drawMarker(on: Canvas, picture: Picture, kind: string, xPx: number, yPx: number): void {
+export function drawMarker(on: Canvas, picture: Picture, { kind, xPx, yPx }: Sign): void {
   const { theme } = picture;
   on.beginPath();
   switch (kind) {
     case "log":
       on.fillStyle = theme.ink;
-      on.fillRect(xPx - 0.5, yPx + 6, 1.5, 4);
+      on.fillRect(xPx - 0.5, yPx + TICK_TOP_PX, 1.5, TICK_PX);
       return;
     case "stream_opened":
     case "stream_closed": {

@@ -16,11 +16,6 @@ export interface Brush {
   readonly bottomPx: number;
 }
 
-export interface Breaks {
-  readonly startPx: number;
-  readonly endPx: number;
-}
-
 export const MINIMAP_PX = 52;
 /** So many spans are looked at in a frame: about two milliseconds. */
 const SLICE = 12_000;
@@ -80,7 +75,13 @@ export class Minimap {
   }
 
   /** Paint right of `leftPx`, so that the strip lies over the chart; left of it stand two lines of text. */
-  paint(theme: Theme, leftPx: number, brush: Brush, breaks: readonly Breaks[], texts: readonly [string, string]): void {
+  paint(
+    theme: Theme,
+    leftPx: number,
+    brush: Brush,
+    breaksPx: readonly number[],
+    texts: readonly [string, string],
+  ): void {
     const { heightPx } = this.surface;
     const widthPx = this.surface.widthPx - leftPx;
     const on = this.surface.begin();
@@ -100,15 +101,15 @@ export class Minimap {
     }
     on.strokeStyle = theme.faint;
     on.lineWidth = 1;
-    for (const { startPx, endPx } of breaks) {
-      const middlePx = Math.round((startPx + endPx) / 2) + 0.5;
-      on.setLineDash([2, 2]);
-      on.beginPath();
+    on.setLineDash([2, 2]);
+    on.beginPath();
+    for (const px of breaksPx) {
+      const middlePx = Math.round(px) + 0.5;
       on.moveTo(middlePx, 0);
       on.lineTo(middlePx, heightPx);
-      on.stroke();
-      on.setLineDash([]);
     }
+    on.stroke();
+    on.setLineDash([]);
     this.paintBrush(on, theme, widthPx, brush);
     on.fillStyle = theme.gridStrong;
     on.fillRect(-leftPx, heightPx - 1, this.surface.widthPx, 1);

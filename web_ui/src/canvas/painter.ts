@@ -11,7 +11,7 @@ import { toPx } from "../model/timeline_columns";
 import { NONE } from "../model/timeline_spans";
 import { drawLane, drawSpan } from "./bars";
 import { drawLabel } from "./labels";
-import { drawMarkers } from "./markers";
+import { drawMarker, placeMarkers } from "./markers";
 import { AXIS_PX, type Picture } from "./picture";
 import { setFont, textWidth } from "./texts";
 
@@ -64,10 +64,11 @@ function paintAll(on: Canvas, picture: Picture): void {
       drawPointers(on, picture, row, yPx);
     } else drawLane(on, picture, found.track, found.lane, yPx);
   });
+  const signs = placeMarkers(picture);
   on.translate(0, AXIS_PX);
   picture.crowds.flush(on);
   on.translate(0, -AXIS_PX);
-  drawMarkers(on, picture);
+  for (const sign of signs) drawMarker(on, picture, sign);
   drawLinks(on, picture);
   on.restore();
 

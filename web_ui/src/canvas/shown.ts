@@ -9,8 +9,8 @@ import type { LiveTrace } from "../model/live_trace";
 import { Scene, type SpanAt, type Track } from "../model/timeline_scene";
 
 export interface ShownEars {
-  /** A segment of a span began or ended. */
-  edged(track: Track, span: number): void;
+  /** A span is another one from an instant of its run on. */
+  edged(track: Track, sinceMs: number): void;
   grew(): void;
   /** There is more, and it may be anywhere. */
   marked(): void;
@@ -41,7 +41,7 @@ export class Shown {
         const track = this.trackOf(live.runId);
         if (track === null) return;
         this.scene.noteEdge(track, span, kind, atMs, delta);
-        this.ears.edged(track, span);
+        this.ears.edged(track, delta === 0 ? atMs : track.table.startMs[span]!);
       }),
       live.onChange((change) => {
         if (change === "anew") this.ears.anew(() => this.renew());

@@ -1,11 +1,15 @@
 /** The strip above the chart: the minimap of the whole run, and the window on it that can be moved. */
 
 import { showCount, showDuration } from "../model/instants";
-import { endFolded, fitRange } from "../model/timeline_camera";
+import { type Camera, endFolded, fitRange } from "../model/timeline_camera";
+import type { TimeScale } from "../model/timeline_scale";
 import { RUN } from "../model/timeline_spans";
 import { type Brush, MINIMAP_PX, Minimap } from "./minimap";
 import type { Sight } from "./sight";
 import { Surface } from "./surface";
+
+/** Lines that are nearer than this would be a plane. */
+const BETWEEN_BREAKS_PX = 4;
 
 export class Strip {
   private readonly minimap: Minimap;
@@ -53,10 +57,8 @@ export class Strip {
 
   paint(): void {
     const { scene, eye, theme, labelPx, nowMs } = this.sight;
-    const { startFolded, foldedPerPx } = eye.everything;
-    const { scale, root } = scene;
-    const toStripPx = (ms: number): number => (scale.fold(ms) - startFolded) / foldedPerPx;
-    const breaks = scale.gaps.map((gap) => ({ startPx: toStripPx(gap.startMs), endPx: toStripPx(gap.endMs) }));
+    const { root, scale } = scene;
+    const breaks = findBreaks(scale, eye.everything);
     const took = showDuration(root.table.reachMs(RUN, nowMs));
     const calls = `${showCount(root.table.count - 1)} ${root.table.count === 2 ? "call" : "calls"}`;
     this.minimap.paint(theme, labelPx, this.brush, breaks, [took, calls]);
@@ -71,4 +73,15 @@ export class Strip {
     if (next === "paint") this.paint();
     return next === "go on";
   }
+}
+
+/** The middles of the gaps, in pixels of the strip; of many in one place the first. */
+function findBreaks(scale: TimeScale, { startFolded, foldedPerPx, widthPx }: Camera): number[] {
+  const found: number[] = [];
+  for (const piece of scale.pieces(startFolded, startFolded + widthPx * foldedPerPx)) {
+    if (!piece.isGap) continue;
+    const px = ((piece.startFolded + piece.endFolded) / 2 - startFolded) / foldedPerPx;
+    if (found.length === 0 || px - found[found.length - 1]! >= BETWEEN_BREAKS_PX) found.push(px);
+  }
+  return found;
 }

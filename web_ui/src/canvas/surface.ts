@@ -37,3 +37,19 @@ export class Surface {
     return context;
   }
 }
+
+/** Call when a pixel of the page is another number of the screen's: its window went to another screen. Gives the undoing. */
+export function watchRatio(changed: () => void): () => void {
+  const abort = new AbortController();
+  const watch = (): void => {
+    // A query says only that the ratio is not this one any more, so each change needs a new one.
+    const here = matchMedia(`(resolution: ${globalThis.devicePixelRatio}dppx)`);
+    const heard = (): void => {
+      watch();
+      changed();
+    };
+    here.addEventListener("change", heard, { signal: abort.signal, once: true });
+  };
+  watch();
+  return () => abort.abort();
+}

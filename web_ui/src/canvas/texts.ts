@@ -47,8 +47,14 @@ export function fitText(on: CanvasRenderingContext2D, text: string, widthPx: num
     if (fitted.size > LARGEST) fitted.clear();
     let length = Math.max(0, Math.floor((text.length * widthPx) / full));
     while (length > 0 && on.measureText(`${text.slice(0, length)}…`).width > widthPx) length--;
+    if (isWithinCharacter(text, length)) length--;
     cut = length > 0 ? `${text.slice(0, length)}…` : "";
     fitted.set(key, cut);
   }
   return cut;
+}
+
+/** Half of a character that takes two places would be drawn as a box. */
+function isWithinCharacter(text: string, at: number): boolean {
+  return at > 0 && at < text.length && text.codePointAt(at - 1)! > 0xffff;
 }

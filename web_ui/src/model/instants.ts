@@ -10,14 +10,15 @@ export function showDuration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return "";
   if (ms < 0) return `−${showDuration(-ms)}`;
   if (ms === 0) return "0 ms";
-  if (ms < 10) return `${ms.toFixed(ms < 1 ? 2 : 1)} ms`;
-  if (ms < SECOND_MS) return `${Math.round(ms)} ms`;
-  if (ms < 59_995) return `${(ms / SECOND_MS).toFixed(ms < 10 * SECOND_MS ? 2 : 1)} s`;
+  // What would be rounded up to the next unit is written in that one.
+  if (ms < 9.95) return `${ms.toFixed(ms < 0.0095 ? 3 : ms < 0.995 ? 2 : 1)} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  if (ms < 59_950) return `${(ms / SECOND_MS).toFixed(ms < 9_995 ? 2 : 1)} s`;
   const seconds = Math.round(ms / SECOND_MS);
-  if (ms < HOUR_MS) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
-  const minutes = Math.floor(ms / MINUTE_MS);
-  if (ms < DAY_MS) return `${Math.floor(minutes / 60)}h ${pad(minutes % 60)}m`;
-  const hours = Math.floor(ms / HOUR_MS);
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m ${pad(seconds % 60)}s`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours}h ${pad(minutes % 60)}m`;
   return `${Math.floor(hours / 24)}d ${hours % 24}h`;
 }
 

@@ -10,7 +10,7 @@ import { NONE, parseInstantUs, RUN_ID, readTrace, type SpanTable, showSpan, show
 
 /** `grew`: events were folded in. `marked`: there is more of what no event tells, anywhere. `anew`: it is another table. */
 export type Change = "grew" | "marked" | "anew";
-export type EdgeEar = (span: number, segmentKind: string, atMs: number, delta: 1 | -1) => void;
+export type EdgeEar = (span: number, segmentKind: string, atMs: number, delta: 1 | 0 | -1) => void;
 
 export class LiveTrace {
   table: SpanTable;
@@ -100,7 +100,7 @@ export class LiveTrace {
     return () => this.ears.delete(ear);
   }
 
-  /** Hear of every segment that begins (+1) or ends (−1), in order. */
+  /** Hear of every segment that begins (+1) or ends (−1), and of every marker of an event (0), in order. */
   onEdge(ear: EdgeEar): () => void {
     this.edgeEars.add(ear);
     return () => this.edgeEars.delete(ear);

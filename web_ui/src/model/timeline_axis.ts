@@ -21,6 +21,7 @@ export interface Tick {
   readonly isMajor: boolean;
 }
 
+/** A gap; or several that are so near each other that the work between them cannot be seen, `gapMs` long together. */
 export interface Break {
   readonly startPx: number;
   readonly endPx: number;
@@ -36,6 +37,8 @@ export interface Axis {
 }
 
 const TICK_PX = 84;
+/** Breaks that are nearer are one: a run that polls for months has a gap for each hour, and a picture few hundred breaks. */
+const BETWEEN_BREAKS_PX = 3;
 
 const STEPS_MS: readonly number[] = [
   ...[0.001, 0.01, 0.1, 1, 10, 100].flatMap((unit) => [unit, 2 * unit, 5 * unit]),
@@ -55,13 +58,12 @@ export function makeAxis(view: View): Axis {
   const right = camera.startFolded + camera.widthPx * camera.foldedPerPx;
   const stepMs = chooseStep(camera.foldedPerPx);
   const ticks: Tick[] = [];
-  const breaks: Break[] = [];
+  const breaks: Unlabelled[] = [];
   for (const piece of scale.pieces(camera.startFolded, right)) {
     const startPx = (piece.startFolded - camera.startFolded) / camera.foldedPerPx;
     const endPx = (piece.endFolded - camera.startFolded) / camera.foldedPerPx;
     if (piece.isGap) {
-      const gapMs = piece.endMs - piece.startMs;
-      breaks.push({ startPx, endPx, gapMs, label: showDuration(gapMs) });
+      addBreak(breaks, startPx, endPx, piece.endMs - piece.startMs);
       continue;
     }
     const fromMs = Math.max(piece.startMs, scale.unfold(camera.startFolded));
@@ -70,18 +72,26 @@ export function makeAxis(view: View): Axis {
     for (let tick = Math.ceil(fromMs / stepMs - 1e-9); tick * stepMs <= toMs; tick++) {
       const ms = tick * stepMs;
       const px = toPx(view, ms);
+      const before = ticks[ticks.length - 1];
+      if (before !== undefined && px - before.px < TICK_PX * 0.6) continue;
       // The first tick behind a break may be anywhere in its unit: it says the whole time.
       const { label, isMajor } = labelTick(ms, stepMs, isFirst && breaks.length + ticks.length > 0);
       isFirst = false;
-      const before = ticks[ticks.length - 1];
-      if (before !== undefined && px - before.px < TICK_PX * 0.6) continue;
       ticks.push({ px, ms, label, isMajor });
     }
   }
   const first = ticks[0];
   const isShort = first !== undefined && !first.isMajor && first.label.startsWith(":");
   const base = isShort ? showOffset(Math.floor(first.ms / MINUTE_MS + 1e-9) * MINUTE_MS, MINUTE_MS) : "";
-  return { base, ticks, breaks };
+  return { base, ticks, breaks: breaks.map((one) => ({ ...one, label: showDuration(one.gapMs) })) };
+}
+
+type Unlabelled = Omit<Break, "label">;
+
+function addBreak(breaks: Unlabelled[], startPx: number, endPx: number, gapMs: number): void {
+  const before = breaks[breaks.length - 1];
+  if (before === undefined || startPx - before.endPx >= BETWEEN_BREAKS_PX) breaks.push({ startPx, endPx, gapMs });
+  else breaks[breaks.length - 1] = { startPx: before.startPx, endPx, gapMs: before.gapMs + gapMs };
 }
 
 /** Label a tick. Beyond a minute, ticks below a second say only their seconds: `:05.250` follows `1d 02:00:05`. */

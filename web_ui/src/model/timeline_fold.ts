@@ -22,10 +22,10 @@ export class Fold {
   private readonly givenUp = new Set<number>();
   private lastMs = 0;
 
-  /** `noteEdge` hears of every segment that begins (+1) or ends (−1), in order. */
+  /** `noteEdge` hears of every segment that begins (+1) or ends (−1), and of every marker (0), in order. */
   constructor(
     readonly table: SpanTable,
-    private readonly noteEdge: (span: number, segmentKind: string, atMs: number, delta: 1 | -1) => void = () => {},
+    private readonly noteEdge: (span: number, segmentKind: string, atMs: number, delta: 1 | 0 | -1) => void = () => {},
   ) {
     for (let span = 1; span < table.count; span++) {
       if (table.endMs[span] === OPEN) this.openCalls.add(span);
@@ -165,7 +165,10 @@ export class Fold {
     const last = table.lastSegment[span]!;
     const isRunning = last !== NONE && table.segmentKinds.decode(table.segmentKind[last]!) === "running";
     // The run ended first; what was under way has ended now.
-    if (table.endMs[span] !== OPEN && isRunning) table.segmentEndMs[last] = OPEN;
+    if (table.endMs[span] !== OPEN && isRunning) {
+      this.noteEdge(span, "running", table.segmentEndMs[last]!, 1);
+      table.segmentEndMs[last] = OPEN;
+    }
     this.close(span, status, atMs, event.seq, status);
   }
 
@@ -220,6 +223,7 @@ export class Fold {
   mark(kind: string, spanId: string, event: EventView, atMs: number, data: Marker["data"] = {}): void {
     const at = showInstantAtMs(this.table, atMs, true);
     this.table.markers.push({ kind, span_id: spanId, at, at_ms: atMs, seq: event.seq, data });
+    this.noteEdge(this.table.findId(spanId), "", atMs, 0);
   }
 }
 

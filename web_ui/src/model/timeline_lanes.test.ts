@@ -1,7 +1,7 @@
 // Lanes, rows, level of detail, hits: held against looking at everything.
 
 import { describe, expect, it } from "vitest";
-import { beginTrace, foldLog, makeRandom, SyntheticLog } from "../../bench/synthetic";
+import { BEGAN_US, beginTrace, foldLog, makeEvent, makeRandom, SyntheticLog } from "../../bench/synthetic";
 import {
   type Camera,
   clampCamera,
@@ -20,7 +20,7 @@ import { Fold } from "./timeline_fold";
 import { distancePx, hitSpan, REACH_PX } from "./timeline_hit";
 import { Packing } from "./timeline_lanes";
 import { Scene } from "./timeline_scene";
-import { NONE, RUN, readTrace, type SpanTable } from "./timeline_spans";
+import { NONE, RUN, readTrace, type SpanTable, showTrace } from "./timeline_spans";
 
 function makeScene(spans: number, seed: number): Scene {
   const scene = new Scene(foldLog(new SyntheticLog(spans, seed)));
@@ -315,6 +315,55 @@ describe("the scene", () => {
       const endMs = read.endMs(0);
       expect(root.idleness.until(endMs)).toEqual(read.root.idleness.until(endMs));
     }
+  });
+
+  /** Fold events, `[type, ms, call, meta]`, into a scene that follows them. */
+  function follow(...events: [string, number, number?, Record<string, unknown>?][]): Scene {
+    const scene = new Scene(readTrace(beginTrace("wrun_1", "shop:order")));
+    const { root } = scene;
+    const fold = new Fold(root.table, (span, kind, atMs, delta) => scene.noteEdge(root, span, kind, atMs, delta));
+    events.forEach(([type, ms, call, meta], at) => {
+      const more = { correlation_id: call ?? null, attempt: 1, meta: meta ?? {} };
+      fold.add(makeEvent(at + 2, type, BEGAN_US + ms * 1000, more));
+    });
+    return scene;
+  }
+
+  it("has no gap over what is only marked, nor over what ended after its run", () => {
+    const followed = follow(
+      ["run_started", 1],
+      ["wait_created", 2, 1, { kind: "sleep" }],
+      ["cancel_requested", 5_000],
+      ["attributes_set", 7_000, 2, { set: { tenant: "acme" } }],
+      ["wait_completed", 9_000, 1],
+      ["step_created", 9_001, 3],
+      ["run_failed", 9_002],
+      ["step_completed", 12_000, 3],
+    );
+    const read = new Scene(readTrace(showTrace(followed.root.table)));
+    const gaps = followed.root.idleness.until(12_000);
+    expect(gaps).toEqual(read.root.idleness.until(12_000));
+    expect(gaps).toEqual([
+      { startMs: 2, endMs: 5_000 },
+      { startMs: 5_000, endMs: 7_000 },
+      { startMs: 7_000, endMs: 9_000 },
+    ]);
+  });
+
+  it("begins with what a late clock has put before the run", () => {
+    expect(follow(["run_started", 1], ["step_created", -40, 1], ["step_completed", 20, 1]).startMs).toBe(-40);
+    expect(follow(["run_started", 1], ["step_created", 4, 1]).startMs).toBe(0);
+  });
+
+  it("knows where its markers are, however they come", () => {
+    const { root } = follow(["run_started", 1], ["hook_created", 2, 1], ["hook_received", 3, 1]);
+    expect([root.marks.read().count, [...root.marks.spans.slice(0, 1)]]).toEqual([1, [1]]);
+    const more = Array.from({ length: 200 }, (_, at) => ({ ...root.table.markers[0]!, span_id: "9", at_ms: 10 + at }));
+    root.table.markers.push(...more);
+    expect([root.marks.read().count, root.marks.spans[0], root.marks.spans[200]]).toEqual([201, 1, NONE]);
+    expect([root.marks.atMs[0], root.marks.atMs[200]]).toEqual([3, 209]);
+    root.table.markers = [{ ...more[0]!, span_id: "run" }];
+    expect([root.marks.read().count, root.marks.spans[0], root.marks.atMs[0]]).toEqual([1, RUN, 10]);
   });
 });
 

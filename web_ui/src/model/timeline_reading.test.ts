@@ -98,6 +98,20 @@ describe("the axis", () => {
       if (at > 0) expect(tick.px - axis.ticks[at - 1]!.px).toBeGreaterThan(40);
     }
   });
+
+  it("tears once where gaps are too near each other to be told apart, and apart where they are not", () => {
+    const gaps = Array.from({ length: 5000 }, (_, at) => ({ startMs: at * HOUR + 100, endMs: (at + 1) * HOUR }));
+    const scale = new TimeScale(gaps, 0.01);
+    const blank = { startFolded: 0, foldedPerPx: 1, topPx: 0, widthPx: 1000, heightPx: 100 };
+    const endFolded = scale.fold(5000 * HOUR);
+    const far = makeAxis({ camera: fitAll(blank, { startFolded: 0, endFolded, contentPx: 0 }), scale, nowMs: 0 });
+    expect(far.breaks).toHaveLength(1);
+    expect(far.breaks[0]!.gapMs).toBeCloseTo(5000 * (HOUR - 100), 0);
+    expect(far.breaks[0]!.label).toBe("208d 7h");
+    const near = makeAxis({ camera: { ...blank, startFolded: 0, foldedPerPx: 0.5 }, scale, nowMs: 0 });
+    expect(near.breaks.map((one) => one.label)).toEqual(["1h 00m", "1h 00m", "1h 00m", "1h 00m"]);
+    expect(near.breaks[0]!.startPx).toBeCloseTo(200, 6);
+  });
 });
 
 describe("the critical path", () => {
@@ -210,6 +224,28 @@ describe("search", () => {
     const at = (id: string) => scene.find(id);
     expect([null, at("run"), at("1"), at("2"), at("3")].map((from) => matches.next(from, 1))).toEqual([0, 1, 2, 0, 0]);
     expect([null, at("run"), at("1"), at("2"), at("3")].map((from) => matches.next(from, -1))).toEqual([2, 2, 0, 1, 2]);
+  });
+
+  it("goes through the calls of all children that are open, in the order of the rows' runs, and back", () => {
+    const family = new Scene(
+      fold(
+        ["run_started"],
+        ["child_started", 1, { meta: { run_id: "wrun_a" } }],
+        ["child_started", 2, { meta: { run_id: "wrun_b" } }],
+      ),
+    );
+    const child = () => fold(["run_started"], ["step_created", 1], ["step_created", 2]);
+    const grandchild = family.open(family.open(family.root, 1, child()), 2, child());
+    family.open(family.root, 2, child());
+    expect([...family.tracks()][2]).toBe(grandchild);
+    const matches = new Matches(family, "step");
+    expect(matches.count).toBe(6);
+    const forwards = [0];
+    for (let turn = 0; turn < 6; turn++) forwards.push(matches.next(matches.at(forwards.at(-1)!), 1));
+    expect(forwards).toEqual([0, 1, 2, 3, 4, 5, 0]);
+    const backwards = [5];
+    for (let turn = 0; turn < 6; turn++) backwards.push(matches.next(matches.at(backwards.at(-1)!), -1));
+    expect(backwards).toEqual([5, 4, 3, 2, 1, 0, 5]);
   });
 });
 

@@ -58,8 +58,14 @@ describe("a time scale", () => {
     for (let seed = 0; seed < 100; seed++) {
       const random = makeRandom(seed);
       const scale = new TimeScale(randomGaps(random), 3);
-      const [from, to] = [random() * 100 - 50, 200 + random() * 3000];
+      const from = seed % 2 === 0 ? random() * 100 - 50 : scale.fold(random() * 3e5);
+      const to = from + 200 + random() * 3000;
       const pieces = scale.pieces(from, to);
+      const inSight = pieces.filter((piece) => piece.endFolded >= from && piece.startFolded <= to);
+      expect(pieces).toEqual(inSight);
+      const gapsInSight = scale.gaps.filter((gap) => scale.fold(gap.endMs) > from && scale.fold(gap.startMs) < to);
+      const found = pieces.filter((piece) => piece.isGap).map(({ startMs, endMs }) => ({ startMs, endMs }));
+      expect(found).toEqual(expect.arrayContaining(gapsInSight));
       expect(pieces[0]!.startFolded).toBeLessThanOrEqual(from);
       expect(pieces[pieces.length - 1]!.endFolded).toBeGreaterThanOrEqual(to);
       for (let at = 1; at < pieces.length; at++) {

@@ -75,17 +75,32 @@ export class TimeScale {
       if (toFolded < startFolded || fromFolded > endFolded || toFolded <= fromFolded) return;
       found.push({ startMs: fromMs, endMs: toMs, startFolded: fromFolded, endFolded: toFolded, isGap });
     };
-    let ms = Math.min(this.unfold(startFolded), this.gaps[0]?.startMs ?? Number.POSITIVE_INFINITY);
+    const first = this.countUntil(startFolded) - 1;
+    const before = this.gaps[first - 1];
+    let ms = before?.endMs ?? Math.min(this.unfold(startFolded), this.gaps[0]?.startMs ?? Number.POSITIVE_INFINITY);
     let folded = this.fold(ms);
-    this.gaps.forEach((gap, at) => {
+    for (let at = Math.max(0, first); at < this.gaps.length && this.startFolded[at]! <= endFolded; at++) {
+      const gap = this.gaps[at]!;
       const gapStart = this.startFolded[at]!;
       add(ms, gap.startMs, folded, gapStart, false);
       add(gap.startMs, gap.endMs, gapStart, gapStart + this.gapFolded, true);
       ms = gap.endMs;
       folded = gapStart + this.gapFolded;
-    });
+    }
     if (endFolded > folded) add(ms, this.unfold(endFolded), folded, endFolded, false);
     return found;
+  }
+
+  /** How many gaps begin before a place of the axis, or there. */
+  private countUntil(folded: number): number {
+    let low = 0;
+    let high = this.gaps.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.startFolded[middle]! <= folded) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   /** The last gap that begins before or at an instant; there is one. */

@@ -9,6 +9,7 @@
 
 import { Idleness, intersectGaps, makeScale } from "./timeline_gaps";
 import { type Lane, Packing } from "./timeline_lanes";
+import { Marks } from "./timeline_marks";
 import { type Gap, PLAIN, type TimeScale } from "./timeline_scale";
 import { NONE, OPEN, RUN, type SpanTable } from "./timeline_spans";
 
@@ -18,6 +19,7 @@ export type Arrangement = "calls" | "names";
 export interface Track {
   readonly table: SpanTable;
   readonly packing: Packing;
+  readonly marks: Marks;
   readonly shiftMs: number;
   readonly depth: number;
   readonly parent: Track | null;
@@ -65,13 +67,9 @@ export class Scene {
     return this.rows;
   }
 
+  /** Where the picture begins: a fork's inherited calls, and those of a machine whose clock is late, come before the run. */
   get startMs(): number {
-    let startMs = 0;
-    // Only a fork's inherited calls begin before the run does, and they are its first.
-    const { table } = this.root;
-    if (table.inheritedGapMs > 0)
-      for (let span = 0; span < table.count; span++) startMs = Math.min(startMs, table.startMs[span]!);
-    return startMs;
+    return this.root.table.firstMs;
   }
 
   /** Where the picture ends: late results may come after the run's end. */
@@ -99,8 +97,8 @@ export class Scene {
     return child;
   }
 
-  /** Note that a segment of a followed run begins (+1) or ends (−1). */
-  noteEdge(track: Track, span: number, segmentKind: string, atMs: number, delta: 1 | -1): void {
+  /** Note that a segment of a followed run begins (+1) or ends (−1), or that there is a marker (0). */
+  noteEdge(track: Track, span: number, segmentKind: string, atMs: number, delta: 1 | 0 | -1): void {
     const isWork = segmentKind === "running" || segmentKind === "queued";
     const counts = span === RUN ? segmentKind === "queued" : isWork || isUnseenChild(track.table, track.children, span);
     track.idleness.step(atMs, counts ? delta : 0);
@@ -236,6 +234,7 @@ function makeTrack(table: SpanTable, parent: Track | null, parentSpan: number): 
   return {
     table,
     packing: new Packing(table),
+    marks: new Marks(table),
     shiftMs: parent === null ? 0 : parent.shiftMs + (table.createdUs - parent.table.createdUs) / 1000,
     depth: parent === null ? 0 : parent.depth + 1,
     parent,

@@ -45,8 +45,10 @@ export class Matches {
   next(from: SpanAt | null, direction: 1 | -1): number {
     if (this.found.length === 0) return -1;
     if (from === null) return direction === 1 ? 0 : this.found.length - 1;
+    const order = new Map([...this.marks.keys()].map((track, at) => [track, at]));
+    const fromTrack = order.get(from.track) ?? -1;
     const isBehind = ({ track, span }: SpanAt): boolean =>
-      track === from.track ? span > from.span : track.depth > from.track.depth;
+      track === from.track ? span > from.span : order.get(track)! > fromTrack;
     const after = this.found.findIndex(isBehind);
     if (direction === 1) return after === -1 ? 0 : after;
     let place = after === -1 ? this.found.length - 1 : after - 1;
