@@ -27,14 +27,12 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         """Give the instant of the next try after attempt `attempt` (from 1) failed, or None to give up.
 
         A `FatalError` gives up at once. A `RetryableError` names its own instant, which may lie
-        before `now_us` (then the step is due at once); if it is malformed the policy's delay holds.
+        before `now_us` (then the step is due at once); if it is malformed (`say_malformed`) the policy's delay holds.
         """
         if attempt > self.max_retries or isinstance(error, FatalError):
             return None
-        if isinstance(error, RetryableError) and error.retry_after is not None:
-            asked = _read_retry_after(error.retry_after, now_us)
-            if asked is not None:
-                return asked
+        if isinstance(error, RetryableError) and error.retry_after is not None and say_malformed(error) is None:
+            return _read_retry_after(error.retry_after, now_us)
         return now_us + self.delay_us(attempt)
 
     def delay_us(self, attempt: int) -> int:
@@ -48,10 +46,21 @@ class RetryPolicy(msgspec.Struct, frozen=True):
         return round(min(delay, self.max_delay_us))
 
 
-def _read_retry_after(value: Any, now_us: int) -> int | None:
+def say_malformed(error: BaseException) -> str | None:
+    """Say what is wrong with the time that a `RetryableError` asks for; None: nothing.
+
+    It is no error of its own: the step failed for another reason, which a mistake in the hint must not hide.
+    """
+    if not isinstance(error, RetryableError) or error.retry_after is None:
+        return None
     try:
-        if isinstance(value, datetime):
-            return to_instant(value, "retry_after")
-        return now_us + parse_duration(value, "retry_after")
-    except (TypeError, ValueError, OverflowError):
-        return None  # the step failed for its own reason; a mistake in the hint must not hide it
+        _read_retry_after(error.retry_after, 0)
+    except (TypeError, ValueError, OverflowError) as mistake:
+        return f"{mistake}; the step's own delay is used instead"
+    return None
+
+
+def _read_retry_after(value: Any, now_us: int) -> int:
+    if isinstance(value, datetime):
+        return to_instant(value, "retry_after")
+    return now_us + parse_duration(value, "retry_after")

@@ -110,6 +110,76 @@ async def test_a_steps_concurrency_survives_failures_and_retries(wf_env):
     assert len(tries) == 12
 
 
+@pytest.mark.parametrize("why", ["it waits for its turn", "it waits for its next attempt"])
+async def test_a_body_that_cancels_a_step_before_an_attempt_and_calls_another_replays(wf_env, restart, why):
+    gate = asyncio.Event()
+
+    @wf.step(concurrency=1, cancellable=True, retry_delay="1h", max_retries=10_000)
+    async def narrow(n):
+        if why == "it waits for its next attempt":
+            raise OSError("not yet")
+        await gate.wait()
+
+    @wf.step
+    async def other(n):
+        return n
+
+    @wf.workflow
+    async def flow():
+        tasks = [asyncio.create_task(narrow(n)) for n in range(3)]
+        await wf.hook(token="go")
+        for task in tasks[1:]:
+            task.cancel()
+        found = await asyncio.gather(*tasks[1:], other(1), other(2), return_exceptions=True)
+        await wf.hook(token="on")
+        tasks[0].cancel()
+        return [type(one).__name__ for one in found]
+
+    run = await wf_env.start(flow)
+    await _resume("go")
+    await _there("on")
+    await restart()
+    await _resume("on")
+    assert await run.return_value() == ["CancelledError", "CancelledError", "int", "int"]
+    types = [event.type for event in await wf_env.session.world.read_events(run.run_id)]
+    after = types[types.index("hook_received") :]
+    assert after[:5] == ["hook_received", "step_created", "step_created", "step_failed", "step_failed"]
+
+
+async def test_a_thousand_steps_that_wait_for_their_turn_may_be_cancelled_at_once(wf_env):
+    gate = asyncio.Event()
+
+    @wf.step(concurrency=1, cancellable=True)
+    async def narrow(n):
+        await gate.wait()
+
+    @wf.workflow
+    async def flow():
+        tasks = [asyncio.create_task(narrow(n)) for n in range(1000)]
+        await wf.hook(token="go")
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return sum(task.cancelled() for task in tasks)
+
+    run = await wf_env.start(flow)
+    await _resume("go")
+    assert await run.return_value() == 1000
+
+
+async def _there(token):
+    while True:
+        try:
+            return await wf.get_hook_by_token(token)
+        except wf.HookNotFoundError:
+            await asyncio.sleep(0.001)
+
+
+async def _resume(token):
+    await _there(token)
+    await wf.resume_hook(token)
+
+
 async def test_a_cancelled_caller_of_a_narrow_step_gives_its_place_up(wf_env):
     gate, ran = asyncio.Event(), []
 

@@ -14,6 +14,8 @@ import pydantic
 import pytest
 
 import wf
+from wf import codec
+from wf.records import open_event
 from wf.testing import WorkflowEnvironment
 
 
@@ -234,6 +236,35 @@ async def test_a_retryable_error_stays_bounded_and_arrives_as_given(wf_env):
 
     assert await wf_env.run(flow) == ("busy", "10s")
     assert len(tries) == 3
+
+
+async def test_a_retryable_error_with_a_time_that_is_none_keeps_its_reason_and_says_so(wf_env, caplog):
+    at = []
+
+    @wf.step(retry_delay="7s", max_retries=1)
+    async def busy():
+        at.append(wf_env.time)
+        raise wf.RetryableError("busy", retry_after="soon")
+
+    @wf.workflow
+    async def flow():
+        try:
+            await busy()
+        except wf.RetryableError as error:
+            return str(error), error.retry_after, error.__notes__
+
+    run = await wf_env.start(flow)
+    text, retry_after, notes = await run.return_value()
+    mistake = "retry_after: 'soon' is not a duration; write it like '1h 30m' (ms s m h d w)"
+    mistake += "; the step's own delay is used instead"
+    assert (text, retry_after, notes.count(mistake)) == ("busy", "soon", 1)
+    assert (at[1] - at[0]).total_seconds() == 7
+    told = [record.getMessage() for record in caplog.records if mistake in record.getMessage()]
+    assert told == [f"step {busy.id} of run {run.run_id}, attempt {attempt}: {mistake}" for attempt in (1, 2)]
+    session = wf_env.session
+    for event in await session.world.read_events(run.run_id):
+        if event.type == "step_retrying":
+            assert mistake in codec.decode(open_event(session.keyring.run(run.run_id), event)).__notes__
 
 
 async def test_a_steps_timeout_is_a_step_timeout_error_and_retried():

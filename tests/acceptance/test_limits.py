@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 import wf
 from wf.testing import WorkflowEnvironment
+from wf.worker.verdicts import judge
 
 
 @wf.step(max_retries=0)
@@ -109,6 +112,34 @@ async def test_too_many_events_fail_the_run(small):
             await env.run(flow)
     assert caught.value.error_code == "LIMIT_EXCEEDED"
     assert "50" in str(caught.value.__cause__)
+
+
+async def test_a_child_is_given_up_by_a_run_with_too_many_events_and_its_log_replays(small):
+    @wf.workflow
+    async def kid():
+        await wf.hook(token="kid")
+
+    @wf.workflow
+    async def flow():
+        child = asyncio.create_task(kid.with_options(id="kid")())
+        await wf.hook(token="go")
+        await asyncio.gather(*(echo(n) for n in range(60)), child)
+
+    async with WorkflowEnvironment() as env:
+        run = await env.start(flow)
+        await env.wait_for_hook(run)
+        while not await env.session.world.list_hooks("kid"):
+            await asyncio.sleep(0.001)
+        await wf.resume_hook("go")
+        with pytest.raises(wf.WorkflowRunFailedError, match="LIMIT_EXCEEDED"):
+            await run.return_value()
+        with pytest.raises(wf.WorkflowRunCancelledError):
+            await wf.get_run("kid").return_value()
+        world, keyring = env.session.world, env.session.keyring
+        types = [event.type for event in await world.read_events(run.run_id)]
+        assert types[types.index("run_failed") - 1] == "child_cancelled"
+        verdict = await judge(world, keyring, await world.get_run(run.run_id), env.session.settings.limits)
+        assert verdict.trouble is None
 
 
 async def test_too_many_bytes_fail_the_run(small):

@@ -1174,3 +1174,65 @@ def test_a_nondeterminism_error_keeps_the_run_it_is_about():
     with pytest.raises(NondeterminismError) as caught, load(edit("first(1)", "first(2)")) as flow:
         make_replay(flow).replay(recorded_log().events)
     assert caught.value.run_id == "wrun_laws"
+
+
+# -- what earlier versions have written ---------------------------------------------------------
+
+CANCELS = """
+@wf.step(name="one", cancellable=True)
+async def one(): ...
+
+@wf.step(name="two")
+async def two(): ...
+
+@wf.workflow(name="flow")
+async def flow():
+    first = asyncio.create_task(one())
+    await wf.hook(token="go")
+    first.cancel()
+    return await two()
+"""
+
+
+def test_the_end_of_a_cancelled_step_may_stand_before_the_calls_that_followed():
+    log = Log().hook(1, "go").step(2, "one", attempt=0).received(1, None)
+    log.failed(2, asyncio.CancelledError()).step(3, "two").completed(3, "done").end("done")
+    assert replay(CANCELS, log).is_ended
+
+
+def test_the_end_of_a_step_that_was_not_cancelled_may_not():
+    log = Log().hook(1, "go").step(2, "one", attempt=0).received(1, None)
+    log.failed(2, ValueError()).step(3, "two").completed(3, "done").end("done")
+    error = refuse(CANCELS.replace("first.cancel()", ""), log)
+    assert (error.seq, error.actual) == (6, "step two (position 3)")
+
+
+def test_the_first_attempt_of_a_step_that_a_fork_inherited_may_stand_before_the_calls_that_followed():
+    log = Log().hook(1, "go").step(2, "one", attempt=0).received(1, None)
+    log.add(events.STEP_STARTED, 2, "one", 1).step(3, "two").completed(3, "done").end("done")
+    assert replay(CANCELS, log).is_ended
+
+
+def test_a_child_that_a_run_over_its_limit_gave_up_stands_before_the_end_and_not_before_other_calls():
+    source = """
+    @wf.workflow(name="kid")
+    async def kid(): ...
+
+    @wf.step(name="two")
+    async def two(): ...
+
+    @wf.workflow(name="flow")
+    async def flow():
+        child = asyncio.create_task(kid())
+        await wf.hook(token="go")
+        await two()
+    """
+    given_up = '{"run_id":"wrun_kid","forced":true}'
+    log = Log().hook(1, "go")
+    log.add(events.CHILD_STARTED, 2, "kid", None, '{"run_id":"wrun_kid"}', b"{}").received(1, None)
+    log.add(events.CHILD_CANCELLED, 2, "kid", None, given_up)
+    begun = list(log.events)
+    assert replay(source, log.forced_end(events.RUN_FAILED)).is_ended
+    log.events[:] = begun
+    error = refuse(source, log.forced_end(events.RUN_CANCELLED))
+    assert (error.seq, error.actual) == (7, "step two (position 3)")

@@ -1619,6 +1619,50 @@ def test_a_step_under_way_at_the_cut_begins_anew_with_its_first_attempt(kind: st
     play(kind, tmp_path, scene)
 
 
+def test_a_fork_with_steps_under_way_at_the_cut_goes_on_with_another_worker(kind: str, tmp_path: Path) -> None:
+    attempts: list[tuple[str, int]] = []
+
+    @wf.step
+    async def work(n: int) -> int:
+        attempts.append((wf.get_workflow_metadata().run_id, n))
+        return n
+
+    @wf.workflow
+    async def flow() -> list[int]:
+        aside = [asyncio.create_task(work(n)) for n in (1, 2)]
+        ahead = [await work(3), await work(4)]
+        await wf.hook(token="go")
+        return ahead + [await task for task in aside]
+
+    async def scene() -> None:
+        world = await open_world(kind, tmp_path)
+        async with make_worker(world) as worker:
+            run = await wf.start(flow)
+            await until(lambda: _has_hook(worker, run.run_id), "it waits")
+            log = await worker.world.read_events(run.run_id)
+            created = {event.correlation_id: event.seq for event in log if event.type == events.STEP_CREATED}
+            third = next(e.seq for e in log if e.type == events.STEP_COMPLETED and e.correlation_id == 1)
+            assert third < created[4], "at the cut the others are under way, and the fourth is called right after it"
+            forked = await fork_run(worker.session, run.run_id, third)
+            await until(lambda: _has_hook(worker, forked.run_id), "the fork waits")
+            types = [event.type for event in await worker.world.read_events(forked.run_id)]
+            begun = types.index(events.STEP_STARTED)
+            assert types[begun - 1] == events.STEP_CREATED, "the calls of the last delivery come right behind it"
+        async with make_worker(world):
+            for token in ("go", own_token("go", forked.run_id)):
+                await wf.resume_hook(token)
+            for one in (run, forked):
+                assert await one.return_value() == [3, 4, 1, 2]
+            assert sorted(n for run_id, n in attempts if run_id == forked.run_id) == [1, 2, 4]
+        await world.close()
+
+    asyncio.run(scene())
+
+
+async def _has_hook(worker: EmbeddedWorker, run_id: str) -> bool:
+    return bool(await worker.world.list_hooks(run_id))
+
+
 def test_a_fork_that_has_not_begun_is_judged_by_what_it_inherits(kind: str, tmp_path: Path) -> None:
     plan = ["a", "b"]
 

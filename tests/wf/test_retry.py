@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wf.durations import MAX_DURATION_US, SECOND_US, to_instant
 from wf.errors import FatalError, RetryableError
-from wf.retry import RetryPolicy
+from wf.retry import RetryPolicy, say_malformed
 
 NOW = 1_700_000_000 * SECOND_US
 POLICY = RetryPolicy()
@@ -78,8 +78,18 @@ def test_an_instant_in_the_past_is_due_at_once() -> None:
     "retry_after",
     ["soon", -5, float("nan"), True, datetime(2030, 1, 1), object(), "9" * 300 + "s", []],  # noqa: DTZ001
 )
-def test_a_malformed_wish_falls_back_to_the_policy(retry_after: Any) -> None:
-    assert delay_s(POLICY, 2, RetryableError("busy", retry_after)) == 2
+def test_a_malformed_wish_falls_back_to_the_policy_and_says_why(retry_after: Any) -> None:
+    error = RetryableError("busy", retry_after)
+    assert delay_s(POLICY, 2, error) == 2
+    told = say_malformed(error)
+    assert told is not None
+    assert told.startswith("retry_after: ")
+    assert told.endswith("; the step's own delay is used instead")
+
+
+@pytest.mark.parametrize("error", [RetryableError("busy", "10s"), RetryableError("busy"), ValueError("busy")])
+def test_nothing_is_said_of_a_wish_that_is_none_or_can_be_met(error: Exception) -> None:
+    assert say_malformed(error) is None
 
 
 def test_a_retryable_error_does_not_add_attempts() -> None:

@@ -10,7 +10,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from wf import events, registry
-from wf.errors import BlockedError, DeadLetterError, DecryptionError, NondeterminismError, NotRegisteredError
+from wf.errors import (
+    BlockedError,
+    DeadLetterError,
+    DecryptionError,
+    NondeterminismError,
+    NotRegisteredError,
+    WorldError,
+)
 from wf.records import decode_meta, encode_meta, open_reason, read_fork
 from wf.worker.attention import describe_trouble, explain, find_missing_step
 from wf.worker.casualties import MOST_DEATHS
@@ -27,7 +34,10 @@ log = logging.getLogger("wf.worker")
 
 
 async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
-    """Recover a run from its log, or start it. None: it was ended, or left alone with an attention."""
+    """Recover a run from its log, or start it. None: it was ended, or left alone with an attention.
+
+    Raises `WorldError` where the storage fails, which says nothing about the run.
+    """
     row = claimed.run
     workflow = registry.find_workflow(row.workflow)
     if needs_no_body(claimed):
@@ -75,6 +85,8 @@ async def _open(worker: Worker, claimed: Claimed, run: LiveRun) -> Exception | N
         return error
     except NondeterminismError as error:
         return find_missing_step(error, log_events) or error
+    except WorldError:
+        raise
     except Exception as error:  # a body that fails the engine itself must not stop the worker
         log.exception("run %s could not be taken up", row.run_id)
         return NondeterminismError(f"the run cannot be replayed: {error!r}", run_id=row.run_id)

@@ -4,7 +4,8 @@
    and new ones are claimed as others come to rest. A run that only waits is not active.
 2. Resting runs stay in memory up to `live_runs`; the one that rested longest is put away first: its
    lease goes back, and its next event replays it.
-3. A run goes back only while no attempt and no commit of it is under way here.
+3. A run goes back only while no attempt and no commit of it is under way here. Giving back is insisted on: a lease
+   that this worker does not know of any more would never expire while it lives.
 4. Who another process may have died of is taken up when nobody else's attempt would die with it.
 """
 
@@ -109,19 +110,38 @@ class Leases:
                 return
 
     async def _adopt(self, claimed: Claimed) -> None:
-        """Take up a run that was just leased, and hand it what waits in its inbox."""
+        """Take up a run that was just leased, and hand it what waits in its inbox.
+
+        Where the world fails meanwhile the run is claimed again: nothing is wrong with it.
+        """
         stale = self.runs.get(claimed.run.run_id)
         if stale is not None:
             self.forget(stale)
-        run = await take_up(self._worker, claimed)
+        try:
+            run = await take_up(self._worker, claimed)
+        except WorldError as error:
+            log.warning("run %s could not be taken up, trying again: %s", claimed.run.run_id, error)
+            half_open = self.runs.get(claimed.run.run_id)
+            if half_open is not None:
+                self.forget(half_open)
+            self._worker.insist(self._claim_again, claimed)
+            return
         if run is None:
             return
         if claimed.inbox:
-            await self._worker.deliver(run, claimed.inbox)
+            try:
+                await self._worker.deliver(run, claimed.inbox)
+            except WorldError as error:
+                log.warning("messages could not be read, trying again: %s", error)
+                self._worker.on_mail(run.run_id)
         if run.is_idle and not run.is_lost:
             self.rest(run)
         elif not run.is_lost:
             self.active.add(run.run_id)
+
+    async def _claim_again(self, claimed: Claimed) -> None:
+        await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+        await self._release([Release(claimed.run.run_id, claimed.run.epoch, is_due=True)])
 
     def hold(self, run: LiveRun) -> None:
         """Keep a run among those that mail and timers find here."""
@@ -159,8 +179,6 @@ class Leases:
             worker.busy += 1
             try:
                 await self._adopt(claimed)
-            except WorldError as error:
-                log.warning("run %s could not be taken up: %s", claimed.run.run_id, error)
             finally:
                 worker.busy -= 1
             worker.on_mail(claimed.run.run_id)  # what came while it waited
@@ -200,7 +218,7 @@ class Leases:
         log.error("run %s needs attention (%s)\n%s", run.run_id, attention.code, explain(error))
         self.forget(run)
         worker = self._worker
-        worker.spawn(worker.world.set_attention(worker.worker_id, run.run_id, run.tail.epoch, attention))
+        worker.insist(worker.world.set_attention, worker.worker_id, run.run_id, run.tail.epoch, attention)
 
     def is_quiet(self) -> bool:
         """Tell whether only time or somebody else can make an active run go on."""
@@ -218,7 +236,10 @@ class Leases:
         """Give back the leases of runs that ended; nobody waits for them, so many go at once."""
         if self._done:
             done, self._done = self._done, []
-            self._worker.spawn(self._worker.world.release(self._worker.worker_id, done))
+            self._worker.insist(self._release, done)
+
+    async def _release(self, releases: Sequence[Release]) -> None:
+        await self._worker.world.release(self._worker.worker_id, releases)
 
     def hand_over(self, run_ids: Iterable[str]) -> None:
         """Let the next worker have these runs as soon as law 3 allows."""
@@ -234,8 +255,7 @@ class Leases:
 
     def put_away(self, run: LiveRun, *, is_due: bool = False) -> None:
         self.forget(run)
-        worker = self._worker
-        worker.spawn(worker.world.release(worker.worker_id, [Release(run.run_id, run.tail.epoch, is_due)]))
+        self._worker.insist(self._release, [Release(run.run_id, run.tail.epoch, is_due)])
 
     def forget(self, run: LiveRun) -> None:
         """Let go of a run, without a word to the world."""

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from wf import codec, events, ids
 from wf.engine import commands
-from wf.engine.body import MAX_ATTRIBUTES, StepState, merge_attributes
+from wf.engine.body import MAX_ATTRIBUTES, StepState, add_note, merge_attributes
 from wf.engine.replay import Opened
 from wf.errors import BlockedError, DecryptionError, FatalError, PayloadTooLargeError, StepError
 from wf.records import End, decode_meta, encode_meta, open_message, open_reason, seal_new_run
 from wf.registry import Workflow
+from wf.retry import say_malformed
 from wf.worker.inheritance import find_deadline, take_up_the_world
 from wf.worker.interference import ATTRIBUTE, FAULT, cut_text
 from wf.worker.opening import make_replay
@@ -65,8 +66,9 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answered", "answers", "attempts", "attributes", "inbox_high", "is_committing", "is_dirty", "is_ended",
-        "is_lost", "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker", "workflow",
+        "answered", "answers", "attempts", "attributes", "given_up", "inbox_high", "is_committing", "is_dirty",
+        "is_ended", "is_lost", "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker",
+        "workflow",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any], created: events.Event) -> None:
@@ -79,6 +81,7 @@ class LiveRun:
         self.attempts: dict[int, Any] = {}
         self.starts: list[StepState] = []  # attempts that their commit will start; each has its slot
         self.answers: list[Callable[[], None]] = []
+        self.given_up: list[commands.CancelStep] = []  # cancelled steps whose end comes behind the body's calls
         self.queued = 0
         self.inbox_high = 0
         self.is_committing = False
@@ -131,23 +134,21 @@ class LiveRun:
                 self.worker.add_timer(wait.due_at, self, number)
         if self.workflow.timeout_us is not None and not self.replay.timed_out:
             self.worker.add_timer(find_deadline(self.workflow.timeout_us, log), self, 0)
-        for number in sorted(body.steps.keys() - fresh - self.answered):
-            state = body.steps[number]
-            if state.due_at is not None:
-                self.worker.add_timer(state.due_at, self, number)
-            elif state.attempt:
-                self._attempt_was_lost(state)
-            elif state.step.concurrency is None:
-                self._want_slot(state)
-        self.process_commands()
+        under_way = [body.steps[number] for number in sorted(body.steps.keys() - fresh - self.answered)]
+        self.process_commands()  # first: what follows are notes and deliveries, behind the calls of the last one
+        for state in under_way:
+            if body.steps.get(state.correlation_id) is state and not self.is_over:
+                self._take_up_step(state)
 
-    def _attempt_was_lost(self, state: StepState) -> None:
-        """An attempt began in a process that is gone: it counts, and the next begins at once."""
+    def _take_up_step(self, state: StepState) -> None:
+        """Go on with a step that was under way. An attempt that began in a process that is gone counts."""
         if state.is_cancelled and state.step.is_cancellable:
-            self._fail_step(state, asyncio.CancelledError(state.message))
+            self._give_up_step(state)
+        elif state.due_at is not None:
+            self.worker.add_timer(state.due_at, self, state.correlation_id)
         elif state.attempt > state.step.policy.max_retries:
             self._fail_step(state, StepError(LOST))
-        else:
+        elif state.attempt or state.step.concurrency is None:
             self._want_slot(state)
 
     def start(self) -> None:
@@ -201,6 +202,9 @@ class LiveRun:
             self._process(queue.popleft())
             if self.tail.seq > self.max_events and not self.is_ended:
                 queue.clear()  # what the body asked for beyond the limit is not recorded
+        given_up, self.given_up = self.given_up, []
+        for command in given_up:
+            self._cancel_step(command.correlation_id or 0, command.message)
         if self.tail.seq > self.max_events and not self.is_ended:
             self.end_by_force(
                 events.RUN_FAILED,
@@ -233,7 +237,7 @@ class LiveRun:
                 tail.add_effect(DropWait(number))
                 self.touch()
             case commands.CancelStep():
-                self._cancel_step(number, command.message)
+                self.given_up.append(command)
             case commands.CreateHook():
                 event = self._record(command)
                 tail.add_effect(PutHook(number, ids.hash_token(command.token), event.seq, command.kind))
@@ -425,6 +429,10 @@ class LiveRun:
         if state is None:
             return
         self._end_attempt(state, log)
+        mistake = say_malformed(error)
+        if mistake is not None and mistake not in getattr(error, "__notes__", ()):
+            add_note(error, mistake)
+            self.worker.report(f"step {state.name} of run {self.run_id}, attempt {attempt}: {mistake}")
         now = self.worker.clock.now_us()
         due_at = None if is_final or self.is_ended else state.step.policy.retry_at(attempt, error, now)
         if due_at is None:
@@ -443,15 +451,18 @@ class LiveRun:
             self.tail.add_effect(ReleaseLock(state.correlation_id))
 
     def _fail_step(self, state: StepState, error: BaseException) -> None:
-        number = state.correlation_id
-        data = codec.encode(error, "error")
-        meta = encode_meta({"error_type": codec.public_type_name(type(error))})
-        event = self.add_event(events.STEP_FAILED, number, state.name, state.attempt, meta, data)
+        event, data = self._record_failure(state, error)
         if self.is_over:
-            self.replay.body.steps.pop(number, None)
+            self.replay.body.steps.pop(state.correlation_id, None)
         else:
             self.replay.apply(event, data)
             self.process_commands()
+
+    def _record_failure(self, state: StepState, error: BaseException) -> tuple[events.Event, bytes]:
+        data = codec.encode(error, "error")
+        meta = encode_meta({"error_type": codec.public_type_name(type(error))})
+        number = state.correlation_id
+        return self.add_event(events.STEP_FAILED, number, state.name, state.attempt, meta, data), data
 
     def _cancel_step(self, number: int, message: str | None) -> None:
         attempt = self.attempts.get(number)
@@ -459,16 +470,30 @@ class LiveRun:
         if attempt is not None:
             attempt.cancel(message)
         elif state is not None:
-            if state in self.starts:  # one that is being committed gives its slot back then
-                self.starts.remove(state)
-                self.worker.free_slot(state.step)
-            if state.step.concurrency is not None:
-                self.tail.add_effect(ReleaseLock(number))
-            if state.due_at is not None:
-                self.tail.add_effect(DropWait(number))
-            self._fail_step(state, asyncio.CancelledError(message))
+            self._give_up_step(state)
+
+    def _give_up_step(self, state: StepState) -> None:
+        """End a cancelled step of which no attempt is under way here. It is nothing to the body, which went on."""
+        number = state.correlation_id
+        if state.step.concurrency is not None:
+            self.tail.add_effect(ReleaseLock(number))
+        if state.due_at is not None:
+            self.tail.add_effect(DropWait(number))
+        self._record_failure(state, asyncio.CancelledError(state.message))
+        self.replay.body.steps.pop(number, None)
+        if state in self.starts:  # one that is being committed gives its slot back then
+            self.starts.remove(state)
+            self.worker.free_slot(state.step)
 
     # -- time
+
+    def wants_timer(self, number: int, due_at: int) -> bool:
+        """Tell whether a due time of this run is still one."""
+        if self.is_lost or self.is_over:
+            return False
+        wait, state = self.replay.body.waits.get(number), self.replay.body.steps.get(number)
+        is_pending = (wait is not None and wait.due_at == due_at) or (state is not None and state.due_at == due_at)
+        return is_pending or (number == 0 and not self.replay.timed_out)
 
     def time_came(self, number: int, due_at: int) -> None:
         """A due time of this run has come; one that is not wanted any more is nothing."""
@@ -525,7 +550,7 @@ class LiveRun:
                 self.end_by_force(events.RUN_CANCELLED, {}, self._open(message))
             case "wake":
                 for wait in meta.get("waits", []):
-                    if wait in self.replay.body.waits:
+                    if wait in self.replay.body.waits and not self.is_over:
                         self._complete_wait(wait)
             case "timer":
                 self._receive_timer(number, meta)

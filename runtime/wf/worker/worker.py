@@ -14,7 +14,7 @@ import functools
 import heapq
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
@@ -53,6 +53,7 @@ LOOK_AGAIN_SECONDS = 1.0  # the wall clock may jump, so no timer is trusted for 
 RESTART_SECONDS = (0.1, 30.0)  # the first pause after a loop of the worker failed, and the longest
 FIRST_LOOK_SECONDS = 1.0
 COMMIT_RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failed commit, and the longest
+FEW_TIMERS = 1_000  # so many are kept, wanted or not; what is over them is swept when it has doubled
 
 
 class Worker:
@@ -97,6 +98,7 @@ class Worker:
         self._dirty: list[LiveRun] = []
         self._timers: list[tuple[int, int, str, int]] = []
         self._timer_count = 0
+        self._most_timers = FEW_TIMERS
         self._mail: set[str] = set()
         self._alarm: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -337,7 +339,22 @@ class Worker:
     def _on_spawned(self, task: asyncio.Task[None]) -> None:
         self._tasks.remove(task)
         if not task.cancelled() and task.exception() is not None:
-            log.warning("what was to be done beside could not be, a lease may expire: %s", task.exception())
+            log.error("what was to be done beside could not be", exc_info=task.exception())
+
+    def insist(self, act: Callable[..., Awaitable[object]], *arguments: Any) -> None:
+        """Have a lease settled beside the commits: like those, again until the world does it."""
+        self.spawn(self._insist(act, arguments))
+
+    async def _insist(self, act: Callable[..., Awaitable[object]], arguments: Sequence[Any]) -> None:
+        pause = COMMIT_RETRY_SECONDS[0]
+        while True:
+            try:
+                await act(*arguments)
+                return
+            except WorldError as error:
+                log.warning("a lease could not be given back, trying again in %.2f s: %s", pause, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, COMMIT_RETRY_SECONDS[1])
 
     # -- slots
 
@@ -375,8 +392,20 @@ class Worker:
     def add_timer(self, due_at: int, run: LiveRun, number: int) -> None:
         self._timer_count += 1
         heapq.heappush(self._timers, (due_at, self._timer_count, run.run_id, number))
-        if self._timers[0][1] == self._timer_count:
+        if len(self._timers) > self._most_timers:
+            self._sweep_timers()
+        if self._timers and self._timers[0][1] == self._timer_count:
             self.arm()
+
+    def _sweep_timers(self) -> None:
+        """Forget the timers that nobody wants any more: an hour's timeout of a run that took a second, mostly."""
+        runs = self.leases.runs
+        wanted = [
+            timer for timer in self._timers if timer[2] in runs and runs[timer[2]].wants_timer(timer[3], timer[0])
+        ]
+        heapq.heapify(wanted)
+        self._timers = wanted
+        self._most_timers = max(FEW_TIMERS, 2 * len(wanted))
 
     def arm(self) -> None:
         if self.clock.is_virtual or not self.is_open:
