@@ -420,7 +420,7 @@ async function checkLateNews(browser, url) {
     chart.nowUs = () => table.createdUs + nowMs * 1000;
     news("step_created", nowMs - 390, { correlation_id: call, name: "shop.site:slow" });
     chart.frame(performance.now());
-    chart.move({ ...chart.eye.camera, startFolded: chart.scene.scale.fold(nowMs) - 400, foldedPerPx: 0.5 });
+    chart.move({ ...chart.eye.camera, startFolded: chart.scene.scale.fold(nowMs) - 500, foldedPerPx: 0.5 });
     chart.follow("off");
     window.paintTwice();
     const done = {};
@@ -430,7 +430,7 @@ async function checkLateNews(browser, url) {
     };
     step("a moment", () => (nowMs += 3));
     step("a mark that came late", () => news("attributes_set", nowMs - 250, { correlation_id: call + 1, meta: { set: { a: "b" } } }));
-    step("a clock that was put back", () => (nowMs -= 260));
+    step("a clock that was put back", () => (nowMs -= 130));
     step("and goes on", () => (nowMs += 2));
     step("the end of the run", () => news("run_failed", nowMs - 20, { meta: { error_type: "Boom" } }));
     step("a result after the end", () => news("step_completed", nowMs + 30, { correlation_id: call }));
