@@ -113,5 +113,6 @@ async function look(): Promise<void> {
 function pause(): void {
   followed?.close();
   followed = null;
+  wasLost = true; // where nothing was heard yet there is no id to go on from
   connection.value = "paused";
 }

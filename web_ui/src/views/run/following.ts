@@ -78,6 +78,8 @@ class OwnFeed {
   private gathering: ReturnType<typeof setTimeout> | undefined;
   private marking: ReturnType<typeof setTimeout> | undefined;
   private hiding: ReturnType<typeof setTimeout> | undefined;
+  private connecting: ReturnType<typeof setTimeout> | undefined;
+  private rereading: ReturnType<typeof setTimeout> | undefined;
   private reading: Promise<void> | null = null;
   private isWanted = false;
   private isOver = false;
@@ -107,7 +109,8 @@ class OwnFeed {
     this.isOver = true;
     document.removeEventListener("visibilitychange", this.seen);
     this.followed?.close();
-    for (const timer of [this.gathering, this.marking, this.hiding]) clearTimeout(timer);
+    const timers = [this.gathering, this.marking, this.hiding, this.connecting, this.rereading];
+    for (const timer of timers) clearTimeout(timer);
   }
 
   /** Read the trace as the server has it now; while that is under way, once is enough. */
@@ -135,6 +138,7 @@ class OwnFeed {
   // -- events
 
   private connect(): void {
+    clearTimeout(this.connecting);
     this.followed = connected < MOST_CONNECTED ? this.listen() : this.poll();
   }
 
@@ -196,7 +200,7 @@ class OwnFeed {
 
   /** Reading failed on the server: its disk was full, its world was busy. A run that is gone is gone. */
   private connectAgain(problem: Failure): void {
-    if (problem.slug !== "run-not-found") setTimeout(() => this.isOver || this.connect(), AGAIN_MS);
+    if (problem.slug !== "run-not-found") this.connecting = setTimeout(() => this.connect(), AGAIN_MS);
   }
 
   private take(event: EventView): void {
@@ -213,9 +217,17 @@ class OwnFeed {
     this.came = [];
     if (this.isOver || events.length === 0) return;
     const live = this.trace.peek();
-    if (live?.add(events) === false) setTimeout(() => this.isOver || void this.read(), AGAIN_MS);
+    if (live?.add(events) === false) this.readSoon();
     if (live) this.marking ??= setTimeout(() => void this.mark(), MARKS_MS);
     this.tell();
+  }
+
+  /** What comes until then does not fit either: one reading is enough. */
+  private readSoon(): void {
+    this.rereading ??= setTimeout(() => {
+      this.rereading = undefined;
+      void this.read();
+    }, AGAIN_MS);
   }
 
   private async mark(): Promise<void> {
@@ -246,6 +258,7 @@ class OwnFeed {
     clearTimeout(this.hiding);
     if (document.hidden) {
       this.hiding = setTimeout(() => {
+        clearTimeout(this.connecting);
         this.followed?.close();
         this.followed = null;
       }, HIDDEN_MS);
