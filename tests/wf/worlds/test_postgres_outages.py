@@ -178,24 +178,79 @@ async def test_a_call_while_the_database_is_away_waits_for_it_and_then_says_so(
         await owner.commit()
 
 
+@pytest.mark.parametrize("is_listening", [True, False])
 async def test_a_line_that_is_frozen_is_given_up_and_the_call_goes_on_by_another(
-    postgres: Cluster, emptied_postgres_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    is_listening: bool,
+    postgres: Cluster,
+    emptied_postgres_url: str,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from wf.worlds.postgres import bell as bells
     from wf.worlds.postgres import core
 
     monkeypatch.setattr(core, "STUCK_SECONDS", 0.3)
-    monkeypatch.setattr(bells, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(core, "WATCH_SECONDS", 0.1)
     async with opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world:
         owner = await own(world)
-        bell = await Bell.at(world, "claimable")
+        bell = await Bell.at(world, "claimable") if is_listening else None
         proxy.freeze()
         waiting = asyncio.ensure_future(owner.try_commit())
         await asyncio.sleep(0.2)
         assert not waiting.done()
         proxy.thaw_new()
         assert await waiting == "applied"
-        await until(bell.heard)  # its own line was frozen, too
+        if bell is not None:
+            await until(bell.heard)  # its own line was frozen, too
+
+
+async def test_room_is_made_for_as_long_as_it_takes(
+    postgres: Cluster, emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wf.worlds.postgres import core
+
+    monkeypatch.setattr(core, "STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(core, "WATCH_SECONDS", 0.02)
+    async with opened(emptied_postgres_url) as world:
+        made: list[int] = []
+        monkeypatch.setattr(world.core, "connect", lambda: made.append(1))
+        with postgres.connect(emptied_postgres_url) as other, other.transaction():
+            other.execute("LOCK TABLE runs IN SHARE UPDATE EXCLUSIVE MODE")
+            working = asyncio.ensure_future(world.compact())
+            done, _ = await asyncio.wait([working], timeout=0.4)
+            assert not done
+        await working
+        assert made == []
+        monkeypatch.setattr(core, "_EMPTIED", ("nowhere",))
+        with pytest.raises(WorldError):
+            await world.compact()
+        assert world.core.fetch("SHOW statement_timeout") == [("30s",)]
+
+
+async def test_who_only_reads_is_not_ended_for_those_who_wait(
+    postgres: Cluster, emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from psycopg import OperationalError
+
+    from wf.worlds.postgres import core
+
+    monkeypatch.setattr(core, "IDLE_SECONDS", 0)
+    async with opened(emptied_postgres_url) as world:
+        await world.create_run(new_run("r1"))
+        with postgres.connect(emptied_postgres_url) as reader, postgres.connect(emptied_postgres_url) as writer:
+            for connection, statement in ((reader, "SELECT 1 FROM runs"), (writer, "SELECT 1 FROM runs FOR UPDATE")):
+                connection.execute("BEGIN")
+                connection.execute(statement)
+            world.core._persist(world.core._end_stalled)
+
+            async def is_ended() -> bool:
+                try:
+                    writer.execute("SELECT 1")
+                except OperationalError:
+                    return True
+                return False
+
+            await until(is_ended)
+            assert reader.execute("SELECT 1").fetchone() == (1,)
 
 
 async def test_doorbells_ring_again_after_the_line_was_cut(
@@ -260,6 +315,42 @@ async def test_other_processes_are_told_of_what_concerns_them(
         assert await result.heard() in ([], ["r1"])
         await owner.end()
         await until(result.heard)
+
+
+async def test_of_changes_only_the_new_ones_are_read_however_long_another_transaction_takes(
+    postgres: Cluster, emptied_postgres_url: str
+) -> None:
+    from wf.worlds.postgres import bell as bells
+
+    async with opened(emptied_postgres_url) as world:
+        ((snapshot,),) = world.core.fetch(bells._SNAPSHOT)
+
+        def read() -> list[str]:
+            nonlocal snapshot
+            rows = world.core.fetch(bells._CHANGED, ("nobody", snapshot, snapshot))
+            snapshot = rows[0][0]
+            return [run_id for _, run_id, _ in rows if run_id is not None]
+
+        with postgres.connect(emptied_postgres_url) as other, other.transaction():
+            other.execute("INSERT INTO changes (run, run_id, is_state, source) VALUES (0, 'late', true, 'other')")
+            for number in range(3):
+                await world.create_run(new_run(f"r{number}"))
+                assert set(read()) == {f"r{number}"}
+                assert read() == []
+        assert read() == ["late"]
+        assert read() == []
+
+
+def test_a_notification_holds_as_much_as_one_may() -> None:
+    from wf.worlds.postgres.bell import News, _encode, _limit
+
+    long = {(f"worker {number % 3}", f"{number}" * 60) for number in range(200)}
+    many = {("w" * 150 + str(number), "r1") for number in range(200)}
+    assert _limit({("w1", "r2"), ("w1", "r1")}) == [("w1", "r1"), ("w1", "r2")]
+    assert _limit(long) == [("worker 0", ""), ("worker 1", ""), ("worker 2", "")]
+    assert _limit(many) == []
+    for mail in (long, many, set(list(long)[:40])):
+        assert len(_encode(News("s" * 12, True, True, _limit(mail)))) < 8000
 
 
 # -- the database dies

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from wf import registry
 from wf.errors import StorageFull, WorldBusy, WorldError
 from wf.session import make_world
 from wf.settings import Settings, SettingsError
-from wf.world import EndRun, PutHook, PutLog, PutWait, RunFilter, StartRun
+from wf.world import DeploymentRow, EndRun, PutHook, PutLog, PutWait, RunFilter, StartRun
 
 
 @asynccontextmanager
@@ -305,6 +306,66 @@ async def test_a_message_never_misses_a_run_that_is_given_back_at_the_same_momen
             run = await worker.get_run("r1")
             assert run is not None
             assert run.wake_at == 0, "the message is there, and the run wants a worker"
+
+
+async def test_files_of_a_deployment_that_is_just_being_kept_are_not_deleted_as_unused(
+    postgres: Cluster, emptied_postgres_url: str
+) -> None:
+    """Not even those that it shares with one that nobody needs any more."""
+    from wf.worlds.postgres import streams
+
+    kept = DeploymentRow("new", T0 + 2, {"a.py": "shared"})
+    async with opened(emptied_postgres_url) as first, opened(emptied_postgres_url) as second:
+        await first.put_deployment(DeploymentRow("old", T0, {"a.py": "shared"}), {"shared": b"x"})
+        await first.put_deployment(DeploymentRow("other", T0 + 1, {}), {})
+        deleting: list[Future[int]] = []
+        with postgres.connect(emptied_postgres_url) as watcher, ThreadPoolExecutor(1) as pool:
+
+            def keep(tx: Any) -> None:
+                streams.put_deployment(tx, kept, {"shared": b"x"})
+                tx.settle()
+                deleting.append(pool.submit(asyncio.run, second.delete_unused_code()))
+                while (
+                    not deleting[0].done()
+                    and not watcher.execute(
+                        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                    ).fetchone()
+                ):
+                    pass
+
+            await asyncio.to_thread(first.core.write, keep)
+            deleting[-1].result()
+        assert await first.read_source("shared") == b"x"
+
+
+def test_leases_that_became_doubtful_while_others_were_given_back_are_not_forgotten() -> None:
+    from wf.worlds.postgres.leases import Leases
+
+    class Doing:
+        """A transaction that two who claim at once have begun, and that ends later."""
+
+        def __init__(self) -> None:
+            self.given_back: list[Any] = []
+            self.finish: Any = None
+
+        def cross(self) -> None: ...
+
+        def execute(self, sql: str, lease: Any) -> None:
+            self.given_back.append(lease)
+
+        def after(self, remember: Any) -> None:
+            self.finish = remember
+
+    first, second, third = Doing(), Doing(), Doing()
+    leases = Leases(10.0, None)
+    leases.doubt([("r1", 1, "w1")])
+    for each in (first, second):
+        leases._give_back_doubtful(each)  # type: ignore[arg-type]
+    first.finish()
+    leases.doubt([("r2", 1, "w1")])
+    second.finish()
+    leases._give_back_doubtful(third)  # type: ignore[arg-type]
+    assert third.given_back == [("r2", 1, "w1")]
 
 
 @pytest.fixture

@@ -32,12 +32,10 @@ POLL_SECONDS: Final = 1.0
 READY_SECONDS: Final = 10.0
 LISTEN_AGAIN_SECONDS: Final = (0.05, 1.0)
 """The first pause before a lost connection is made again, and the longest."""
-WATCH_SECONDS: Final = 2.0
-"""How often it is looked for calls that nobody answers."""
 FEED_SECONDS: Final = 0.1
 """How often at most a process says that runs changed: with every step of every run there would be no end of it."""
-MOST_MAIL: Final = 60
-"""Runs that are named one by one in a notification, which takes 8 000 bytes."""
+MOST_MAIL_BYTES: Final = 7_000
+"""Of the runs that are named one by one in a notification, which takes less than 8 000 bytes."""
 
 _NOTIFY: Final = "SELECT pg_notify(%s, %s)"
 _MAIL: Final = """
@@ -46,10 +44,14 @@ SELECT DISTINCT r.owner, r.run_id FROM inbox AS i JOIN runs AS r USING (run_id) 
 _DUE: Final = """
 SELECT min(wake_at), (SELECT max(id) FROM runs) FROM runs WHERE owner IS NULL AND barred = 0 AND wake_at IS NOT NULL
 """
-_HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text"
+_SNAPSHOT: Final = "SELECT pg_current_snapshot()::text"
+# What was written by transactions that were under way, or had not begun, in the snapshot before: so however long one
+# of them takes, in whatever database of the server, no row is read twice.
 _CHANGED: Final = """
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text, c.position, c.run_id, c.is_state
-FROM (SELECT) AS always LEFT JOIN changes AS c ON c.xid >= %s::text::xid8 AND c.source <> %s
+SELECT pg_current_snapshot()::text, c.run_id, c.is_state
+FROM (SELECT) AS always LEFT JOIN changes AS c ON c.source <> %s
+  AND (c.xid >= pg_snapshot_xmax(%s::text::pg_snapshot)
+    OR c.xid = ANY(ARRAY(SELECT pg_snapshot_xip(%s::text::pg_snapshot))))
 """
 WORKER: Final = "worker:"
 RESULTS: Final = "results"
@@ -67,6 +69,13 @@ class News(msgspec.Struct):
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(News).decode
+
+
+def _limit(mail: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Name run by run in a notification, or worker by worker where it does not fit; who is not named looks."""
+    if len(_encode(mail)) > MOST_MAIL_BYTES:
+        mail = {(worker_id, "") for worker_id, _ in mail}
+    return sorted(mail) if len(_encode(mail)) <= MOST_MAIL_BYTES else []
 
 
 class Announcer:
@@ -128,9 +137,7 @@ class Announcer:
                         break
                     self._news.wait(wait)
                 mail, self._mail = self._mail, set()
-                if len(mail) > MOST_MAIL:
-                    mail = {(worker_id, "") for worker_id, _ in mail}
-                news = News(self._core.source, self._is_claimable, self._has_changes, sorted(mail))
+                news = News(self._core.source, self._is_claimable, self._has_changes, _limit(mail))
                 self._is_claimable = self._has_changes = False
                 is_last = self._is_closed
             if news.has_changes:
@@ -153,13 +160,11 @@ class Listener:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._failure: WorldError | None = None
-        self._horizon = "0"
-        self._seen: set[int] = set()
+        self._snapshot = ""
         self._due: tuple[Any, ...] = ()
         self._woken, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._run, name="wf-bell", daemon=True)
         self._thread.start()
-        threading.Thread(target=self._watch, name="wf-watch", daemon=True).start()
 
     @property
     def is_ready(self) -> bool:
@@ -178,11 +183,6 @@ class Listener:
             os.close(self._woken)
             os.close(self._wake)
 
-    def _watch(self) -> None:
-        """End calls that nobody answers; on a thread that asks nobody itself."""
-        while not self._stopping.wait(WATCH_SECONDS):
-            self._core.break_stuck()
-
     # -- on the thread
 
     def _run(self) -> None:
@@ -200,8 +200,7 @@ class Listener:
                 channel = sql.Identifier(self._core.place.channel)
                 connection.execute(sql.SQL("LISTEN {}").format(channel))
                 connection.execute("SET synchronous_commit = off")
-                ((self._horizon,),) = connection.execute(_HORIZON).fetchall()
-                self._seen.clear()
+                ((self._snapshot,),) = connection.execute(_SNAPSHOT).fetchall()
                 pause = LISTEN_AGAIN_SECONDS[0]
                 self._ready.set()
                 if was_ready:
@@ -275,22 +274,16 @@ class Listener:
     def _ring_changes(self, connection: Connection[Row]) -> None:
         """Ring for the runs that others changed since we looked last."""
         if not any(topic in (RUNS, RESULTS) or topic.startswith(_RUN_TOPICS) for topic in self._doorbells.topics()):
-            ((self._horizon,),) = connection.execute(_HORIZON).fetchall()  # nobody wants to know, and none is owed
-            self._seen.clear()
+            ((self._snapshot,),) = connection.execute(_SNAPSHOT).fetchall()  # nobody wants to know, and none is owed
             return
         rings: list[tuple[str, str]] = []
-        seen: set[int] = set()
-        found = connection.execute(_CHANGED, (self._horizon, self._core.source)).fetchall()
-        for _, position, run_id, is_state in found:
-            if position is None:
-                continue
-            seen.add(position)
-            if position in self._seen:
+        found = connection.execute(_CHANGED, (self._core.source, self._snapshot, self._snapshot)).fetchall()
+        for _, run_id, is_state in found:
+            if run_id is None:
                 continue
             rings.append((LOG + run_id, run_id))
             rings += [(topic, run_id) for topic in self._doorbells.streams_of(run_id)]
             if is_state:
                 rings += [(RUNS, run_id), (RESULTS, run_id), (f"run:{run_id}", run_id)]
-        # What is behind the new horizon is never read again; what is not will be, and was rung for.
-        self._horizon, self._seen = found[0][0], seen
+        self._snapshot = found[0][0]
         self._doorbells.ring(rings)

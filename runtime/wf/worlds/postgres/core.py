@@ -58,6 +58,8 @@ LOCK_PATIENCE_SECONDS: Final = 20.0
 STATEMENT_SECONDS: Final = 30
 STUCK_SECONDS: Final = 45.0
 """How long a call may have a connection: longer than the server lets any of its statements run."""
+WATCH_SECONDS: Final = 2.0
+"""How often it is looked for calls that nobody answers."""
 MOST_REPEATS: Final = 50
 _KEEPALIVES: Final = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 2", "tcp_keepalives_count = 3")
 """By these the server notices that a machine is gone: the locks of what it had in hand would stay for two hours."""
@@ -65,13 +67,14 @@ _KEEPALIVES: Final = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 2", 
 _EMPTIED: Final = ("runs", "events", "inbox", "deliveries", "chunks", "logs", "deployments", "sources", "changes")
 _LOCK_WORLD: Final = "SELECT pg_advisory_xact_lock(%s)"
 # A server counts nobody as idle who has not said that a pipeline is over, so its own timeout does not see one that
-# stopped in there. It is in ClientRead all the same: the next statement is awaited.
+# stopped in there. It is in ClientRead all the same: the next statement is awaited. Who only reads holds nobody up.
 _END_STALLED: Final = """
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a
 WHERE a.pid <> pg_backend_pid() AND a.wait_event = 'ClientRead' AND a.datname = current_database()
   AND greatest(a.query_start, a.state_change) < clock_timestamp() - make_interval(secs => %s)
   AND EXISTS (
-    SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.granted AND (l.relation = 'runs'::regclass
+    SELECT 1 FROM pg_locks AS l WHERE l.pid = a.pid AND l.granted AND (
+      l.relation = 'runs'::regclass AND l.mode <> 'AccessShareLock'
       OR l.locktype = 'advisory' AND ((l.classid::bigint << 32) | l.objid::bigint) = %s))
 """
 _NOTE_CHANGES: Final = """
@@ -132,6 +135,8 @@ class Core:
         self._guard = threading.Lock()
         self._free = []
         self._in_use: dict[Connection[Row], float] = {}
+        self._watching: threading.Thread | None = None
+        self._closing = threading.Event()
 
     def begin_anew_in_child(self) -> None:
         """Forget, in a forked child, the parent's connections, without a word to their other end."""
@@ -151,6 +156,7 @@ class Core:
             connection = self.place.connect()
         except psycopg.Error as error:
             raise failures.translate(error, self.place.shown, self.place.secrets) from None
+        self.take_up(connection)
         try:
             self._prepare(connection)
         except psycopg.Error as error:
@@ -159,6 +165,8 @@ class Core:
         except BaseException:
             connection.close()
             raise
+        finally:
+            self.put_down(connection)
         return connection
 
     def _prepare(self, connection: Connection[Row]) -> None:
@@ -205,6 +213,7 @@ class Core:
         with self._guard:
             self.is_closed = True
             free, self._free = self._free, []
+        self._closing.set()
         for connection, _ in free:
             connection.close()
 
@@ -212,19 +221,33 @@ class Core:
         """Note that somebody begins to wait for answers on a connection."""
         with self._guard:
             self._in_use[connection] = time.monotonic()
+            if self._watching is None:
+                self._watching = threading.Thread(target=self._watch, name="wf-watch", daemon=True)
+                self._watching.start()
 
     def put_down(self, connection: Connection[Row]) -> None:
         with self._guard:
             self._in_use.pop(connection, None)
+
+    def _watch(self) -> None:
+        """End calls that nobody answers; on a thread that asks nobody itself."""
+        while not self._closing.wait(WATCH_SECONDS):
+            self.break_stuck()
+        while self._in_use:  # who closes does not wait for them, but the end of the process does
+            time.sleep(WATCH_SECONDS)
+            self.break_stuck()
 
     def break_stuck(self) -> None:
         """Shut connections down on which somebody waits for too long; who waits there is told that it broke."""
         late = time.monotonic() - STUCK_SECONDS
         with self._guard:
             for connection, began in list(self._in_use.items()):
-                if began < late and not connection.closed:
+                if began < late:
                     # Not `close`: its own thread is in it, and would go on in what is not there any more.
-                    with socket.socket(fileno=os.dup(connection.fileno())) as link, suppress(OSError):
+                    with (
+                        suppress(OSError, psycopg.Error),  # it has just been closed
+                        socket.socket(fileno=os.dup(connection.fileno())) as link,
+                    ):
                         link.shutdown(socket.SHUT_RDWR)
 
     def closed_error(self) -> WorldError:
@@ -268,13 +291,14 @@ class Core:
         """Have the room that deletions freed used again."""
 
         def attempt(connection: Connection[Row]) -> None:
+            self.put_down(connection)  # a table takes as long as it takes
             connection.execute("SET statement_timeout = 0")
-            for table in _EMPTIED:
-                self.take_up(connection)  # each has its time
-                connection.execute(f"VACUUM (ANALYZE) {table}")
-            for setting in _KEEPALIVES:
-                connection.execute(f"SET {setting}")
-            connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+            try:
+                for table in _EMPTIED:
+                    connection.execute(f"VACUUM (ANALYZE) {table}")
+            finally:
+                if not connection.closed:
+                    connection.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
 
         self._persist(attempt)
 
@@ -327,6 +351,7 @@ class Core:
                     repeats += 1
                     time.sleep(random.uniform(0, 0.01))
                 elif is_gone and outage.lasts():
+                    connection.close()
                     self._forget_broken()
                 elif isinstance(error, errors.LockNotAvailable) and waiting.lasts():
                     self._end_stalled(connection)
@@ -352,7 +377,7 @@ class Core:
                 is_committing = True
                 committed = connection.execute("COMMIT", prepare=False)
         except psycopg.Error as error:
-            if is_committing and connection.closed:
+            if is_committing and failures.is_of_connection(error, connection):
                 self.leases.doubt(tx.leases)
                 self._forget_broken()
                 raise Unsure(f"the connection to the world {self.place.shown} broke during a commit") from error

@@ -25,10 +25,8 @@ def is_to_repeat(error: psycopg.Error) -> bool:
 
 
 def is_of_connection(error: psycopg.Error, connection: psycopg.Connection[object]) -> bool:
-    """Tell whether the connection is gone, and not only the statement."""
-    return connection.closed or isinstance(
-        error, (errors.AdminShutdown, errors.CrashShutdown, errors.IdleInTransactionSessionTimeout)
-    )
+    """Tell whether the connection is gone, and not only the statement: the server says so before it hangs up."""
+    return connection.closed or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
 
 
 def translate(error: psycopg.Error, shown: str, secrets: tuple[str, ...] = ()) -> WorldError:

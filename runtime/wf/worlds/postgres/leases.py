@@ -126,7 +126,7 @@ class Leases:
         self._lease_us = int(lease_seconds * 1_000_000)
         self._monotonic = monotonic
         self._host = name_host()
-        self._doubtful: list[Lease] = []
+        self._doubtful: set[Lease] = set()
         """Leases of claims whose commit did not say how it ended: nobody knows that they have them."""
 
     def _timed(self, sql: str) -> str:
@@ -259,20 +259,17 @@ class Leases:
 
     def doubt(self, leases: Sequence[Lease]) -> None:
         """Note leases that a failed commit may have given: their workers were not told of them."""
-        self._doubtful += leases
+        self._doubtful.update(leases)
 
     def _give_back_doubtful(self, tx: Transaction) -> None:
         if not self._doubtful:
             return
         tx.cross()
         doubtful = self._doubtful.copy()
-        for lease in doubtful:
+        for lease in sorted(doubtful):
             tx.execute(_GIVE_BACK, lease)
 
-        def remember() -> None:
-            del self._doubtful[: len(doubtful)]
-
-        tx.after(remember)
+        tx.after(lambda: self._doubtful.difference_update(doubtful))
 
     def give_back(self, tx: Transaction, claims: Claims) -> None:
         """Undo a claim whose answer reached nobody: the runs want a worker as much as before."""

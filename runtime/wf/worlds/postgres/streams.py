@@ -99,6 +99,7 @@ READ_SOURCE: Final = "SELECT content FROM sources WHERE digest = %s"
 
 
 def put_deployment(tx: Transaction, deployment: DeploymentRow, sources: dict[str, bytes]) -> None:
+    tx.cross()  # who deletes unused code at this moment would not see that it needs files of what is deleted
     created_at = deployment.created_at
     tx.execute(
         _PUT_DEPLOYMENT,

@@ -129,7 +129,8 @@ class PostgresWorld:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="wf-postgres")
         self._gathering = Gathering(self.core, self._run)
         self._listener: Listener | None = None
-        self._listening = threading.Lock()  # guards _listener
+        self._listening = threading.Lock()  # guards _listener, and that there will be none any more
+        self._is_leaving = False
         self._heard: dict[str, float] = {}
         self._sweeping: Future[None] | None = None
         self._pruned_at = time.monotonic()
@@ -148,7 +149,9 @@ class PostgresWorld:
         if self.core.is_closed:
             return
         self._gathering.flush()
-        listener, self._listener = self._listener, None
+        with self._listening:
+            self._is_leaving = True
+            listener, self._listener = self._listener, None
 
         def part() -> None:
             if listener is not None:
@@ -331,9 +334,9 @@ class PostgresWorld:
     # -- doorbells
 
     async def subscribe(self, topic: str, ring: Doorbell) -> Callable[[], None]:
-        if self.core.is_closed:
-            raise self.core.closed_error()
         with self._listening:
+            if self._is_leaving or self.core.is_closed:
+                raise self.core.closed_error()
             if self._listener is None:
                 self._listener = Listener(self.core)
             listener = self._listener
