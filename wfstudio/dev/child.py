@@ -25,9 +25,10 @@ from typing import Any, Final
 
 import msgspec
 
+from wf.catalog import open_catalog
 from wf.deployment import keep_deployment, read_deployment
 from wf.errors import WorkflowError
-from wf.loading import LoadError, load_target, use_sources
+from wf.loading import LoadError, load_target
 from wf.registry import list_steps, list_workflows
 from wf.session import Session, enter_session, make_world
 from wf.settings import Settings, configure, load_settings
@@ -35,6 +36,7 @@ from wf.worker import guard, verdicts
 from wf.worker.casualties import Casualties, open_casualties
 from wf.worker.watching import BodyWatch
 from wf.worker.worker import Worker
+from wfstudio.core.bench.code import list_entries, load_stored
 from wfstudio.core.bytecode import keep_none_of_fresh_files
 from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
@@ -75,9 +77,7 @@ def run_child(control: socket.socket, order: Order) -> int:
     keep_none_of_fresh_files()
     configure(world=order.world)
     try:
-        if order.pegged_to is not None:
-            asyncio.run(_use_stored_files(order, order.pegged_to))
-        modules = _load(order)
+        modules = _load(order) if order.pegged_to is None else _load_pegged(order, order.pegged_to)
     except LoadError as error:
         control.sendall(encode_line(_describe_failure(error)))
         return 1
@@ -98,16 +98,30 @@ def _read_settings(order: Order) -> Settings:
     )
 
 
-async def _use_stored_files(order: Order, deployment_id: str) -> None:
+async def _read_pegged(order: Order, deployment_id: str) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Give the files of a deployment, and which of them defines what."""
     settings = _read_settings(order)
     world, keyring = make_world(settings, role="client")
     try:
+        row = await world.get_deployment(deployment_id)
         files = await read_deployment(Session(world, keyring, settings), deployment_id)
     finally:
         await world.close()
-    if files is None:
+    if row is None or files is None:
         raise LoadError(f"the deployment {deployment_id} is not kept whole")
-    use_sources(settings.root, files)
+    return files, list_entries(open_catalog(keyring, row))
+
+
+def _load_pegged(order: Order, deployment_id: str) -> list[ModuleType]:
+    """Load a deployment as it was loaded once, which need not have been as this server's targets say."""
+    files, entries = asyncio.run(_read_pegged(order, deployment_id))
+    before = os.getcwd()
+    os.chdir(order.root)
+    try:
+        modules = load_stored(order.root, files, entries)
+    finally:
+        os.chdir(before)
+    return modules or _load(order)  # of one without a catalog this is the best guess
 
 
 def _load(order: Order) -> list[ModuleType]:

@@ -372,6 +372,36 @@ def test_pegged_runs_find_their_code_after_the_studio_was_restarted(project: Pro
     asyncio.run(perform())
 
 
+def test_a_run_goes_on_with_its_code_when_the_file_is_called_something_else(project: Project) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(run)
+        (project.root / "flow.py").rename(project.root / "greeting.py")
+        reload = await dev.reload("flow.py", "greeting.py")
+        (verdict,) = reload["diverging"]
+        assert (verdict["run_id"], verdict["trouble"]["code"]) == (run.run_id, "NOT_REGISTERED")
+        assert [served["workflows"] for served in dev.supervisor.status()["pegged"]] == [["flow:main"]]
+        await dev.client.resume(token, "yes")
+        assert await run.return_value("20s") == ["hello ada", "yes", "bye ada"]
+
+    play(project, scene, ".")
+
+
+def test_a_run_of_a_file_that_is_not_served_goes_on_with_that_file(project: Project) -> None:
+    """As `wf run other.py` leaves one that was interrupted: it was loaded by another name than what is served."""
+
+    async def perform() -> None:
+        project.write("other.py", GREETER.replace("bye", "see you"))
+        async with developing(project, "other.py") as dev:
+            run = await dev.start("main", "ada")
+            token = await dev.wait_for_hook(run)
+        async with developing(project, "flow.py") as dev:
+            await dev.client.resume(token, "yes")
+            assert await run.return_value("20s") == ["hello ada", "yes", "see you ada"]
+
+    asyncio.run(perform())
+
+
 def test_runs_of_code_that_nobody_kept_are_left_to_todays(project: Project) -> None:
     async def perform() -> None:
         async with developing(project) as dev:

@@ -24,6 +24,7 @@ from wf.session import Session
 from wf.worker.opening import open_log, read_whole_log
 from wf.world import RunRow
 from wfstudio.core.bench import wire
+from wfstudio.core.bench.code import list_entries
 from wfstudio.core.bench.process import Bench, Launch, open_bench, spawn
 from wfstudio.core.errors import BenchError, ConflictError, NotFoundError
 
@@ -105,9 +106,7 @@ class Workbench:
             what = "is not kept whole" if row is not None else "is not kept"
             text = f"the code of the deployment {shorten(deployment_id)} {what}"
             raise NotFoundError(text, "`wf inspect deployments` lists what there is")
-        catalog = open_catalog(self.session.keyring, row)
-        entries = {entry.id: entry.file for entry in catalog.workflows}
-        entries |= {entry.id: entry.file for entry in catalog.steps}
+        entries = list_entries(open_catalog(self.session.keyring, row))
         return wire.Code(self.root, [], limits, files, entries)
 
     # -- benches
