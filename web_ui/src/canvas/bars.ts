@@ -10,7 +10,7 @@ import { NARROWEST_PX, sliceLane, toPx } from "../model/timeline_columns";
 import type { Lane } from "../model/timeline_lanes";
 import type { Track } from "../model/timeline_scene";
 import { OPEN, RUN } from "../model/timeline_spans";
-import { isFailure, isWorkCode, OUTCOMES, shortName } from "../model/timeline_words";
+import { callName, isFailure, isWorkCode, OUTCOMES } from "../model/timeline_words";
 import { packColour, readColour } from "./colours";
 import { AXIS_PX, alphaOf, type Picture } from "./picture";
 import { fitText, setFont, textWidth } from "./texts";
@@ -346,7 +346,7 @@ function drawName(
   const attemptPx = toPx(picture.view, table.segmentStartMs[table.lastSegment[span]!]! + track.shiftMs);
   const [fromPx, toEndPx] = clip(picture, Math.max(startPx, attemptPx, 0), endPx);
   setFont(on, picture.theme.smallFont);
-  const text = fitText(on, shortName(table.nameOf(span)), toEndPx - fromPx - 8);
+  const text = fitText(on, callName(kind, table.nameOf(span)), toEndPx - fromPx - 8);
   if (text.length < 4) return;
   on.globalAlpha = alphaOf(picture, track, span);
   on.fillStyle = picture.theme.onBar;

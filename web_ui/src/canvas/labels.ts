@@ -3,7 +3,7 @@
 import { showCount, showDuration } from "../model/instants";
 import type { Row, Track } from "../model/timeline_scene";
 import { RUN } from "../model/timeline_spans";
-import { isFailure, shortName } from "../model/timeline_words";
+import { callName, isFailure } from "../model/timeline_words";
 import { drawIcon } from "./icons";
 import { alphaOf, type Picture } from "./picture";
 import { fitText, setFont, textWidth } from "./texts";
@@ -54,7 +54,7 @@ function drawCall(on: Canvas, picture: Picture, track: Track, span: number, yPx:
   const tries = span !== RUN && attempts > 1 ? ` ×${attempts}` : "";
   setFont(on, span === RUN ? theme.boldFont : theme.font);
   const triesPx = tries === "" ? 0 : textWidth(on, tries) + 2;
-  const name = fitText(on, shortName(table.nameOf(span)), statusPx - xPx - 8 - triesPx);
+  const name = fitText(on, callName(kind, table.nameOf(span)), statusPx - xPx - 8 - triesPx);
   on.fillStyle = isFailure(status) ? theme.failed : theme.ink;
   on.fillText(name, xPx, yPx + 0.5);
   if (tries !== "") {
@@ -79,7 +79,7 @@ function drawGroup(on: Canvas, picture: Picture, track: Track, number: number, y
   on.textAlign = "left";
   setFont(on, group.kind === "run" ? theme.boldFont : theme.font);
   on.fillStyle = theme.ink;
-  on.fillText(fitText(on, shortName(group.name), labelPx - EDGE_PX - countPx - xPx - 8), xPx, yPx + 0.5);
+  on.fillText(fitText(on, callName(group.kind, group.name), labelPx - EDGE_PX - countPx - xPx - 8), xPx, yPx + 0.5);
 }
 
 export function statusColour(picture: Picture, status: string): string {

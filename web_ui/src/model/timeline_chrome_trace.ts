@@ -9,7 +9,7 @@
 import { Packing } from "./timeline_lanes";
 import type { Scene, Track } from "./timeline_scene";
 import { NONE, OPEN, RUN, segmentsOf } from "./timeline_spans";
-import { shortName } from "./timeline_words";
+import { callName } from "./timeline_words";
 
 export interface ChromeEvent {
   readonly ph: "X" | "B" | "i" | "M";
@@ -80,7 +80,13 @@ function addSpan(events: ChromeEvent[], track: Track, span: number, pid: number,
     events.push(endMs === OPEN ? { ph: "B", ...at } : { ph: "X", ...at, dur: toUs(endMs + shiftMs) - ts });
   };
   const name = table.nameOf(span);
-  slice(shortName(name), table.kindOf(span), table.startMs[span]!, table.endMs[span]!, argsOf(track, span));
+  slice(
+    callName(table.kindOf(span), name),
+    table.kindOf(span),
+    table.startMs[span]!,
+    table.endMs[span]!,
+    argsOf(track, span),
+  );
   // A call that succeeded at once is its only attempt: a second slice of the same length would say nothing.
   const isSimple = table.attempts[span] === 1 && table.firstSegment[span] === table.lastSegment[span];
   if (isSimple) return;

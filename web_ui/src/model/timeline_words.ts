@@ -5,6 +5,8 @@
  * shown as they are, and drawn like the first of their list.
  */
 
+import { printable } from "./printable";
+
 export const KINDS = ["step", "run", "operation", "sleep", "deadline", "hook", "lock", "child", "watch"] as const;
 export const STATUSES = [
   "running",
@@ -60,9 +62,14 @@ export class Words {
   }
 }
 
-/** Shorten `shop.orders:charge` to `charge`: the module is in the details, and rows are narrow. */
-export function shortName(name: string): string {
-  return name.slice(name.lastIndexOf(":") + 1);
+const NAMED_BY_MODULE = new Set(["run", "step", "operation", "child", "hook"]);
+
+/**
+ * A call's name as rows have it: `charge` of `shop.orders:charge`, since the module is in the details and rows are
+ * narrow. A lock's name is the program's own, and whole: `stock:eu` is not `eu`.
+ */
+export function callName(kind: string, name: string): string {
+  return printable(NAMED_BY_MODULE.has(kind) ? name.slice(name.lastIndexOf(":") + 1) : name);
 }
 
 const WORK = new Set(["step", "run", "operation", "child"]);

@@ -167,7 +167,7 @@ export function Timeline(props: TimelineProps) {
       </div>
       <Footer chart={chart} state={state} />
       <p class="hidden-text" aria-live="polite">
-        {chart !== null && chart.selected !== null && selectedId !== null ? sayCall(chart, chart.selected) : ""}
+        {chart !== null && chart.selected !== null && selectedId !== null ? sayCall(chart.selected) : ""}
       </p>
     </section>
   );

@@ -4,9 +4,10 @@ import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Chart } from "../../canvas/chart";
 import { showCount, showDuration } from "../../model/instants";
+import { printable } from "../../model/printable";
 import type { SpanAt, Track } from "../../model/timeline_scene";
 import { OPEN, RUN, segmentsOf } from "../../model/timeline_spans";
-import { shortName } from "../../model/timeline_words";
+import { callName } from "../../model/timeline_words";
 import { Status } from "../parts/small";
 
 const ROW_PX = 26;
@@ -137,9 +138,9 @@ function Cells({ chart, at: { track, span } }: { chart: Chart; at: SpanAt }) {
   ];
   return (
     <>
-      <span role="gridcell" class="cut tl-indented" title={table.nameOf(span)}>
+      <span role="gridcell" class="cut tl-indented" title={printable(table.nameOf(span))}>
         {"   ".repeat(track.depth + (span === RUN ? 0 : 1))}
-        {shortName(table.nameOf(span))}
+        {callName(table.kindOf(span), table.nameOf(span))}
       </span>
       <span role="gridcell" class="dim">
         {table.kindOf(span)}

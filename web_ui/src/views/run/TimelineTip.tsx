@@ -4,6 +4,7 @@ import type { ReadonlySignal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { Chart } from "../../canvas/chart";
 import { showDuration } from "../../model/instants";
+import { printable } from "../../model/printable";
 import type { SpanAt } from "../../model/timeline_scene";
 import { saySegments } from "./timeline_sayings";
 
@@ -40,7 +41,7 @@ function TipBox({ chart, at, xPx, yPx }: Tip & { chart: Chart }) {
   const segments = saySegments(chart, at);
   return (
     <div class="tl-tip" ref={box} aria-hidden="true">
-      <p class="tl-tip-name">{table.nameOf(span)}</p>
+      <p class="tl-tip-name">{printable(table.nameOf(span))}</p>
       <p class="dim num">
         {table.kindOf(span)} · {table.statusOf(span)} · {showDuration(lengthMs)} · from{" "}
         {showDuration(table.startMs[span]! + shiftMs)}

@@ -4,15 +4,15 @@ import type { Chart } from "../../canvas/chart";
 import { showDuration } from "../../model/instants";
 import type { SpanAt } from "../../model/timeline_scene";
 import { OPEN, RUN, segmentsOf } from "../../model/timeline_spans";
-import { shortName } from "../../model/timeline_words";
+import { callName } from "../../model/timeline_words";
 
-export function sayCall(chart: Chart, { track, span }: SpanAt): string {
+/** Of a call that goes on nothing that grows with time: who listens would hear it again and again. */
+export function sayCall({ track, span }: SpanAt): string {
   const { table, shiftMs } = track;
-  const lengthMs = table.reachMs(span, chart.nowMs - shiftMs) - table.startMs[span]!;
   const attempts = table.attempts[span]!;
-  const parts = [shortName(table.nameOf(span)), table.kindOf(span), table.statusOf(span)];
+  const parts = [callName(table.kindOf(span), table.nameOf(span)), table.kindOf(span), table.statusOf(span)];
   if (span !== RUN && attempts > 1) parts.push(`${attempts} attempts`);
-  parts.push(`${table.endMs[span] === OPEN ? "for" : "took"} ${showDuration(lengthMs)}`);
+  if (table.endMs[span] !== OPEN) parts.push(`took ${showDuration(table.endMs[span]! - table.startMs[span]!)}`);
   parts.push(`from ${showDuration(table.startMs[span]! + shiftMs)}`);
   const error = table.errorTypes.get(span);
   if (error !== undefined) parts.push(error);
