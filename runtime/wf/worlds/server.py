@@ -151,8 +151,17 @@ class WorldServer:
     # -- the thread
 
     def _run(self, ready: concurrent.futures.Future[None]) -> None:
+        serving = self._serve(ready)
         try:
-            asyncio.run(self._serve(ready))
+            asyncio.run(serving)
+        except OSError as error:
+            if ready.done():
+                raise
+            serving.close()  # it has not begun: there is no loop, which needs three descriptors
+            assert self._listener is not None
+            self._unlink_socket()
+            self._listener.close()
+            ready.set_exception(_unservable(error))
         finally:
             _servers.discard(self)
             self._stopped.set_result(None)

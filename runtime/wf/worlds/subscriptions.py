@@ -107,8 +107,7 @@ class Bench:
             call_on(self._loop, function, *arguments)
 
     def _close(self) -> None:
-        if self._seeking is not None:
-            self._seeking.cancel()
+        self._stop_seeking()
         for subscription in list(self._subscriptions):
             self._drop(subscription)
 
@@ -119,8 +118,8 @@ class Bench:
         undo, subscription.undo = subscription.undo, None
         if undo is not None:
             undo()
-        if not self._subscriptions and self._seeking is not None:
-            self._seeking.cancel()
+        if not self._subscriptions:
+            self._stop_seeking()
 
     def _lose(self, backend: Backend) -> None:
         for subscription in self._subscriptions:
@@ -136,13 +135,18 @@ class Bench:
             self._seeking = self._loop.create_task(self._seek_owner())
             self._seeking.add_done_callback(self._sought)
 
+    def _stop_seeking(self) -> None:
+        seeking, self._seeking = self._seeking, None  # at once: who subscribes next gets a task that is not cancelled
+        if seeking is not None:
+            seeking.cancel()
+
     def _sought(self, task: asyncio.Task[None]) -> None:
+        if task is not self._seeking:
+            return
         self._seeking = None
-        if not task.cancelled():
+        if not task.cancelled():  # else the loop ends: another task would be left behind
             task.result()
-        # Somebody may have subscribed, or lost again, in its last moment: also after the last one who was there
-        # before went and cancelled it.
-        self._seek()
+            self._seek()  # somebody may have subscribed, or lost again, in its last moment
 
     async def _seek_owner(self) -> None:
         """Attach what is not attached; ring it then, and at intervals until then."""

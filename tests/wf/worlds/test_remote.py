@@ -849,6 +849,45 @@ async def test_a_place_that_cannot_have_a_socket_is_passed_over(folder: Path) ->
         await WorldServer(MemoryWorld(), [str(folder / "missing" / "w.sock")]).start()
 
 
+def test_a_server_that_runs_out_of_descriptors_says_so_and_leaves_nothing(folder: Path) -> None:
+    """It needs one for its socket and three for its loop, which is made on another thread."""
+    program = """
+import asyncio, gc, os, resource, sys, tempfile, threading
+from wf.errors import WorldError
+from wf.worlds.memory import MemoryWorld
+from wf.worlds.server import WorldServer
+
+async def start(left):
+    free = os.dup(0)
+    os.close(free)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + left, hard))
+    server = WorldServer(MemoryWorld(), [sys.argv[1]])
+    try:
+        await server.start()
+        print(left, "serves")
+    except WorldError as error:
+        print(left, error)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    await server.stop()
+    if server._thread is not None:
+        server._thread.join(10)
+    assert threading.active_count() == 1
+    assert not os.path.exists(sys.argv[1])
+
+tempfile.gettempdir()  # which is looked for once, with a file
+for left in range(5):
+    asyncio.run(start(left))
+    gc.collect()  # a half-made loop has a descriptor
+"""
+    path = folder / "w.sock"
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60)
+    unservable = "cannot serve the world to other processes: Too many open files"
+    assert done.stdout.splitlines() == [*(f"{left} {unservable}" for left in range(4)), "4 serves"], done.stderr
+    assert done.returncode == 0
+    assert "never awaited" not in done.stderr
+
+
 async def test_a_socket_among_the_temporary_files_lies_in_a_private_directory(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -338,15 +338,20 @@ LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT c
 
 
 def connections_of(world: SqliteWorld) -> set[threading.Thread]:
-    return {reader._thread_of(asked.result().connection) for asked in world._reader._connections.values()}
+    return {reader._thread_of(desk.connection) for desk in world._reader._opened.values()}
 
 
+@pytest.mark.parametrize("is_connected", [False, True])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
-def test_a_loop_is_closed_only_when_its_reads_are_answered(turns: int, tmp_path: Path) -> None:
-    """`asyncio.run` cancels all that goes on; pytest fails a test for a thread that died."""
+def test_a_loop_is_closed_only_when_its_reads_are_answered(
+    turns: int, is_connected: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`asyncio.run` cancels all that goes on, and logs what fails then; pytest fails a test for a thread that died."""
     world = SqliteWorld(tmp_path / "world.db", "process")
 
     async def begin(sql: str) -> asyncio.Task[Any]:
+        if is_connected:
+            await world._reader.fetch("SELECT 1")
         reading = asyncio.create_task(world._reader.fetch(sql))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -356,6 +361,7 @@ def test_a_loop_is_closed_only_when_its_reads_are_answered(turns: int, tmp_path:
     for _ in range(10):
         assert asyncio.run(begin(LONG)).cancelled()
     asyncio.run(world.close())
+    assert caplog.text == ""
 
 
 def test_a_read_that_is_given_up_interrupts_no_other(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 from collections.abc import Awaitable, Callable
+
+import pytest
 
 from tests.jumping import jump
 from wf.world import Doorbell
@@ -185,3 +188,15 @@ def test_who_went_when_another_was_rung_is_not_rung_any_more() -> None:
         assert ear.rung == []
 
     sit(nobody, body)
+
+
+def test_a_loop_that_ends_takes_the_search_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    """`asyncio.run` cancels it, and would leave behind a task that begins then; asyncio logs that."""
+
+    async def listen() -> None:
+        await Seat(nobody).bench.subscribe("run:1", lambda detail: None)
+        await asyncio.sleep(0)
+
+    asyncio.run(listen())
+    gc.collect()
+    assert caplog.text == ""

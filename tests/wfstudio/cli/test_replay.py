@@ -313,7 +313,8 @@ def test_pdb_shows_a_step_that_failed_in_the_line_that_awaited_it(
     done = failed.run(failed.pay, "--debug", input="n\nn\nc\n")
     assert done.returncode == 0, done.stderr
     assert "flow.Declined: card bad\n" in done.stdout
-    assert done.stdout.count("flow.py(18)pay()") == 2, "before the await, and where it raised"
+    # Before the await, and where it raised; from 3.13 on pdb stops there once more on the way out.
+    assert done.stdout.count("flow.py(18)pay()") == (2 if sys.version_info < (3, 13) else 3)
     assert "body.py" not in done.stdout
 
 

@@ -242,9 +242,9 @@ class Lane:
         """Have the WAL copied when it is long, or when nobody has written for a second."""
         if self._core.wants_checkpoint:
             self._begin_checkpoint()
-        elif (backlog := self._core.connection.backlog) and (
-            self._idle_timer is None or self._idle_timer[0].is_closed()
-        ):
+            return
+        backlog, timer = self._core.connection.backlog, self._idle_timer  # which is another loop's to take away
+        if backlog and (timer is None or timer[0].is_closed()):
             loop = asyncio.get_running_loop()
             self._idle_timer = (loop, loop.call_later(IDLE_SECONDS, self._on_idle, backlog))
 

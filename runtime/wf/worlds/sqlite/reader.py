@@ -38,7 +38,7 @@ ANSWER_SECONDS: Final = 1.0
 T = TypeVar("T")
 
 
-class _Question(asyncio.Task[T]):
+class _Asking(asyncio.Task[None]):
     """What is asked of a connection's thread: it ends with the answer, whoever cancels it."""
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -50,20 +50,27 @@ class _Desk(NamedTuple):
     turn: asyncio.Lock
 
 
-def _ask(awaitable: Awaitable[T]) -> _Question[T]:
-    async def ask() -> T:
-        return await awaitable
+def _ask(awaitable: Awaitable[T]) -> asyncio.Future[T]:
+    """Give the answer as a future beside the task: `asyncio.run` complains of a task that fails while it ends."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+    answer.add_done_callback(_hear)
 
-    question = _Question(ask(), loop=asyncio.get_running_loop())
-    question.add_done_callback(_hear)
-    return question
+    async def ask() -> None:
+        try:
+            answer.set_result(await awaitable)
+        except Exception as error:
+            answer.set_exception(error)
+
+    _Asking(ask(), loop=loop)
+    return answer
 
 
-def _hear(question: asyncio.Task[Any]) -> None:
-    question.exception()  # whoever asked may be gone, and asyncio would complain that nobody heard of it
+def _hear(answer: asyncio.Future[Any]) -> None:
+    answer.exception()  # whoever asked may be gone, and asyncio would complain that nobody heard of it
 
 
-async def _give_up(connection: aiosqlite.Connection, query: asyncio.Task[Any]) -> None:
+async def _give_up(connection: aiosqlite.Connection, query: asyncio.Future[Any]) -> None:
     """Interrupt until it has ended: the thread may not have begun it."""
     while not query.done():
         await connection.interrupt()
@@ -75,20 +82,24 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._guard = threading.Lock()  # guards _connections
-        self._connections: dict[asyncio.AbstractEventLoop, _Question[_Desk]] = {}
+        self._guard = threading.Lock()  # guards all of these
+        self._connections: dict[asyncio.AbstractEventLoop, asyncio.Future[_Desk]] = {}
+        self._opened: dict[asyncio.AbstractEventLoop, _Desk] = {}
         self._is_closed = False
 
     async def fetch(self, sql: str, parameters: Any = ()) -> list[Row]:
         """Run one query, in one hop, and give all of its rows."""
         try:
             return await self._query(await self._connect(), sql, parameters)
-        except sqlite3.Error as error:
-            raise failures.translate(error, str(self._path)) from error
-        except ValueError as error:
+        except (sqlite3.Error, ValueError) as error:
             if self._is_closed:
-                raise WorldError(f"the world {self._path} is closed") from error
+                raise self._closed() from error
+            if isinstance(error, sqlite3.Error):
+                raise failures.translate(error, str(self._path)) from error
             raise
+
+    def _closed(self) -> WorldError:
+        return WorldError(f"the world {self._path} is closed")
 
     async def _query(self, desk: _Desk, sql: str, parameters: Any) -> list[Row]:
         await desk.turn.acquire()
@@ -105,7 +116,7 @@ class Reader:
         loop = asyncio.get_running_loop()
         with self._guard:
             if self._is_closed:
-                raise WorldError(f"the world {self._path} is closed")
+                raise self._closed()
             made = self._connections.get(loop)
             if made is None:
                 self._drop_closed_loops()
@@ -136,35 +147,34 @@ class Reader:
         try:
             for setting in SETTINGS:
                 await connection.execute_fetchall(setting)
-            if self._is_closed:  # meanwhile, by another loop, which does not wait for this one
-                raise WorldError(f"the world {self._path} is closed")
+            desk = _Desk(connection, asyncio.Lock())
+            with self._guard:
+                if self._is_closed:  # meanwhile, by another loop, which does not wait for this one
+                    raise self._closed()
+                self._opened[asyncio.get_running_loop()] = desk
         except BaseException:
             await connection.close()
             raise
-        return _Desk(connection, asyncio.Lock())
+        return desk
 
     def _drop_closed_loops(self) -> None:
-        for loop, made in list(self._connections.items()):
-            if loop.is_closed():
-                del self._connections[loop]
-                if made.done() and made.exception() is None:
-                    _abandon(made.result())
+        for loop in [loop for loop in self._connections if loop.is_closed()]:
+            del self._connections[loop]
+            if loop in self._opened:
+                _abandon(self._opened.pop(loop))
 
     async def close(self) -> None:
         """Close all connections, those of other loops included."""
         with self._guard:
             self._is_closed = True
-            connections, self._connections = self._connections, {}
-        here = asyncio.get_running_loop()
-        closing: list[asyncio.Task[Any]] = []
-        for loop, made in connections.items():
-            if loop is here and not made.done():
-                closing.append(made)  # it finds that this is closed
-            elif made.done() and made.exception() is None:
-                if loop.is_closed():
-                    _abandon(made.result())
-                else:
-                    closing.append(_ask(made.result().connection.close()))
+            opening = self._connections.get(asyncio.get_running_loop())
+            opened, self._opened = self._opened, {}
+        closing: list[asyncio.Future[Any]] = [opening] if opening is not None else []  # it finds that this is closed
+        for loop, desk in opened.items():
+            if loop.is_closed():
+                _abandon(desk)
+            else:
+                closing.append(_ask(desk.connection.close()))
         if closing:
             await asyncio.wait(closing)
 
