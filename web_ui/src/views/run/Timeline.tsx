@@ -23,7 +23,8 @@ import { TimelineLegend } from "./TimelineLegend";
 import { TimelineTable } from "./TimelineTable";
 import { TimelineTip, type Tip } from "./TimelineTip";
 import "./timeline.css";
-import { type OpenedRun, serverSource, type TimelineSource } from "./following";
+import { serverSource, type TimelineSource } from "./following";
+import { OpenedRuns } from "./opened";
 import { sayCall } from "./timeline_sayings";
 
 export interface TimelineProps {
@@ -64,7 +65,6 @@ export function Timeline(props: TimelineProps) {
 
   useEffect(() => {
     const parts = { chart: canvas.current!, minimap: minimap.current!, frame: frame.current! };
-    const opened = new Map<string, OpenedRun>();
     const made: Chart = new Chart(
       parts,
       trace,
@@ -75,27 +75,24 @@ export function Timeline(props: TimelineProps) {
           tip.value = at === null ? null : { at, xPx, yPx };
         },
         changed: setState,
-        toggled: (at) =>
-          void toggleChild(
-            made,
-            at,
-            opened,
-            latest.current.source ?? serverSource,
-            setTrouble,
-            () => latest.current.selectedId,
-          ),
+        toggled: (at) => void toggleChild(at),
         viewed: (view) => latest.current.onView?.(view),
       },
       latest.current.nowUs,
       latest.current.view ?? null,
     );
+    const opened = new OpenedRuns(made, () => latest.current.source ?? serverSource, setTrouble);
+    const toggleChild = async (at: SpanAt) => {
+      const wanted = (await opened.toggle(at)) ? latest.current.selectedId : null;
+      if (wanted?.includes("/")) made.selectId(wanted); // a link to one of its calls
+    };
     const detach = attachInput(made, parts.chart, parts.minimap);
     setChart(made);
     latest.current.onChart?.(made);
     return () => {
       detach();
       made.dispose();
-      for (const run of opened.values()) run.close();
+      opened.close();
     };
   }, [trace]);
 
@@ -382,37 +379,6 @@ function onArrow(chart: Chart, event: KeyboardEvent): void {
   event.preventDefault();
   event.stopPropagation();
   found();
-}
-
-async function toggleChild(
-  chart: Chart,
-  at: SpanAt,
-  opened: Map<string, OpenedRun>,
-  source: TimelineSource,
-  tell: (trouble: string) => void,
-  wantedId: () => string | null,
-): Promise<void> {
-  if (at.track.children.has(at.span)) {
-    chart.closeChild(at);
-    for (const [id, run] of opened) {
-      if (chart.shown.trackOf(id) !== null) continue;
-      run.close();
-      opened.delete(id);
-    }
-    return;
-  }
-  const runId = at.track.table.childRunIds.get(at.span);
-  if (runId === undefined || opened.has(runId)) return;
-  try {
-    const run = await source.open(runId);
-    opened.set(runId, run);
-    chart.openChild(at, run.trace);
-    const wanted = wantedId();
-    if (wanted?.includes("/")) chart.selectId(wanted);
-    tell("");
-  } catch (error) {
-    tell(`the child run ${runId} cannot be shown: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 function saveTrace(chart: Chart): void {
