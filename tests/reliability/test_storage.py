@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ import pytest
 
 import wf
 from tests.reliability.stage import KEY, Place, make_worker, open_world, read_log, until
+from tests.wf.worlds.acts import new_run, own
 from wf import registry
 from wf.clock import SystemClock
 from wf.errors import StorageFull, WorldError
+from wf.worlds.shared import SharedWorld
 from wf.worlds.sqlite import SqliteWorld
 
 HOUR_US = 3600 * 1_000_000
@@ -74,13 +77,7 @@ async def test_a_full_disk_refuses_starts_and_a_running_run_finishes_when_space_
     async with make_worker(world) as embedded:
         run = await wf.start(grows)
         await asyncio.wait_for(begun.wait(), 20)
-        filler = small_disk / "filler"
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while file.write(b"x" * 4096):
-                    pass
-            except OSError:
-                pass
+        filler = _fill(small_disk)
         before = _count_by(await world.list_runs(wf.world.RunFilter()))
         with pytest.raises(StorageFull, match="no space is left for the world"):
             for _ in range(200):  # what the file has room for inside is used up first
@@ -99,6 +96,53 @@ async def test_a_full_disk_refuses_starts_and_a_running_run_finishes_when_space_
             await wf.get_run(run_id).return_value(timeout=30)
     await world.close()
     assert _count(small_disk / "world.db")["runs"] == len(full)
+
+
+def _fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    return filler
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+async def test_a_full_disk_is_no_reason_not_to_look_when_nobody_serves(
+    is_clean: bool, small_disk: Path, tmp_path: Path
+) -> None:
+    """Neither where its last owner closed the file nor where that was killed and left all in the WAL."""
+    writer = await open_world("sqlite", tmp_path)
+    owner = await own(writer, "r1")
+    await owner.commit(events=300)
+    if is_clean:
+        await writer.close()
+    for name in ("world.db", "world.db-wal"):
+        if (tmp_path / name).exists():
+            shutil.copy(tmp_path / name, small_disk / name)
+    filler = _fill(small_disk)
+    client = SharedWorld(small_disk / "world.db")
+    await client.open()
+    assert [run.run_id for run in await client.list_runs(wf.world.RunFilter())] == ["r1"]
+    assert len(await client.read_events("r1")) == 301
+    assert len(await client.read_events("r1", 0, 10)) == 10
+    worker = SharedWorld(small_disk / "world.db", role="worker")
+    for refused in (client.create_run(new_run("r2")), worker.open()):
+        with pytest.raises(StorageFull, match="no space"):
+            await refused
+    assert len(await client.read_events("r1")) == 301
+    filler.unlink()
+    await worker.close()
+    worker = SharedWorld(small_disk / "world.db", role="worker")
+    await worker.open()
+    assert (await client.create_run(new_run("r2"))).is_new
+    assert {run.run_id for run in await worker.list_runs(wf.world.RunFilter())} == {"r1", "r2"}
+    await client.close()
+    await worker.close()
+    if not is_clean:
+        await writer.close()
 
 
 def _count_by(rows: list[Any]) -> list[str]:

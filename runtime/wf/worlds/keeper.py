@@ -7,7 +7,8 @@
    does; clients visit, and a home without workers is given back when nobody came for 50 ms.
 3. A borrowed home is given back after a second even in the midst of a burst of calls, and left
    alone for a moment: whoever wants to serve the world must get it within his 5 s.
-4. A home whose lock file was removed takes a new lock, or, if another process has it, gives the
+4. Where the disk is full, a client's home is one that can only be read (`SqliteWorld.is_frozen`); no worker moves in.
+5. A home whose lock file was removed takes a new lock, or, if another process has it, gives the
    world up at once. One whose database was removed is given up for good.
 """
 
@@ -24,7 +25,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, TypeVar
 
-from wf.errors import WorldError
+from wf.errors import StorageFull, WorldError
 from wf.worlds import lockfile
 from wf.worlds.lockfile import WorldLock
 from wf.worlds.server import WorldServer
@@ -92,6 +93,9 @@ class Home:
     def is_tired(self) -> bool:
         """Whether it was borrowed for so long that others must have their chance."""
         return self.workers == 0 and time.monotonic() - self.since > HOLD_SECONDS
+
+    def is_fit_for_worker(self, durability: str) -> bool:
+        return self.durability == durability and not self.world.is_frozen
 
     def welcome(self, tenant: Tenant) -> None:
         with self.guard:
@@ -183,7 +187,7 @@ class Keeper:
                 await self._see_off(home)
                 await asyncio.sleep(GAP_SECONDS)
                 continue
-            if home is not None and home.workers == 0 and as_worker and home.durability != durability:
+            if home is not None and home.workers == 0 and as_worker and not home.is_fit_for_worker(durability):
                 # A worker stays, so what a client wanted for its call must not be its lot.
                 await self._see_off(home)
                 continue
@@ -193,7 +197,9 @@ class Keeper:
                     lock = lockfile.try_acquire(path, f"sqlite:///{path}")
                     if lock is None:
                         return None
-                    home = await self._make(path, durability, lock)
+                    home = await self._make(path, durability, lock, as_worker=as_worker)
+                if as_worker and home.world.is_frozen:
+                    continue  # a client was faster
                 if not as_worker:
                     home.enter()
                     return home
@@ -225,10 +231,17 @@ class Keeper:
     def _door(self, path: str) -> asyncio.Lock:
         return self._doors.setdefault(path, asyncio.Lock())
 
-    async def _make(self, path: str, durability: str, lock: WorldLock) -> Home:
+    async def _make(self, path: str, durability: str, lock: WorldLock, *, as_worker: bool) -> Home:
         try:
             world = SqliteWorld(path, durability=durability)
-            await world.open()
+            try:
+                await world.open()
+            except StorageFull:
+                await world.close()
+                if as_worker:
+                    raise
+                world = SqliteWorld(path, durability=durability, is_frozen=True)
+                await world.open()
         except BaseException:
             lock.release()
             raise

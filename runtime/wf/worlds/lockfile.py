@@ -67,7 +67,10 @@ def try_acquire(world_path: str, url: str = "") -> WorldLock | None:
                 if hasattr(os, "fchmod"):
                     os.fchmod(fd, 0o600)  # one made by other hands, or restored from a backup
                 lock = WorldLock(path, fd, url)
-                lock.publish(None)
+                try:
+                    lock.publish(None)
+                except StorageFull:
+                    pass  # whoever comes meanwhile is told less; to read takes no room
                 return lock
         except OSError as error:
             os.close(fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -14,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from wf.errors import WorldError
+from wf.errors import StorageFull, WorldError
 from wf.worlds import lockfile
 from wf.worlds.lockfile import Holder, read_holder, try_acquire
 from wf.worlds.process import process_token
@@ -25,6 +26,21 @@ RUNTIME = Path(lockfile.__file__).parents[2]
 @pytest.fixture
 def path(tmp_path: Path) -> str:
     return str(tmp_path / "world.db")
+
+
+def test_a_full_disk_keeps_nobody_from_the_lock(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(fd: int, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", write)
+        lock = try_acquire(path)
+        assert lock is not None
+        assert try_acquire(path) is None
+        with pytest.raises(StorageFull):  # who serves must be found
+            lock.publish("unix:/tmp/socket")
+    assert read_holder(path) is None
+    lock.release()
 
 
 class Program:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 
 from tests.wf.worlds.acts import T0, ManualTime, Owner, claim, claim_all, hello, new_run, own, send
 from wf.errors import StorageFull, WorldBusy, WorldError
-from wf.world import LEASE_SECONDS, RunFilter
+from wf.world import LEASE_SECONDS, Message, RunFilter
 from wf.worlds.sqlite import SqliteWorld, files
 from wf.worlds.sqlite.connection import APPLICATION_ID, MIGRATIONS, Connection
 
@@ -330,6 +331,26 @@ async def test_a_world_that_was_deleted_under_us_is_not_made_anew(path: Path) ->
     assert not path.exists()
     await world.close()
     assert not path.exists()
+
+
+async def test_a_frozen_world_is_read_whole_and_touches_nothing(path: Path, tmp_path: Path) -> None:
+    world = await opened(path)
+    owner = await own(world, "r1")
+    await owner.commit(events=300)
+    other = tmp_path / "copy"
+    other.mkdir()
+    for name in (path.name, f"{path.name}-wal"):  # all is in the WAL
+        shutil.copy(path.with_name(name), other / name)
+    await world.close()
+    before = {file.name: file.read_bytes() for file in other.iterdir()}
+    frozen = await opened(other / path.name, is_frozen=True)
+    assert [run.owner for run in await frozen.list_runs(RunFilter())] == ["w1"]
+    assert len(await frozen.read_events("r1")) == 301
+    for refused in (frozen.create_run(new_run("r2")), frozen.heartbeat("w1"), frozen.send("r1", Message("wake", T0))):
+        with pytest.raises(StorageFull, match="no space is left for the world"):
+            await refused
+    assert {file.name: file.read_bytes() for file in other.iterdir()} == before
+    await frozen.close()
 
 
 async def test_a_full_disk_refuses_writes_and_only_those(path: Path) -> None:

@@ -5,6 +5,8 @@
 3. After an error that leaves a commit's outcome unknown the connection is made anew before it is
    used again: what SQLite then reads from the file is the outcome.
 4. It never creates a file in place of one that vanished, and it notices that (within a second).
+5. One that `is_frozen` reads where the disk has no room for a byte, not even for the file by which connections share
+   the index of the WAL: it has that in memory, which takes it that nobody else has the file open.
 
 Not thread-safe by itself: `core.Core` guards it.
 """
@@ -19,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from wf.errors import WorldError
+from wf.errors import StorageFull, WorldError
 from wf.worlds.sqlite import failures, files
 
 APPLICATION_ID: Final = 0x77666462  # "wfdb"; tells a world from any other SQLite file
@@ -67,8 +69,11 @@ class Connection:
         durability: str,
         busy_timeout_ms: int = 5000,
         migrations: Sequence[tuple[int, str]] = MIGRATIONS,
+        *,
+        is_frozen: bool = False,
     ) -> None:
         self.path = path
+        self.is_frozen = is_frozen
         self.backlog = 0
         """An estimate of the bytes in the WAL that no checkpoint has copied yet."""
         self.commit_seconds = 0.0
@@ -130,6 +135,8 @@ class Connection:
                 cached_statements=256,
                 timeout=self._busy_timeout_ms / 1000,
             )
+            if self.is_frozen:  # before it looks at the file: then its index of the WAL is its own
+                self._sqlite.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._refuse_strangers(self._sqlite)
             self._configure(self._sqlite)
             self._migrate(self._sqlite)
@@ -228,6 +235,8 @@ class Connection:
 
     def begin(self, patience_ms: int) -> sqlite3.Cursor:
         """Begin to write, waiting so long for another process; give the cursor to write with."""
+        if self.is_frozen:
+            raise StorageFull(f"no space is left for the world {self.path}")
         if time.monotonic() >= self._look_again_at:
             self._look_at_file()
         cursor = self.cursor()
@@ -271,6 +280,8 @@ class Connection:
         A PASSIVE one waits for nobody. One that empties the WAL is tried when it has grown large,
         and gives way to readers at once.
         """
+        if self.is_frozen:
+            return False
         cursor = self.cursor()
         assumed, self.backlog = self.backlog, 0
         try:

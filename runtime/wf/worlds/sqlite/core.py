@@ -47,11 +47,12 @@ class Core:
         lease_seconds: float = LEASE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         busy_timeout_ms: int = 5000,
+        is_frozen: bool = False,
     ) -> None:
         if durability not in DURABILITIES:
             raise ValueError(f'durability is "power" or "process", not {durability!r}')
         self.path = path
-        self.connection = Connection(path, durability, busy_timeout_ms)
+        self.connection = Connection(path, durability, busy_timeout_ms, is_frozen=is_frozen)
         self.doorbells = Doorbells()
         self.leases = Leases(lease_seconds, monotonic)
         self.is_open = False
@@ -61,6 +62,9 @@ class Core:
     def open(self) -> None:
         with self.guard:
             self.connection.open()
+            if self.connection.is_frozen:
+                self.is_open = True
+                return
             try:
                 tx = self._begin(self._busy_timeout_ms)
                 self.leases.recover(tx)

@@ -37,7 +37,8 @@ def translate(error: sqlite3.Error, path: str) -> WorldError:
     """Say in wf's words what SQLite reports about a world file."""
     code = _primary_code(error)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code == sqlite3.SQLITE_FULL or (_is_write(error) and _is_out_of_space(path)):
+    is_growing = _is_write(error) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE
+    if code == sqlite3.SQLITE_FULL or (is_growing and _is_out_of_space(path)):
         return StorageFull(f"no space is left for the world {path} ({name})")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         busy = WorldBusy(f"another process holds the world {path} and did not let go in time ({name})")

@@ -56,8 +56,9 @@ class SqliteWorld:
     """A world in a file.
 
     `durability` is `power` (an answer means fsynced) or `process` (it survives the death of the
-    process; a power cut may take the last commits). `lease_seconds`, `monotonic` and
-    `busy_timeout_ms` are for tests.
+    process; a power cut may take the last commits). One that `is_frozen` can be read although its disk
+    is full, and raises `StorageFull` for all else. `lease_seconds`, `monotonic` and `busy_timeout_ms`
+    are for tests.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class SqliteWorld:
         path: str | Path,
         durability: str = "power",
         *,
+        is_frozen: bool = False,
         lease_seconds: float = LEASE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
         busy_timeout_ms: int = 5000,
@@ -78,7 +80,9 @@ class SqliteWorld:
             lease_seconds=lease_seconds,
             monotonic=monotonic,
             busy_timeout_ms=busy_timeout_ms,
+            is_frozen=is_frozen,
         )
+        self.is_frozen: Final = is_frozen
         self._leases = self._core.leases
         self._lane = Lane(self._core)
         self._reader = Reader(self.path)
@@ -240,4 +244,8 @@ class SqliteWorld:
         return self._core.doorbells.subscribe(topic, ring)
 
     async def _read(self, sql: str, parameters: Sequence[object]) -> list[Row]:
+        if self.is_frozen:  # it shares the file with no other connection
+            return await self._lane.on_thread(
+                lambda: self._core.read(lambda tx: tx.execute(sql, parameters).fetchall())
+            )
         return await self._reader.fetch(sql, parameters)
