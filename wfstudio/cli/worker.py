@@ -33,6 +33,7 @@ from wfstudio.cli.journal import Journal, JournalHandler
 from wfstudio.cli.misuse import Misuse
 from wfstudio.cli.terminal import results
 from wfstudio.core.client import Client
+from wfstudio.core.offspring import leave_signals_behind
 from wfstudio.core.retention import keep_forgetting
 
 Concurrency = Annotated[
@@ -156,6 +157,7 @@ async def watching_for_stop() -> AsyncIterator[asyncio.Event]:
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
 
+    leave_signals_behind()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, on_signal)
     try:

@@ -38,6 +38,7 @@ from wf.worker.watching import BodyWatch
 from wf.worker.worker import Worker
 from wfstudio.core.bench.code import list_entries, load_stored
 from wfstudio.core.bytecode import keep_none_of_fresh_files
+from wfstudio.core.offspring import leave_signals_behind
 from wfstudio.dev.faults import WorkerFaults
 from wfstudio.dev.wire import (
     LONGEST_LINE,
@@ -72,6 +73,7 @@ def run_child(control: socket.socket, order: Order) -> int:
     # A group's signal (`timeout`, a service manager) is the studio's to decide about, too. Not `SIG_IGN`, which
     # programs that a step starts would inherit.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
+    leave_signals_behind()
     faulthandler.enable()
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
     keep_none_of_fresh_files()

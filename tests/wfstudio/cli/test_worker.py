@@ -70,6 +70,33 @@ def test_a_worker_runs_what_is_started_until_it_is_told_to_stop(project: Path, w
     assert [line["event"] for line in worker.told] == ["ready", "run_failed", "stopping", "stopped"]
 
 
+FORKER = """
+import multiprocessing, time
+import wf
+
+@wf.step
+def fork() -> int | None:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join()
+    return child.exitcode
+
+@wf.workflow
+async def forker() -> int | None:
+    return await fork()
+"""
+
+
+def test_a_step_that_ends_a_process_of_its_own_does_not_stop_the_worker(project: Path, wf_cli: Wf) -> None:
+    (project / "forker.py").write_text(FORKER)
+    with running("worker", "forker.py") as worker:
+        worker.wait_for("ready")
+        assert wf_cli("start", "forker", "--wait").json == -signal.SIGTERM
+        assert worker.stop() == 0
+    assert [line["event"] for line in worker.told] == ["ready", "stopping", "stopped"]
+
+
 @pytest.mark.parametrize("command", [["worker"], ["serve", "--port", "0"]])
 def test_it_forgets_what_the_projects_retention_lets_go(project: Path, wf_cli: Wf, command: list[str]) -> None:
     for name in "abc":
