@@ -418,17 +418,21 @@ def test_a_loop_that_is_closed_in_the_midst_of_a_read_holds_up_no_other(tmp_path
     """Its thread dies of the answer: whoever closes a loop without ending its tasks is told so by asyncio, too."""
     world = SqliteWorld(tmp_path / "world.db", "process")
     asyncio.run(world.open())
-    loop = asyncio.new_event_loop()
-    loop.set_exception_handler(lambda loop, context: None)
-    reading = loop.create_task(world._reader.fetch(LONG))
-    loop.run_until_complete(world._reader._connect())
-    loop.run_until_complete(asyncio.sleep(0))
-    [thread] = connections_of(world)
-    loop.close()
-    assert asyncio.run(world._reader.fetch("SELECT 1")) == [(1,)]
-    thread.join(10)
-    assert not thread.is_alive()
-    assert not reading.done()
+    # SQLite takes milliseconds to read it, and is not interrupted then.
+    slow_to_begin = LONG.replace("count(*)", ", ".join(f"count(i + {number})" for number in range(1500)))
+    for sql, seconds in (LONG, 0.0), *((slow_to_begin, number * 0.002) for number in range(4)):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        reading = loop.create_task(world._reader.fetch(sql))
+        loop.run_until_complete(world._reader._connect())
+        loop.run_until_complete(asyncio.sleep(0))
+        thread = reader._thread_of(world._reader._opened[loop].connection)
+        thread.join(seconds)
+        loop.close()
+        assert asyncio.run(world._reader.fetch("SELECT 1")) == [(1,)]
+        thread.join(10)
+        assert not thread.is_alive()
+        assert not reading.done()
     asyncio.run(world.close())
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
@@ -33,7 +34,7 @@ SETTINGS: Final = (
 )
 
 ANSWER_SECONDS: Final = 1.0
-"""How long a thread may take to notice that its read was interrupted."""
+"""How long a thread may take to end a read that is interrupted."""
 
 T = TypeVar("T")
 
@@ -190,11 +191,13 @@ def _abandon(desk: _Desk) -> None:
     connection, thread = desk.connection, _thread_of(desk.connection)
     sqlite_side, connection._connection = connection._connection, None
     if sqlite_side is not None:
-        if (
-            desk.turn.locked()
-        ):  # its loop was closed in the midst of a read, which may have no end, and close() would wait
-            sqlite_side.interrupt()
-            thread.join(ANSWER_SECONDS)
+        if desk.turn.locked():
+            # Its loop was closed in the midst of a read, which may have no end, and close() would wait. One that is
+            # only about to begin does not hear of an interruption, and one that ended has left an idle thread.
+            patience = time.monotonic() + ANSWER_SECONDS
+            while thread.is_alive() and time.monotonic() < patience:
+                sqlite_side.interrupt()
+                thread.join(0.01)
         sqlite_side.close()
     connection._running = False
     if hasattr(connection, "stop") and thread.is_alive():
