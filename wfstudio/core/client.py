@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any, Final
 
 from wf import codec
@@ -21,7 +23,7 @@ from wf.forking import read_source, retry_run
 from wf.hooks import find_taking_hook, resume_hook
 from wf.ids import is_run_id
 from wf.records import seal_message, seal_new_run
-from wf.session import enter_session, leave_session
+from wf.session import Session, enter_session, leave_session
 from wf.webhooks import ANSWER_SECONDS, Request, Response, list_delivered, resume_webhook
 from wfstudio.core import rows
 from wfstudio.core.arguments import bind_arguments, find_entry
@@ -36,9 +38,20 @@ from wfstudio.core.views import ForkedView, HookView, RunView, WaitView
 DELIVERY_HEADER: Final = "webhook-id"
 """What names a delivery to a webhook, as Standard Webhooks has it."""
 
+_MOST_DELIVERED: Final = 10_000
+"""Deliveries of which it is kept what they were: the log says so, but only once a worker has taken them."""
+
+
+def _other_delivery() -> ConflictError:
+    return ConflictError("another request was delivered under this id", "a new delivery needs a new id")
+
 
 class Client(Reader):
     """A world as the faces see it: everything is read and done here, once, for CLI, HTTP, TUI and browser."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._delivered: OrderedDict[tuple[str, str | None], bytes] = OrderedDict()
 
     async def start(
         self,
@@ -105,19 +118,31 @@ class Client(Reader):
         """Deliver a request to a webhook, and give the answer for its caller.
 
         A delivery that is repeated gets the answer of the first one, also when the hook is gone. Raises
-        `ConflictError` where it is another request under the same id.
+        `ConflictError` where it is another request under the same id, of which a log tells, or this client knows.
         """
         with self._acting():
-            if delivery_id is not None:
+            if delivery_id is None:
+                return await resume_webhook(token, request, timeout=timeout)
+            name = delivery_id, request.headers.get(DELIVERY_HEADER)
+            # Before anything is waited for: of two at the same moment one is the first.
+            digest = sha256(request.method.encode() + b"\n" + request.body).digest()
+            if self._delivered.setdefault(name, digest) != digest:
+                raise _other_delivery()
+            if len(self._delivered) > _MOST_DELIVERED:
+                self._delivered.popitem(last=False)
+            try:
                 await self._check_repeated(token, request, delivery_id)
-            return await resume_webhook(token, request, delivery_id=delivery_id, timeout=timeout)
+                return await resume_webhook(token, request, delivery_id=delivery_id, timeout=timeout)
+            except Exception:
+                self._delivered.pop(name, None)  # it was not taken: it may come again as something else
+                raise
 
     async def _check_repeated(self, token: str, request: Request, delivery_id: str) -> None:
         own = request.headers.get(DELIVERY_HEADER)
         for earlier in await list_delivered(token, delivery_id):
             is_same = (earlier.method, earlier.body) == (request.method, request.body)
             if earlier.headers.get(DELIVERY_HEADER) == own and not is_same:
-                raise ConflictError("another request was delivered under this id", "a new delivery needs a new id")
+                raise _other_delivery()
 
     async def cancel(self, run_id: str, reason: str | None = None, *, force: bool = False) -> RunView:
         """Ask a run to stop, or with `force` end it at once; give the run as it is then."""

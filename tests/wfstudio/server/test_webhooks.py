@@ -9,6 +9,9 @@ import pytest
 import wf
 from tests.wfstudio.site import PORT, TOKEN, Site, enc, open_site
 from tests.wfstudio.studio import rest
+from wf.ids import hash_token
+from wfstudio.core.client import Client
+from wfstudio.core.errors import ConflictError
 from wfstudio.server.guard import WEBHOOK_BYTES, WEBHOOK_CSP
 from wfstudio.server.hooks import _make_response
 
@@ -89,6 +92,34 @@ async def test_a_delivery_that_is_repeated_counts_once() -> None:
         assert elsewhere.status == 404
         received = [event for event in await site.client.list_events(run_id) if event.type == "hook_received"]
         assert len(received) == 1
+
+
+async def test_of_two_requests_under_one_id_at_the_same_moment_one_is_refused() -> None:
+    async with open_site() as site:
+        run_id = await waiting(site, "t1")
+        named = [("webhook-id", "msg_1")]
+        unknown = await site.ask("POST", "/hooks/t9", body=b"1", headers=named, token=None)
+        unknown_too = await site.ask("POST", "/hooks/t9", body=b"2", headers=named, token=None)
+        assert (unknown.status, unknown_too.status) == (404, 404), "nobody took the first"
+        bodies = [b"paid", b"refused", b"paid", b"nothing"]
+        answers = await asyncio.gather(
+            *(site.ask("POST", "/hooks/t1", body=body, headers=named, token=None) for body in bodies)
+        )
+        taken = {body for body, answer in zip(bodies, answers, strict=True) if answer.status == 202}
+        assert len(taken) == 1
+        refused = [answer for body, answer in zip(bodies, answers, strict=True) if body not in taken]
+        assert {(answer.status, answer.slug) for answer in refused} == {(409, "conflict")}
+        await site.client.wait_for_end(run_id, 10)
+        [body] = taken
+        fresh = Client(site.client.session)  # of a server that was started since
+        requests = {sent: wf.Request("POST", "/hooks/t1", {"webhook-id": "msg_1"}, sent) for sent in bodies}
+        delivery_id = f"webhook:{hash_token('t1').hex()}:msg_1"
+        for _ in range(2):
+            with pytest.raises(ConflictError, match="another request was delivered under this id"):
+                await fresh.deliver_webhook(
+                    "t1", requests[b"paid" if body != b"paid" else b"refused"], delivery_id=delivery_id
+                )
+            assert (await fresh.deliver_webhook("t1", requests[body], delivery_id=delivery_id)).status == 202
 
 
 async def test_a_repeated_delivery_gets_the_answer_that_was_given() -> None:
