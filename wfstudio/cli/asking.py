@@ -28,11 +28,16 @@ class Answered(WorkflowError):
 
 def ask_server(server: ServerFile, method: str, path: str, body: Any = None) -> Any:
     """Ask the server that runs beside a world, and give the JSON of its answer. Raises `WorkflowError`."""
-    return ask_at(server.url, server.token, method, path, body)
+    return ask_at(server.url, server.token, method, path, body, cure="start it anew: `wf dev`")
 
 
-def ask_at(url: str, token: str, method: str, path: str, body: Any = None) -> Any:
-    """Ask a server at an address. No redirection is followed: the token is for who was named."""
+def ask_at(
+    url: str, token: str, method: str, path: str, body: Any = None, *, cure: str = "check the address, and that it runs"
+) -> Any:
+    """Ask a server at an address. No redirection is followed: the token is for who was named.
+
+    `cure` is told where nobody answers.
+    """
     address = urlsplit(url)
     make = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = make(address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_SECONDS)
@@ -46,7 +51,7 @@ def ask_at(url: str, token: str, method: str, path: str, body: Any = None) -> An
         answer = connection.getresponse()
         text = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise NotFoundError(f"the studio at {url} does not answer: {error}", "start it anew: `wf dev`") from None
+        raise NotFoundError(f"the studio at {url} does not answer: {error}", cure) from None
     finally:
         connection.close()
     try:

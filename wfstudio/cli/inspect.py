@@ -30,7 +30,7 @@ from wfstudio.core import reading
 from wfstudio.core.client import Client
 from wfstudio.core.errors import NotFoundError
 from wfstudio.core.server_file import ServerFile
-from wfstudio.core.views import RunView, StepView
+from wfstudio.core.views import RunQuery, RunView, StepView
 from wfstudio.text.details import MOST_LINES, draw_run, draw_step
 from wfstudio.text.looks import Looker
 from wfstudio.text.printable import printable
@@ -232,9 +232,14 @@ class _View:
         else:
             lines = await self.draw(terminal, value)
             if isinstance(value, Page) and not value.items and self.subject.listing is not None:
-                await tell_none(self._client, self.subject.listing.empty, self._question.runs.workflow)
+                await tell_none(self._client, self._say_empty(self.subject.listing), self._question.runs.workflow)
             elif lines:
                 terminal.print(*lines)
+
+    def _say_empty(self, listing: Listing) -> str:
+        if self.subject.kind == "runs" and self._question.runs == RunQuery(limit=self._question.runs.limit):
+            return "no run yet; `wf start WORKFLOW` starts one, and so does `wf run`"
+        return listing.empty
 
     async def read(self) -> Any:
         """Read what `--json` prints."""

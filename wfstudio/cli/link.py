@@ -69,9 +69,10 @@ def link(
 
 
 def read_address(text: str) -> str:
-    """Give an address without what follows its host; a bare name is taken for one behind TLS."""
-    parts = urlsplit(text if "://" in text else f"https://{text}")
+    """Give an address without what follows its host; a bare name is behind TLS, but for this machine's."""
     try:
+        bare = urlsplit(f"//{text}").hostname or ""
+        parts = urlsplit(text if "://" in text else f"{'http' if is_loopback(bare) else 'https'}://{text}")
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none
         is_address = False

@@ -323,5 +323,5 @@ def draw_verdicts(terminal: Terminal, views: list[ReplayView]) -> list[str]:
 
 
 def say_counts(views: list[ReplayView]) -> str:
-    counts = [(sum(view.outcome == outcome for view in views), name_outcome(outcome)) for outcome in OUTCOMES]
-    return ", ".join(f"{count} {word}" for count, word in counts if count)
+    counts = [(sum(view.outcome == outcome for view in views), outcome) for outcome in OUTCOMES]
+    return ", ".join(f"{count} {name_outcome(outcome, count)}" for count, outcome in counts if count)

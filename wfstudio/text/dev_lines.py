@@ -91,19 +91,13 @@ def show_banner(
 
 def show_urls(painter: Painter, *, url: str, link: str) -> str:
     """Give where the studio, the API and webhooks are, and the link that lets a browser in."""
-    return "\n".join(
-        f"  {painter.dim(f'{what:<9}')} {painter.link(address)}{painter.dim(note)}"
-        for what, address, note in (
-            ("studio", url, ""),
-            ("API", f"{url}/api", ""),
-            ("webhooks", f"{url}/hooks/TOKEN", ""),
-            ("link", link, " opens one browser, within a minute"),
-        )
-    )
+    places = (("studio", url), ("API", f"{url}/api"), ("webhooks", f"{url}/hooks/TOKEN"))
+    lines = [f"  {painter.dim(f'{what:<9}')} {painter.link(address)}" for what, address in places]
+    return "\n".join([*lines, show_link(painter, link)])
 
 
 def show_link(painter: Painter, link: str) -> str:
-    """Give the link, where there is no desktop that could be told to open it."""
+    """Give the link that lets a browser in, on a line of its own: with anything beside it 80 columns would break it."""
     return f"  {painter.dim('open this in a browser, once, within a minute:')}\n  {painter.link(link)}"
 
 

@@ -17,11 +17,12 @@ OUTCOMES: Final = {
     "cannot_load": ("red", "failed"),
 }
 _SAID: Final = {"cannot_load": "cannot load"}
+_SAID_OF_SEVERAL: Final = {"extends": "extend", "diverges": "diverge", **_SAID}
 
 
-def name_outcome(outcome: str) -> str:
-    """Write an outcome in words."""
-    return _SAID.get(outcome, outcome)
+def name_outcome(outcome: str, count: int = 1) -> str:
+    """Write an outcome in words: that of a run, or of so many."""
+    return (_SAID if count == 1 else _SAID_OF_SEVERAL).get(outcome, outcome)
 
 
 def draw_verdict(pen: Pen, view: ReplayView, source: tuple[Sequence[LineView], int] | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -182,6 +183,15 @@ def test_a_name_that_is_mistyped_is_suggested_and_not_an_empty_list(look: Wf, wo
     assert look("--workflow", "greet", "--status", "cancelled").err == "there is no such run\n"
     told = look("greet")
     assert told.err.splitlines()[1] == "  fix: `wf inspect --workflow greet` lists the runs of that workflow"
+
+
+def test_a_world_without_runs_says_how_one_begins(project: Path, wf_cli: Wf) -> None:
+    assert wf_cli("run", "shop_flow.py:pay", '"ada"', "-q").code == 0
+    assert wf_cli("gc", "--keep", "0", "-y").code == 0
+    told = wf_cli("inspect")
+    assert (told.code, told.out) == (0, "")
+    assert told.err == "no run yet; `wf start WORKFLOW` starts one, and so does `wf run`\n"
+    assert wf_cli("inspect", "--status", "failed").err == "there is no such run\n"
 
 
 def test_locked_shows_no_payload(look: Wf, world: World) -> None:

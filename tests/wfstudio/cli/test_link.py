@@ -54,6 +54,9 @@ def test_a_link_opens_the_served_studio_once(project: Path, wf_cli: Wf, monkeypa
 
         drawn = wf_cli("link", "--url", url, "--token", TOKEN, "--world", "sqlite:///nowhere.db")
         assert drawn.out.startswith(f"{url}/#code=")
+        nobody = wf_cli("link", "--url", "http://127.0.0.1:1", "--token", TOKEN).err.splitlines()
+        assert nobody[0].startswith("the studio at http://127.0.0.1:1 does not answer: ")
+        assert nobody[1] == "  fix: check the address, and that it runs"
         refused = wf_cli("link", "--url", url, "--token", "x" * 32)
         assert (refused.code, refused.err.splitlines()[-1]) == (1, "  more: docs/errors/access.md")
 
@@ -79,6 +82,9 @@ def test_without_a_server_it_says_where_one_would_be(project: Path, wf_cli: Wf) 
         ("https://flows.example.com", "https://flows.example.com"),
         ("https://flows.example.com/", "https://flows.example.com"),
         ("flows.example.com", "https://flows.example.com"),
+        ("localhost:4600", "http://localhost:4600"),
+        ("127.0.0.1:4600", "http://127.0.0.1:4600"),
+        ("[::1]:4600", "http://[::1]:4600"),
         ("http://[::1]:4600", "http://[::1]:4600"),
     ],
 )

@@ -17,6 +17,7 @@ from tests.wfstudio.recorded import recording
 from wfstudio.cli.terminal import Terminal
 from wfstudio.core.bench.views import MomentView
 from wfstudio.text.moment import draw_moment
+from wfstudio.text.verdicts import name_outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -103,6 +104,19 @@ def test_code_that_does_not_load_is_said_with_its_line(place: Place, wf_cli: Wf)
         "  because   flow.py cannot be imported: ModuleNotFoundError: No module named 'asyncioo'",
         "  at        flow.py:1 in <module>",
     ]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "one", "two"),
+    [
+        ("clean", "clean", "clean"),
+        ("extends", "extends", "extend"),
+        ("diverges", "diverges", "diverge"),
+        ("cannot_load", "cannot load", "cannot load"),
+    ],
+)
+def test_an_outcome_is_named_of_one_run_and_of_several(outcome: str, one: str, two: str) -> None:
+    assert (name_outcome(outcome), name_outcome(outcome, 2)) == (one, two)
 
 
 def test_several_runs_are_a_table_with_a_count_and_json_for_programs(place: Place, wf_cli: Wf) -> None:

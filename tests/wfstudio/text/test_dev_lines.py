@@ -90,7 +90,8 @@ def test_the_urls_are_where_who_goes() -> None:
         "  studio    http://127.0.0.1:4600\n"
         "  API       http://127.0.0.1:4600/api\n"
         "  webhooks  http://127.0.0.1:4600/hooks/TOKEN\n"
-        "  link      http://127.0.0.1:4600/#code=x opens one browser, within a minute"
+        "  open this in a browser, once, within a minute:\n"
+        "  http://127.0.0.1:4600/#code=x"
     )
     assert show_link(PLAIN, "http://x/#code=y") == (
         "  open this in a browser, once, within a minute:\n  http://x/#code=y"
