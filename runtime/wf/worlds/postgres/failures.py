@@ -106,7 +106,7 @@ _TEXTS: Final[tuple[tuple[type[psycopg.Error] | tuple[type[psycopg.Error], ...],
     (
         errors.TooManyConnections,
         "the database of the world {shown} has no connection left: {told}",
-        "raise max_connections; a process of wf holds up to six",
+        "raise max_connections; a process of wf holds up to seven",
     ),
     (
         errors.IoError,
