@@ -171,7 +171,9 @@ async def _check_database(world: str | None, settings: Settings, *, is_verifying
             yield _check_keeping(facts)
             if facts.connections > facts.most_connections * 0.8:
                 detail = f"{facts.connections} of {facts.most_connections} connections are in use"
-                yield Check("connections", "finding", detail, "raise max_connections; a process of wf holds up to seven")
+                yield Check(
+                    "connections", "finding", detail, "raise max_connections; a process of wf holds up to seven"
+                )
             if facts.workers:
                 yield Check("workers", "ok", f"{facts.workers} announced")
             else:
