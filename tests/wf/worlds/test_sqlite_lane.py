@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from tests.wf.worlds.acts import T0, claim, claim_all, hello, new_run, own, send
 from wf.errors import WorldError
 from wf.world import Message, PutWait, RunFilter
-from wf.worlds.sqlite import SqliteWorld, lane, reader
+from wf.worlds.sqlite import SqliteWorld, connection, lane, reader
 from wf.worlds.sqlite.connection import TRUNCATE_BYTES, Connection
 
 
@@ -41,6 +43,13 @@ class Trace:
         self.threads.add(threading.current_thread().name.rpartition("_")[0] or "loop")
 
 
+@pytest.fixture
+def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits that take no time, however busy this machine is, and no pause in which the WAL would be copied."""
+    monkeypatch.setattr(connection, "time", SimpleNamespace(monotonic=time.monotonic, perf_counter=lambda: 0.0))
+    monkeypatch.setattr(lane, "IDLE_SECONDS", 3600.0)
+
+
 def make_slow(world: SqliteWorld) -> None:
     """Let the world believe that its disk takes a second to commit."""
     world._core.connection.commit_seconds = 1.0
@@ -60,6 +69,7 @@ async def test_calls_of_one_turn_share_a_commit(tmp_path: Path) -> None:
         assert len(await world.list_runs(RunFilter(limit=1000))) == 50
 
 
+@pytest.mark.usefixtures("fast_disk")
 async def test_a_burst_of_calls_goes_through_in_portions_in_its_order(tmp_path: Path) -> None:
     async with opened(tmp_path) as world:
         trace = Trace(world)
@@ -98,6 +108,7 @@ async def test_one_call_that_cannot_be_written_does_not_fail_its_neighbours(tmp_
         assert [number for _, number, _ in await owner.inbox()] == [1, 2]
 
 
+@pytest.mark.usefixtures("fast_disk")
 async def test_on_a_fast_disk_nothing_leaves_the_loop(tmp_path: Path) -> None:
     async with opened(tmp_path) as world:
         trace = Trace(world)
@@ -123,6 +134,7 @@ async def test_on_a_slow_disk_writes_move_to_one_thread_and_share_commits(tmp_pa
         assert trace.commits < 20
 
 
+@pytest.mark.usefixtures("fast_disk")
 async def test_writes_come_back_to_the_loop_when_the_disk_is_fast_again(tmp_path: Path) -> None:
     async with opened(tmp_path) as world:
         owner = await own(world)
