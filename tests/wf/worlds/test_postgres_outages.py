@@ -152,6 +152,30 @@ async def test_a_line_cut_at_a_commit_changes_nothing_of_the_answer(
         assert proxy.cuts == 1
 
 
+async def test_a_lease_whose_commit_goes_on_after_its_line_was_cut_is_given_back(
+    postgres: Cluster, emptied_postgres_url: str
+) -> None:
+    """Nobody else would: the worker lives, and does not know of it."""
+    async with opened(emptied_postgres_url) as world:
+        await world.create_run(new_run("r1"))
+        await world.open_worker(hello())
+        with postgres.connect(emptied_postgres_url) as other, postgres.connect(emptied_postgres_url) as watcher:
+            other.execute("BEGIN")
+            other.execute("UPDATE runs SET owner = 'w1', epoch = epoch + 1, wake_at = NULL")
+            world.core.leases.doubt([("r1", 1, "w1")])
+            claiming = asyncio.ensure_future(claim_all(world))
+
+            async def has_come_to_it() -> bool:
+                waiting = watcher.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone()
+                return claiming.done() or waiting is not None
+
+            await until(has_come_to_it)
+            other.execute("COMMIT")
+        owner = (await claiming)["r1"]
+        assert owner.epoch == 2
+        await owner.commit()
+
+
 async def test_a_call_while_the_database_is_away_waits_for_it_and_then_says_so(
     postgres: Cluster, emptied_postgres_url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -350,6 +350,8 @@ def test_leases_that_became_doubtful_while_others_were_given_back_are_not_forgot
 
         def cross(self) -> None: ...
 
+        def lock(self, run_ids: Any) -> None: ...
+
         def execute(self, sql: str, lease: Any) -> None:
             self.given_back.append(lease)
 

@@ -266,6 +266,8 @@ class Leases:
             return
         tx.cross()
         doubtful = self._doubtful.copy()
+        # The server may be at that commit still: who does not wait for it would see no lease, and forget the doubt.
+        tx.lock(run_id for run_id, _, _ in doubtful)
         for lease in sorted(doubtful):
             tx.execute(_GIVE_BACK, lease)
 
