@@ -22,6 +22,9 @@ from tests.reliability.stage import (
     until,
 )
 from wf import registry
+from wf.engine.fork import own_token
+from wf.forking import fork_run
+from wf.ids import hash_token
 from wf.records import seal_message
 from wf.session import current_session
 from wf.worker import leases as leases_module
@@ -425,3 +428,159 @@ async def _sweep(world: Any) -> None:
     await world.open_worker(WorkerHello("wrk_sweeper", process_token(), [], ""))
     await world.claim("wrk_sweeper", current_session().now_us(), 1)
     await world.close_worker("wrk_sweeper")
+
+
+# -- what a worker leaves behind ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", WORLDS)
+@pytest.mark.parametrize("is_retry", [False, True])
+async def test_a_step_whose_turn_came_while_its_worker_had_no_slot_begins_at_the_next_worker(
+    kind: str, is_retry: bool, tmp_path: Path
+):
+    gate, is_busy, may_fail = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    tries: list[int] = []
+
+    @wf.step(name="busy")
+    async def busy() -> None:
+        is_busy.set()
+        await gate.wait()
+
+    @wf.step(name="narrow", concurrency=1, retry_delay="1ms")
+    async def narrow() -> str:
+        tries.append(1)
+        if is_retry and len(tries) == 1:
+            await may_fail.wait()
+            raise OSError("once")
+        return "had its turn"
+
+    @wf.workflow(name="waits-for-its-turn")
+    async def waits_for_its_turn() -> str:
+        return await narrow()
+
+    @wf.workflow(name="keeps-the-slot")
+    async def keeps_the_slot() -> None:
+        await busy()
+
+    world = await open_world(kind, tmp_path)
+    async with make_worker(world, concurrency=1) as embedded:
+        worker = embedded.worker
+        worker.leases.concurrency = 10  # runs; there is one slot
+        if is_retry:
+            run = await wf.start(waits_for_its_turn)
+            await until(lambda: bool(tries), "its first attempt has the slot")
+            other = await wf.start(keeps_the_slot)
+            await until(lambda: bool(worker._slot_queue), "the other one is next")
+            may_fail.set()
+            await is_busy.wait()
+        else:
+            other = await wf.start(keeps_the_slot)
+            await is_busy.wait()
+            run = await wf.start(waits_for_its_turn)
+        await until(lambda: bool(worker._slot_queue), "it has its turn, and no slot")
+    async with make_worker(world):
+        assert await run.return_value(timeout=20) == "had its turn"
+        gate.set()
+        await other.return_value(timeout=20)
+        assert await world.list_locks() == []
+    await world.close()
+
+
+class Failing:
+    """Stands in front of a world, whose calls of some names fail for a while."""
+
+    def __init__(self, world: Any, *names: str) -> None:
+        self.failures = 0
+        self._world = world
+        self._names = names
+        self._left = 3
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._names and self._left:
+            return self._fail
+        return getattr(self._world, name)
+
+    async def _fail(self, *arguments: Any) -> Any:
+        self._left -= 1
+        self.failures += 1
+        raise wf.WorldError("the disk stumbles")
+
+
+async def test_a_run_whose_lease_could_not_be_given_back_at_once_is_given_back(tmp_path: Path):
+    @wf.workflow(name="rests")
+    async def rests(n: int) -> Any:
+        return await wf.hook(token=f"rests-{n}")
+
+    world = await open_world("sqlite", tmp_path)
+    stumbling: Any = Failing(world, "release")
+    async with make_worker(stumbling, live_runs=1):
+        runs = [await wf.start(rests, n) for n in range(3)]
+
+        async def are_there() -> bool:
+            return len(await world.list_hooks()) == 3
+
+        await until(are_there, "all rest")
+        await until(lambda: stumbling.failures == 3, "giving back fails")
+        for n, run in enumerate(runs):
+            await wf.resume_hook(f"rests-{n}", n)
+            assert await run.return_value(timeout=20) == n
+    await world.close()
+
+
+@pytest.mark.parametrize("call", ["read_events", "set_attention", "get_run"])
+async def test_a_world_that_fails_while_a_run_is_taken_up_does_no_harm_to_it(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(leases_module, "CLAIM_AGAIN_SECONDS", 0.01)
+    is_there: list[int] = []
+
+    @wf.step(name="work")
+    async def work(n: int) -> int:
+        return n
+
+    @wf.workflow(name="long")
+    async def long(count: int) -> str:
+        for n in range(count):
+            await work(n)
+        await wf.hook(token="long")
+        if call == "set_attention" and not is_there:
+            await work(-1)
+        return await wf.hook(token="end") or "done"
+
+    world = await open_world("sqlite", tmp_path)
+    async with make_worker(world) as embedded:
+        count = 1200 if call == "read_events" else 2
+        run = await wf.start(long, count)
+        await until(lambda: _has_hook(world, "long"), "it waits")
+        await wf.resume_hook("long")
+        await until(lambda: _has_hook(world, "end"), "it waits again")
+        rested = await wf.start(long.with_options(id="fresh"), 1)
+        await until(lambda: _has_hook(world, "long"), "the other one waits")
+        session = embedded.session
+    is_there.append(1)  # with today's code the first run diverges, where that is what the scene is about
+    if call == "get_run":
+        forked = await fork_run(session, run.run_id, 7)
+    stumbling: Any = Failing(world, call)
+    async with make_worker(stumbling):
+        await until(lambda: stumbling.failures >= 1, "it fails")
+        await wf.resume_hook("long")
+        if call == "get_run":
+            own = own_token("long", forked.run_id)
+            await until(lambda: _has_hook(world, own), "the fork waits")
+            assert await forked.attention() is None
+        elif call == "set_attention":
+            await until(lambda: _has_attention(run), "it says why it rests")
+        else:
+            await until(lambda: stumbling.failures == 3, "it fails three times")
+            await wf.resume_hook("end")
+            assert await run.return_value(timeout=20) == "done"
+        assert await rested.attention() is None
+    await world.close()
+
+
+async def _has_hook(world: Any, token: str) -> bool:
+    return await world.find_hook(hash_token(token)) is not None
+
+
+async def _has_attention(run: wf.Run[Any]) -> bool:
+    return await run.attention() is not None

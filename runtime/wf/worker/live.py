@@ -66,9 +66,9 @@ class LiveRun:
     """See the laws at the top of this module. All methods are called on the worker's loop."""
 
     __slots__ = (
-        "answered", "answers", "attempts", "attributes", "given_up", "inbox_high", "is_committing", "is_dirty",
-        "is_ended", "is_lost", "max_events", "queued", "replay", "row", "run_id", "starts", "tail", "worker",
-        "workflow",
+        "answered", "answers", "attempts", "attributes", "given_up", "grants", "inbox_high", "is_committing",
+        "is_dirty", "is_ended", "is_lost", "max_events", "queued", "replay", "row", "run_id", "starts", "tail",
+        "worker", "workflow",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, row: RunRow, workflow: Workflow[..., Any], created: events.Event) -> None:
@@ -82,6 +82,7 @@ class LiveRun:
         self.starts: list[StepState] = []  # attempts that their commit will start; each has its slot
         self.answers: list[Callable[[], None]] = []
         self.given_up: list[commands.CancelStep] = []  # cancelled steps whose end comes behind the body's calls
+        self.grants: dict[int, int] = {}  # turns that steps have got and wait for a slot with: the messages
         self.queued = 0
         self.inbox_high = 0
         self.is_committing = False
@@ -285,6 +286,8 @@ class LiveRun:
         continued: NewRun | None = None,
     ) -> None:
         self.is_ended = True
+        for number in list(self.grants):
+            self._use_grant(number)
         self.tail.add_effect(EndRun(status, event.at, event.seq, error_code, continued))
         tracing = self.worker.tracing
         if tracing is not None:
@@ -401,8 +404,15 @@ class LiveRun:
         self.replay.apply(event, None)
         if was_waiting:
             self.tail.add_effect(DropWait(number))
+        self._use_grant(number)
         self.starts.append(state)
         return True
+
+    def _use_grant(self, number: int) -> None:
+        """Take the message that gave a step its turn: not before, or who comes next would never hear of it."""
+        message_id = self.grants.pop(number, None)
+        if message_id is not None:
+            self.tail.take_message(message_id)
 
     def attempt_succeeded(self, number: int, attempt: int, data: bytes, log: list[PutLog]) -> None:
         """Record a step's result and give it to the body."""
@@ -475,6 +485,7 @@ class LiveRun:
     def _give_up_step(self, state: StepState) -> None:
         """End a cancelled step of which no attempt is under way here. It is nothing to the body, which went on."""
         number = state.correlation_id
+        self._use_grant(number)
         if state.step.concurrency is not None:
             self.tail.add_effect(ReleaseLock(number))
         if state.due_at is not None:
@@ -535,6 +546,8 @@ class LiveRun:
     def receive(self, message: InboxMessage, child: End | None = None) -> None:
         """Turn a message into events. `child` is how the run ended that a `child_ended` is about."""
         if self.is_lost or message.id <= self.inbox_high or self.replay.blocked is not None:
+            return
+        if message.kind == "lock_granted" and self._has_turn(message):
             return
         self.take_message(message)
         if self.is_ended:
@@ -620,11 +633,18 @@ class LiveRun:
             self.replay.apply(event, None)
             self.process_commands()
             return
-        state = body.steps.get(number)
-        if state is not None and state.step.concurrency is not None:
-            self._want_slot(state)
-        else:  # nobody wants it any more
-            self.tail.add_effect(ReleaseLock(number))
+        self.tail.add_effect(ReleaseLock(number))  # nobody wants it any more
+
+    def _has_turn(self, message: InboxMessage) -> bool:
+        """Begin the attempt of a step under a limit whose turn it is, or queue for a slot with it. False: no step's."""
+        number = message.correlation_id or 0
+        state = None if self.is_ended else self.replay.body.steps.get(number)
+        if state is None or state.step.concurrency is None:
+            return False
+        self.inbox_high = message.id
+        self.grants[number] = message.id
+        self._want_slot(state)
+        return True
 
     def _receive_child(self, number: int, child: End | None, meta: dict[str, Any]) -> None:
         known = self.replay.body.children.get(number)
