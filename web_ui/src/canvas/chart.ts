@@ -71,6 +71,8 @@ export interface ChartParts {
 
 const ROW_PX = { calls: 22, names: 20 } as const;
 const DERIVE_MS = 400;
+/** So many times as long as it took: the critical path of a hundred thousand calls is not found twice a second. */
+const DERIVE_REST = 20;
 const STILL_MS = 250;
 /** How long a view has to stay until it is told of. */
 const VIEWED_MS = 300;
@@ -105,6 +107,7 @@ export class Chart implements Sight {
   private version = 0;
   private derivedVersion = -1;
   private derivedAtMs = 0;
+  private deriveTookMs = 0;
   private hasBegun = false;
   private isStripDue = true;
   private told = "";
@@ -432,13 +435,15 @@ export class Chart implements Sight {
     const { scene } = this;
     if (scene.rowCount === 0) scene.arrange();
     else this.addRows(this.eye.isAtBottom());
-    const isDue = timeMs - this.derivedAtMs >= DERIVE_MS;
+    const isDue = timeMs - this.derivedAtMs >= Math.max(DERIVE_MS, DERIVE_REST * this.deriveTookMs);
     const isStale = this.derivedVersion !== this.version;
     if (this.isGrowing && this.hasBegun ? isDue : isStale) {
       this.derivedVersion = this.version;
       this.derivedAtMs = timeMs;
+      const beganMs = performance.now();
       this.rescale();
       if (this.readings.renew(scene)) this.growth.all();
+      this.deriveTookMs = performance.now() - beganMs;
     } else if (this.isGrowing && scene.isWaiting(this.nowMs)) this.rescale();
   }
 

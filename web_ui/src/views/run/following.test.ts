@@ -41,12 +41,14 @@ class Source {
 const BEGAN_US = 1_767_000_000_000_000;
 const page: { isHidden: boolean; look: () => void } = { isHidden: false, look: () => undefined };
 let asked: string[] = [];
+let marksTakeMs = 0;
 
 beforeEach(() => {
   vi.useFakeTimers();
   vi.resetModules();
   Source.all = [];
   asked = [];
+  marksTakeMs = 0;
   page.isHidden = false;
   vi.stubGlobal("EventSource", Source);
   vi.stubGlobal("document", {
@@ -60,6 +62,7 @@ beforeEach(() => {
   });
   vi.stubGlobal("fetch", async (url: string) => {
     asked.push(url);
+    if (url.endsWith("/marks")) await new Promise((resolve) => setTimeout(resolve, marksTakeMs));
     const marks = { seq: 1, items: [], pending_waits: [] };
     return Response.json(url.endsWith("/trace") ? beginTrace("wrun_1", "shop:order", BEGAN_US) : marks);
   });
@@ -115,6 +118,22 @@ it("a run that cannot be read is asked for again by one connection, also by a ta
   page.look();
   await vi.advanceTimersByTimeAsync(5_000);
   expect(Source.open).toHaveLength(1);
+  feed.close();
+});
+
+it("what no event tells is asked for once in a while, and seldom where it takes long", async () => {
+  const feed = await begin();
+  const countIn20s = async (seq: number): Promise<number> => {
+    const before = asked.length;
+    for (let turn = 0; turn < 200; turn++) {
+      Source.all[0]!.give(seq + turn, "attributes_set", seq + turn);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    return asked.length - before;
+  };
+  expect(await countIn20s(2)).toBeGreaterThan(20);
+  marksTakeMs = 1000;
+  expect(await countIn20s(202)).toBeLessThan(6);
   feed.close();
 });
 

@@ -17,6 +17,8 @@ import { LiveTrace } from "../../model/live_trace";
 
 const GATHER_MS = 16;
 const MARKS_MS = 600;
+/** So many times as long as it took to read them: all of them come each time. */
+const MARKS_REST = 4;
 /** A trace that does not fit what came is read again, but not in a hurry. */
 const AGAIN_MS = 1000;
 const HIDDEN_MS = 30_000;
@@ -80,6 +82,7 @@ class OwnFeed {
   private hiding: ReturnType<typeof setTimeout> | undefined;
   private connecting: ReturnType<typeof setTimeout> | undefined;
   private rereading: ReturnType<typeof setTimeout> | undefined;
+  private marksTookMs = 0;
   private reading: Promise<void> | null = null;
   private isWanted = false;
   private isOver = false;
@@ -218,7 +221,8 @@ class OwnFeed {
     if (this.isOver || events.length === 0) return;
     const live = this.trace.peek();
     if (live?.add(events) === false) this.readSoon();
-    if (live) this.marking ??= setTimeout(() => void this.mark(), MARKS_MS);
+    const restMs = Math.max(MARKS_MS, MARKS_REST * this.marksTookMs);
+    if (live) this.marking ??= setTimeout(() => void this.mark(), restMs);
     this.tell();
   }
 
@@ -231,12 +235,14 @@ class OwnFeed {
   }
 
   private async mark(): Promise<void> {
+    const beganMs = performance.now();
     try {
       const marks = await call("GET /api/runs/{id}/marks", { path: { id: this.runId } });
       if (!this.isOver) this.trace.peek()?.setMarks(marks);
     } catch {
       // The connection's pill says that the server is gone; the next news ask again.
     } finally {
+      this.marksTookMs = performance.now() - beganMs;
       this.marking = undefined;
     }
   }
