@@ -98,8 +98,10 @@ let runUrl = "";
 let divergingId = "";
 
 await claim("without a session the studio says how to get one", async () => {
-  await page.goto(`${given.url}/runs`);
-  await page.getByRole("heading", { name: "This browser has no session" }).waitFor();
+  for (const path of ["/run/mistyped", "/runs"]) {
+    await page.goto(`${given.url}${path}`);
+    await page.getByRole("heading", { name: "This browser has no session" }).waitFor();
+  }
   await shoot("sign-in");
 });
 
@@ -268,9 +270,12 @@ await claim(
     await shoot("newcomer-why");
     await edit((text) => text.replace("return sum / parts", "return sum / max(parts, 1)"));
     await page.getByText(/workflows loaded in/).waitFor();
-    await page.getByRole("button", { name: "Retry", exact: true }).click();
+    await page.getByRole("button", { name: "Retry", exact: true }).dblclick();
     await page.waitForFunction((url) => location.href.split("?")[0] !== url, failed.split("?")[0]);
     await page.locator(".run-title").getByText("completed").waitFor();
+    const id = failed.split("/").at(-1).split("?")[0];
+    const retries = (await ask("GET", "/api/runs")).items.filter((one) => one.forked_from === id);
+    expect(retries.length === 1, `a double click retried it ${retries.length} times`);
     await page.locator(".family summary").click();
     await page.getByRole("list", { name: "family of runs" }).getByText("forked as").waitFor();
     await shoot("newcomer-mended");
@@ -506,6 +511,48 @@ await claim("the palette finds a workflow, a run and a screen", async () => {
   await page.keyboard.press("Escape");
 });
 
+await claim("an address that is none is answered by the studio, and leads back to the runs", async () => {
+  const answer = await page.goto(`${given.url}/run/mistyped`);
+  expect(answer.status() === 404, `the status is ${answer.status()}`);
+  await page.getByRole("heading", { name: "There is nothing at this address" }).waitFor();
+  await shoot("nowhere");
+  await page.getByRole("link", { name: "Go to the runs" }).click();
+  await page.waitForURL(/\/runs$/);
+});
+
+/** Give what sticks out of the screen on the right, where nobody can scroll to it. */
+async function findCutOff() {
+  return page.evaluate(() => {
+    const screen = document.querySelector(".screen");
+    const wide = screen.scrollWidth > screen.clientWidth ? [`the screen is ${screen.scrollWidth} wide`] : [];
+    const parts = document.querySelectorAll(
+      ".screen-actions > *, .tab-bar > *, .grid-row > *, .steps-row > *, .events-row > *",
+    );
+    const out = [...parts].filter((part) => part.getBoundingClientRect().right > innerWidth);
+    return [...wide, ...out.map((part) => `${part.className}: ${part.textContent}`)];
+  });
+}
+
+await claim("on a phone and on a small laptop nothing is cut off", async () => {
+  const found = [];
+  const places = ["runs", "run?span=2", "run?tab=steps&span=2", "run?tab=events", "run?tab=logs", "studio/workflows"];
+  for (const [width, height] of [
+    [390, 800],
+    [1024, 768],
+  ]) {
+    await page.setViewportSize({ width, height });
+    for (const path of places) {
+      await page.goto(path.startsWith("run?") ? `${runUrl}${path.slice(3)}` : `${given.url}/${path}`);
+      await page.locator(".grid-row, .run-title, .start-form").first().waitFor();
+      await page.waitForTimeout(150);
+      found.push(...(await findCutOff()).map((one) => `${path} at ${width}: ${one}`));
+      if (path.includes("steps") || path === "runs") await shoot(`${path.split("?")[0]}-${width}`);
+    }
+  }
+  await page.setViewportSize({ width: 1360, height: 860 });
+  expect(found.length === 0, found.join("\n"));
+});
+
 await claim("code that does not load is shown until it does, and a divergence gets its remedies", async () => {
   const names = ["kept", "forked", "restarted", "cancelled"];
   const ids = {};
@@ -568,6 +615,26 @@ await claim("a second tab follows the first, and a copied link shows the same", 
   watch(other);
   await other.goto(runUrl);
   await other.locator(".run-title").getByText("completed").waitFor();
+  await other.close();
+});
+
+await claim("a server that hangs is told from one that is there, and is live again when it goes on", async () => {
+  const other = await context.newPage();
+  watch(other);
+  await other.clock.install();
+  await other.goto(`${given.url}/runs`);
+  await other.getByText("live", { exact: true }).waitFor();
+  process.kill(given.pid, "SIGSTOP");
+  try {
+    await other.clock.fastForward(3500);
+    await other.clock.fastForward(7500);
+    await other.getByText("Nothing was heard from the server for a while.").waitFor();
+    await other.getByText("stale", { exact: true }).waitFor();
+  } finally {
+    process.kill(given.pid, "SIGCONT");
+  }
+  await other.clock.fastForward(3500);
+  await other.getByText("live", { exact: true }).waitFor();
   await other.close();
 });
 

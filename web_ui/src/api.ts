@@ -60,12 +60,16 @@ export async function readText(template: string, path: Record<string, string>): 
   return (await request("GET", urlOf(template, path))).text();
 }
 
-/** Tell whether the server answers at all. */
-export async function isServerThere(): Promise<boolean> {
+/** Tell whether the server answers; `silent`: it takes connections, and says nothing for so long. */
+export async function lookForServer(patienceMs: number): Promise<"there" | "silent" | "gone"> {
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), patienceMs);
   try {
-    return (await fetch("/health", { cache: "no-store" })).ok;
+    return (await fetch("/health", { cache: "no-store", signal: abort.signal })).ok ? "there" : "gone";
   } catch {
-    return false;
+    return abort.signal.aborted ? "silent" : "gone";
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -43,7 +43,9 @@ class App:
         self.services = services
         self.routes = routes
         uploads = {route.path: route.upload for route in routes if route.upload is not None}
-        self._guarded = Guard(Router(routes, services), services.access, body_limit=body_limit, uploads=uploads)
+        self._guarded = Guard(
+            Router(routes, services, studio.answer_lost), services.access, body_limit=body_limit, uploads=uploads
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._guarded(scope, receive, send)

@@ -6,7 +6,8 @@ For every request
 3. The body is counted: over its cap is 413, before it is read where its length was announced.
 4. What comes back carries the headers of `HEADERS`.
 
-For all but the public paths (`/`, `/runs…`, `/studio/…`, `/assets/…`, `/health`, `/hooks/…`)
+For all but the public paths (`/`, `/runs…`, `/studio/…`, `/assets/…`, `/health`, `/hooks/…`), and pages that are
+asked for at addresses that are none: they are the same page
 5. A request with `Origin` or any `Sec-Fetch-*` is a browser's. `Origin`, where there is one, is ours;
    `Sec-Fetch-Site` is `same-origin`. Absent is not a pass, and `same-site` is not enough: another port
    of this machine is the same site. A browser shows the cookie (or the token).
@@ -57,6 +58,8 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+
+_NO_PAGES: Final = (b"api", b"assets", b"health", b"hooks")
 
 _HINT: Final = "open the studio by a link that `wf link` prints, or send `Authorization: Bearer TOKEN`"
 
@@ -114,7 +117,7 @@ class Guard:
             raise AccessError("this server has another name", "ask for 127.0.0.1, or allow the name: `--allow-host`")
         if not scope["raw_path"].startswith(b"/"):
             raise HttpError(400, "the target of the request is not a path")
-        if is_public(scope):
+        if is_public(scope) or is_typed_page(scope, headers):
             return
         if is_browser(headers):
             self._check_browser(scope, headers, hosts[0])
@@ -172,6 +175,12 @@ def is_public(scope: Scope) -> bool:
     is_page = scope["raw_path"] in (b"/", b"/runs", b"/health")
     is_page = is_page or any(is_below(scope, folder) for folder in (b"assets", b"runs", b"studio"))
     return (is_page and scope["method"] in SAFE) or is_below(scope, b"hooks")
+
+
+def is_typed_page(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a page is asked for where no part of the API is: at an address that was mistyped, say."""
+    first = scope["raw_path"].split(b"/", 2)[1]
+    return scope["method"] in SAFE and first not in _NO_PAGES and "text/html" in headers.get("accept", "")
 
 
 def is_session(scope: Scope) -> bool:

@@ -144,11 +144,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """Finds the route of a request, calls its handler, and turns what it raises into an answer."""
+    """Finds the route of a request, calls its handler, and turns what it raises into an answer.
 
-    def __init__(self, routes: Sequence[Route], services: Services) -> None:
+    `lost` answers where there is no route.
+    """
+
+    def __init__(self, routes: Sequence[Route], services: Services, lost: Callable[[Request], Response]) -> None:
         self.routes = list(routes)
         self._services = services
+        self._lost = lost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -158,7 +162,10 @@ class Router:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        route, params = self._find(request.scope)
+        found = self._find(request.scope)
+        if found is None:
+            return self._lost(request)
+        route, params = found
         try:
             answer = await route.handler(Call(self._services, request, route, params))
         except WorkflowError:
@@ -170,7 +177,7 @@ class Router:
             return answer_error(InternalError())
         return answer if isinstance(answer, Response) else JsonResponse(answer, route.status)
 
-    def _find(self, scope: Scope) -> tuple[Route, dict[str, str]]:
+    def _find(self, scope: Scope) -> tuple[Route, dict[str, str]] | None:
         path: bytes = scope["raw_path"]
         segments = path.partition(b"?")[0].split(b"/")[1:]
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
@@ -188,7 +195,7 @@ class Router:
         if allowed:
             headers = {"allow": ", ".join(sorted(set(allowed)))}
             raise HttpError(405, f"this path does not take {scope['method']:.20}", headers=headers)
-        raise HttpError(404, "there is nothing at this path", "GET /api/openapi.json lists what there is")
+        return None
 
 
 def _match(pattern: list[str], segments: list[bytes]) -> dict[str, str] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 import wfstudio
@@ -16,7 +17,8 @@ from wfstudio.core.client import Client
 from wfstudio.core.errors import AccessError, NotFoundError
 from wfstudio.core.live import Feed
 from wfstudio.server.access import CODE_SECONDS
-from wfstudio.server.answers import show_error
+from wfstudio.server.answers import HttpError, show_error
+from wfstudio.server.guard import is_typed_page
 from wfstudio.server.questions import EmptyBody, LiveQuery, OpenBody, RemedyBody, SessionBody, read_number
 from wfstudio.server.routing import Call, Route
 from wfstudio.server.sse import EventStream, Item
@@ -87,6 +89,13 @@ class LaunchCode(msgspec.Struct, frozen=True):
 async def show_page(call: Call) -> Response:
     page = WEB_UI / "index.html"
     return FileResponse(page, media_type="text/html") if page.is_file() else HTMLResponse(NOT_BUILT)
+
+
+def answer_lost(request: Request) -> Response:
+    """Answer a path that nothing is at: to who typed it into a browser with the studio, which says so there."""
+    if is_typed_page(request.scope, request.headers) and (page := WEB_UI / "index.html").is_file():
+        return FileResponse(page, 404, media_type="text/html")
+    raise HttpError(404, "there is nothing at this path", "GET /api/openapi.json lists what there is")
 
 
 async def show_runs_page(call: Call) -> Response:

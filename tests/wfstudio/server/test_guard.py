@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.wfstudio.site import PORT, TOKEN, Headers, Site, enc, open_site
 from wfstudio.core.views import RunQuery
+from wfstudio.server import studio
 from wfstudio.server.access import CODE_SECONDS, MAX_CODES, Access, is_loopback
 from wfstudio.server.guard import CSP, WEBHOOK_BYTES, WEBHOOK_CSP
 from wfstudio.server.routing import ANY_METHODS, Route
@@ -111,6 +113,26 @@ async def test_only_the_public_routes_answer_without_a_token() -> None:
             is_open = answer.status not in (401, 403)
             assert is_open == (route.path in PUBLIC - {"/api/session"}), (method, path, answer.status)
             assert route.is_public == (route.path in PUBLIC)
+
+
+async def test_a_mistyped_address_is_answered_by_the_studio_which_holds_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "index.html").write_text("the studio")
+    monkeypatch.setattr(studio, "WEB_UI", tmp_path)
+    typed = [("accept", "text/html,*/*;q=0.8"), ("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")]
+    async with open_site() as site:
+        for path in ("/nope", "/run/x", "/studio", "/workflows/", "/runs/%ff", "//evil/x"):
+            answer = await site.ask("GET", path, token=None, headers=typed)
+            assert (answer.status, answer.body) == (404, b"the studio"), path
+            assert answer.header("content-security-policy") == CSP
+        for path, status in (("/api/nope", 401), ("/api", 401), ("/assets/nope", 404), ("/hooks/nope", 404)):
+            answer = await site.ask("GET", path, token=None, headers=typed)
+            assert (answer.status, answer.header("content-type")) == (status, "application/json"), path
+        assert (await site.ask("GET", "/nope", token=None)).status == 401, "a program"
+        assert (await site.ask("GET", "/nope")).json["error"]["message"] == "there is nothing at this path"
+        assert (await site.ask("POST", "/nope", token=None, headers=typed)).status in (401, 403)
+        assert (await site.ask("GET", "/nope", token=None, headers=typed, host="evil.com")).status == 403
 
 
 async def test_a_session_is_asked_for_without_a_token_and_given_for_a_code_only() -> None:

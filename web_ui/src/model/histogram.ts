@@ -50,6 +50,8 @@ export function chooseWidth(spanMs: number, most: number): number {
   return WIDTHS_MS.find((width) => spanMs / width <= most - 1) ?? WIDTHS_MS.at(-1)!;
 }
 
+const AROUND_MS = 30e3;
+
 export interface Frame {
   widthMs: number;
   fromMs: number;
@@ -86,7 +88,9 @@ function frameOf(items: readonly { atMs: number }[], most: number): Frame {
     fromMs = Math.min(fromMs, atMs);
     toMs = Math.max(toMs, atMs);
   }
-  return { widthMs: chooseWidth(Math.max(1, toMs - fromMs), most), fromMs, toMs };
+  // One instant is a bar in the middle, not all there is.
+  if (fromMs === toMs) [fromMs, toMs] = [fromMs - AROUND_MS, toMs + AROUND_MS];
+  return { widthMs: chooseWidth(toMs - fromMs, most), fromMs, toMs };
 }
 
 export function binRuns(runs: readonly RunView[], most = 60): Bin[] {

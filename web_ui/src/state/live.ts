@@ -4,10 +4,11 @@
 //
 // 1. A tab that is not looked at for half a minute lets its connection go: a browser has six for a server, for
 //    all of its tabs together. It resumes from the last id it saw.
-// 2. `gap`, and coming back after a new server began its own ids, both say: read everything anew.
+// 2. A server that hangs, or is stopped, keeps its connections and says nothing on them: it is asked now and then.
+// 3. `gap`, and coming back after a new server began its own ids, both say: read everything anew.
 
 import { signal } from "@preact/signals";
-import { call, type Followed, follow, GONE, isServerThere, onFailure } from "../api";
+import { call, type Followed, follow, GONE, lookForServer, onFailure } from "../api";
 import type { Reload, RunView } from "../api_types";
 
 export type Connection = "connecting" | "live" | "reconnecting" | "stale" | "gone" | "paused";
@@ -44,15 +45,21 @@ function tell<K extends keyof Heard>(kind: K, data: Heard[K]): void {
 const KINDS = ["run", "runs", "reload", "verdict", "worker", "error", "gap"] as const;
 const STALE_MS = 10_000;
 const HIDDEN_MS = 30_000;
+/** Asked so often, and waited for so long: together `STALE_MS`. */
+const WATCH_MS = 3000;
+const SILENT_MS = 7000;
 
 let followed: Followed | null = null;
 let staleTimer: ReturnType<typeof setTimeout> | undefined;
 let hiddenTimer: ReturnType<typeof setTimeout> | undefined;
 let lastId: string | null = null;
 let wasLost = false;
+let isSilent = false;
+let isWatching = false;
 
 export function startLive(): void {
   open();
+  setInterval(() => void watch(), WATCH_MS);
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hiddenTimer);
     if (document.hidden) hiddenTimer = setTimeout(pause, HIDDEN_MS);
@@ -61,6 +68,15 @@ export function startLive(): void {
   onFailure((failure) => {
     if (failure.status === 401) hasSession.value = false;
     if (failure.slug === GONE && connection.value !== "live") connection.value = "gone";
+  });
+}
+
+/** Be told each time the connection is live again; not of its being so now. Gives the function that stops listening. */
+export function onceBack(act: () => void): () => void {
+  let before = connection.peek();
+  return connection.subscribe((now) => {
+    if (now === "live" && before !== "live") act();
+    before = now;
   });
 }
 
@@ -74,6 +90,7 @@ function open(): void {
       kinds: KINDS,
       onOpen() {
         clearTimeout(staleTimer);
+        isSilent = false;
         connection.value = "live";
         hasSession.value = true;
         if (wasLost && lastId === null) tell("anew", {});
@@ -81,6 +98,7 @@ function open(): void {
       },
       onLost() {
         wasLost = true;
+        isSilent = false;
         if (connection.value === "live" || connection.value === "connecting") {
           connection.value = "reconnecting";
           clearTimeout(staleTimer);
@@ -102,12 +120,28 @@ function open(): void {
 
 /** See why the connection broke: the server is gone, or does not know us. */
 async function look(): Promise<void> {
-  if (!(await isServerThere())) {
-    if (connection.value !== "live") connection.value = "gone";
+  const found = await lookForServer(SILENT_MS);
+  if (found !== "there") {
+    if (connection.value !== "live") connection.value = found === "gone" ? "gone" : "stale";
     return;
   }
   if (connection.value === "gone") connection.value = "reconnecting";
   await call("GET /api/runs", { query: { limit: 1 } }).catch(() => undefined); // 401 is heard by `onFailure`
+}
+
+/** See whether an open connection is more than open; one that was silent is made anew, from the last id. */
+async function watch(): Promise<void> {
+  if (document.hidden || isWatching || (connection.value !== "live" && !isSilent)) return;
+  isWatching = true;
+  const found = await lookForServer(SILENT_MS);
+  isWatching = false;
+  if (found === "silent" && connection.value === "live") {
+    isSilent = true;
+    connection.value = "stale";
+  } else if (found === "there" && isSilent) {
+    isSilent = false;
+    open();
+  }
 }
 
 function pause(): void {

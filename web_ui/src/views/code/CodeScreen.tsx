@@ -8,6 +8,7 @@ import { showCount, showInstant } from "../../model/instants";
 import { type DiffLine, diffLines } from "../../model/line_diff";
 import { placeOf, runPlace } from "../../model/places";
 import { type Token, tokenize } from "../../model/python_tokens";
+import { useAlone } from "../../state/alone";
 import { dev, diverging, isDev, readDev, wordsOf } from "../../state/dev";
 import { hear } from "../../state/live";
 import { useResource } from "../../state/resource";
@@ -300,6 +301,7 @@ function Deployment({
   const other = place.value?.params.get("against") ?? before?.id ?? null;
   const against = all.find((one) => one.id === other) ?? null;
   const file = place.value?.params.get("file");
+  const [replayThem, isReplaying] = useAlone(() => replayAll(deployment.id));
   const names = [...new Set([...Object.keys(deployment.files), ...Object.keys(against?.files ?? {})])].sort();
   const states = new Map(names.map((name) => [name, stateOf(name, deployment, against)]));
   const shown = file && names.includes(file) ? file : (names.find((name) => states.get(name) !== "same") ?? names[0]);
@@ -311,8 +313,8 @@ function Deployment({
         {deployment.used_at === null && <Chip tone="warn">came with an imported run</Chip>}
         <span class="num">{deployment.workflows.length} workflows</span>
         <span class="num">{showCount(inFlight)} in flight</span>
-        <Button icon="check" onClick={() => void replayAll(deployment.id)}>
-          Replay runs in flight against it
+        <Button icon="check" disabled={isReplaying} onClick={() => replayThem()}>
+          {isReplaying ? "They are replayed …" : "Replay runs in flight against it"}
         </Button>
       </p>
       <label class="inline-field">

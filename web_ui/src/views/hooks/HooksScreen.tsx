@@ -41,15 +41,21 @@ export function HooksScreen() {
   const { data, failure } = loader.state.value;
   const [text, setText] = useState("");
   const asked = place.value?.params.get("token") ?? null;
+  const ofRun = place.value?.params.get("run") ?? null;
   const word = text.trim().toLowerCase();
   const items = (data?.items ?? []).filter((one) =>
     `${one.token} ${one.name} ${one.run_id}`.toLowerCase().includes(word),
   );
-  const shown = asked === null ? items[0] : data?.items.find((one) => one.token === asked);
+  const shown =
+    asked !== null
+      ? data?.items.find((one) => one.token === asked)
+      : ofRun !== null
+        ? data?.items.find((one) => one.run_id === ofRun)
+        : items[0];
   const index = items.findIndex((one) => one.token === shown?.token);
   const move = (step: number) => {
     const next = items[Math.max(0, Math.min(items.length - 1, index + step))];
-    if (next?.token) setParams({ token: next.token });
+    if (next?.token) setParams({ token: next.token, run: null });
   };
   useKeys(
     [
@@ -104,10 +110,11 @@ export function HooksScreen() {
           {shown ? (
             <Hook key={`${shown.run_id} ${shown.correlation_id}`} hook={shown} onResumed={() => loader.reload()} />
           ) : (
-            asked !== null && (
+            (asked !== null || ofRun !== null) && (
               <Empty title="This hook is gone">
                 <p class="dim">
-                  Nothing waits for <code>{asked}</code> any more: it was resumed, or its run has ended.
+                  {asked !== null ? "Nothing waits for " : "No hook waits in "}
+                  <code>{printable(asked ?? ofRun ?? "")}</code> any more: it was resumed, or its run has ended.
                 </p>
               </Empty>
             )
@@ -134,7 +141,7 @@ function Hook({ hook, onResumed }: { hook: HookView; onResumed: () => void }) {
 
   const resume = async () => {
     setProblems(reading.problems);
-    if (reading.value === undefined) return;
+    if (isBusy || reading.value === undefined) return;
     setBusy(true);
     setFailure(null);
     try {
@@ -158,7 +165,7 @@ function Hook({ hook, onResumed }: { hook: HookView; onResumed: () => void }) {
       </h2>
       <p class="run-facts">
         <Chip>{hook.kind}</Chip>
-        {hook.name && <span>{hook.name}</span>}
+        {hook.name && hook.name !== hook.kind && <span>{hook.name}</span>}
         <span>
           registered <Ago at={hook.created_at} />
         </span>
@@ -189,7 +196,7 @@ function Hook({ hook, onResumed }: { hook: HookView; onResumed: () => void }) {
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
               event.preventDefault();
-              void resume();
+              if (!event.repeat) void resume();
             }
           }}
         >

@@ -1,4 +1,5 @@
-// A dialog: the browser's own, modal, closed by Escape and by a click beside it.
+// A dialog: the browser's own, modal, closed by Escape and by a click beside it. A click is one that was begun there, too
+// (what was typed is not lost by selecting it to its edge), and not the second of a double click that opened the dialog.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -15,6 +16,7 @@ export function Dialog({
   isWide?: boolean;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const isPressedBeside = useRef(false);
   useEffect(() => {
     const element = dialog.current!;
     const before = document.activeElement;
@@ -33,8 +35,11 @@ export function Dialog({
         event.preventDefault();
         onClose();
       }}
+      onPointerDown={(event) => {
+        isPressedBeside.current = event.target === dialog.current;
+      }}
       onClick={(event) => {
-        if (event.target === dialog.current) onClose();
+        if (event.target === dialog.current && isPressedBeside.current && event.detail <= 1) onClose();
       }}
     >
       <div class="dialog-body">{children}</div>

@@ -1,6 +1,6 @@
 // A form made from a JSON Schema (see model/schema_forms).
 
-import { useId } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { blank, type Draft, type Field, type Problem, type Property } from "../../model/schema_forms";
 import { Icon } from "./Icon";
 
@@ -230,6 +230,20 @@ function Control({
   return <p class="form-problem">its shape has changed: reload the page</p>;
 }
 
+/** Who adds a row goes on in it; a form that is filled at once leaves the focus where it is. */
+function useFocusOnNew(count: number) {
+  const group = useRef<HTMLDivElement>(null);
+  const before = useRef(count);
+  useEffect(() => {
+    const rows = group.current?.querySelectorAll<HTMLElement>(":scope > .form-item");
+    const isByHand = group.current?.contains(document.activeElement) ?? false;
+    if (count === before.current + 1 && isByHand)
+      rows?.[count - 1]?.querySelector<HTMLElement>("input, textarea, select, button")?.focus();
+    before.current = count;
+  }, [count]);
+  return group;
+}
+
 function ListRows({
   field,
   draft,
@@ -244,8 +258,9 @@ function ListRows({
   path: string;
 }) {
   const put = (items: Draft[]) => onChange({ kind: "list", items });
+  const group = useFocusOnNew(draft.items.length);
   return (
-    <div class="form-group" role="group" aria-label={path}>
+    <div class="form-group" role="group" aria-label={path} ref={group}>
       {draft.items.map((item, index) => (
         <div class="form-item" key={index}>
           <span class="dim num">{index}</span>
@@ -290,8 +305,9 @@ function MapRows({
   path: string;
 }) {
   const put = (entries: [string, Draft][]) => onChange({ kind: "map", entries });
+  const group = useFocusOnNew(draft.entries.length);
   return (
-    <div class="form-group" role="group" aria-label={path}>
+    <div class="form-group" role="group" aria-label={path} ref={group}>
       {draft.entries.map(([name, item], index) => (
         <div class="form-item" key={index}>
           <input

@@ -70,14 +70,26 @@ export function A({ href, children, ...rest }: LinkProps) {
   );
 }
 
-export function Button({
-  icon,
-  children,
-  kind = "plain",
-  ...rest
-}: Omit<JSX.IntrinsicElements["button"], "icon"> & { icon?: IconName; kind?: "plain" | "main" | "danger" | "quiet" }) {
+export interface ButtonProps extends Omit<JSX.IntrinsicElements["button"], "icon"> {
+  icon?: IconName;
+  kind?: "plain" | "main" | "danger" | "quiet";
+  /** Each click of a double click is one more of the same: a step, a zoom. */
+  repeats?: boolean;
+}
+
+/** A double click acts once, so that nobody starts two runs by it; what is pressed in or out goes in and out. */
+export function Button({ icon, children, kind = "plain", repeats = false, onClick, ...rest }: ButtonProps) {
+  const isAgain = (event: MouseEvent) => event.detail > 1 && !repeats && rest["aria-pressed"] === undefined;
   return (
-    <button type="button" {...rest} class={`button button-${kind} ${rest.class ?? ""}`}>
+    <button
+      type="button"
+      {...rest}
+      class={`button button-${kind} ${rest.class ?? ""}`}
+      onClick={(event) => {
+        if (isAgain(event)) event.preventDefault();
+        else onClick?.(event);
+      }}
+    >
       {icon && <Icon name={icon} size={14} />}
       {children && <span>{children}</span>}
     </button>
@@ -236,6 +248,10 @@ export function Tabs({
   label: string;
 }) {
   const list = useRef<HTMLDivElement>(null);
+  // On a phone the row is longer than the screen.
+  useEffect(() => {
+    list.current?.querySelector(`[data-tab="${shown}"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [shown]);
   const move = (event: KeyboardEvent, index: number) => {
     const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1 };
     const step = steps[event.key];

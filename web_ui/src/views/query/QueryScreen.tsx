@@ -14,7 +14,7 @@ import { toast, toastFailure } from "../../state/toasts";
 import { Dialog } from "../parts/Dialog";
 import { Icon } from "../parts/Icon";
 import { lazyView } from "../parts/lazy";
-import { Button, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
+import { Button, Command, Copy, Empty, FailureNote, Loading, Prose, ScreenHead } from "../parts/small";
 import { type Editor, openEditor } from "./editor";
 import { Grid } from "./Grid";
 
@@ -288,7 +288,9 @@ function QueryList({ items, onPick }: { items: readonly SavedQuery[]; onPick: (q
         <li key={one.name}>
           <button type="button" class="query-item" onClick={() => onPick(one)}>
             <strong>{one.name}</strong>
-            <span class="dim">{one.doc}</span>
+            <span class="dim">
+              <Prose text={one.doc} />
+            </span>
           </button>
         </li>
       ))}

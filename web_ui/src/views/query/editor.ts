@@ -8,7 +8,7 @@ import {
   closeBracketsKeymap,
   completionKeymap,
 } from "@codemirror/autocomplete";
-import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { PostgreSQL, type SQLNamespace, sql } from "@codemirror/lang-sql";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { Compartment, EditorState, Prec } from "@codemirror/state";
@@ -69,7 +69,8 @@ export function openEditor(
         language.of(sql({ dialect: PostgreSQL })),
         syntaxHighlighting(COLOURS),
         THEME,
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),
+        // Tab takes what is proposed, and else leaves: who has a keyboard only must not be caught here. Mod-] indents.
+        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap]),
         // Chrome keeps the style of what is typed over, as a `style` attribute, which the page's policy refuses.
         EditorView.domEventHandlers({
           beforeinput(event, at) {

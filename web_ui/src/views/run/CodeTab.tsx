@@ -65,12 +65,13 @@ export function CodeTab({ data }: { data: RunData }) {
         <Button
           icon={isPlaying ? "pause" : "play"}
           aria-label={isPlaying ? "stop" : "play"}
+          repeats
           onClick={() => setPlaying(!isPlaying)}
         />
-        <Button aria-label="one event back" disabled={seq <= 1} onClick={() => step(-1)}>
+        <Button repeats aria-label="one event back" disabled={seq <= 1} onClick={() => step(-1)}>
           ‹
         </Button>
-        <Button aria-label="one event on" disabled={seq >= last} onClick={() => step(1)}>
+        <Button repeats aria-label="one event on" disabled={seq >= last} onClick={() => step(1)}>
           ›
         </Button>
         <input
@@ -86,7 +87,7 @@ export function CodeTab({ data }: { data: RunData }) {
           {seq} / {last}
         </span>
         {nextError && (
-          <Button icon="bang" onClick={() => seek(nextError.seq)}>
+          <Button repeats icon="bang" onClick={() => seek(nextError.seq)}>
             Next error
           </Button>
         )}

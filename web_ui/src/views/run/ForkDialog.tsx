@@ -91,7 +91,7 @@ export function ForkDialog({ run, step, onClose }: { run: RunView; step?: StepVi
       </div>
       {edit === "none" && !step && (
         <label class="field">
-          from (an event’s number, or a step; empty: from what failed)
+          from (an event’s number, or a step{run.error ? "; empty: from what failed" : ""})
           <input type="text" class="mono" value={from} onInput={(event) => setFrom(event.currentTarget.value)} />
         </label>
       )}

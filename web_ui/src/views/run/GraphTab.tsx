@@ -11,10 +11,11 @@ import { lookOf } from "../../model/statuses";
 import { Empty } from "../parts/small";
 import { useGrowing } from "./growing";
 
-const WIDTH = 228;
+const WIDTH = 252;
 const HEIGHT = 46;
 const MOST_NODES = 500;
 const LETTERS = 25;
+const FACTS = 44;
 const MARGIN = 12;
 
 export function GraphTab({
@@ -108,8 +109,9 @@ function Node({
         {shownName}
       </text>{" "}
       <text x={14} y={36} class="graph-facts">
-        {shownFacts}
+        {shownFacts.length > FACTS ? `${shownFacts.slice(0, FACTS - 1)}…` : shownFacts}
       </text>
+      <title>{`${count > 1 ? `${short} ×${showCount(count)}` : short}: ${shownFacts}`}</title>
     </g>
   );
 }

@@ -1,12 +1,13 @@
 // The inspector: everything about one call of the body, beside whatever view it was chosen in.
 
-import { useEffect, useState } from "preact/hooks";
-import { call, Failure, urlOf } from "../../api";
-import type { EventView, HookView, RunView, Span, StepView } from "../../api_types";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { call, urlOf } from "../../api";
+import type { EventView, RunView, Span } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showClock, showDuration, showInstant } from "../../model/instants";
 import type { LiveTrace } from "../../model/live_trace";
 import { placeOf, runPlace } from "../../model/places";
+import { useResource } from "../../state/resource";
 import { Icon } from "../parts/Icon";
 import { ErrorBlock, Payload } from "../parts/Payload";
 import { A, Button, Command, FailureNote, Loading, Status } from "../parts/small";
@@ -167,24 +168,26 @@ function Fact({ name, children }: { name: string; children: preact.ComponentChil
 }
 
 function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span }) {
-  const [step, setStep] = useState<StepView | null>(null);
-  const [failure, setFailure] = useState<Failure | null>(null);
+  const loader = useResource(`${data.id} ${span.correlation_id}`, (signal) =>
+    readStep(data.id, span.correlation_id!, signal),
+  );
   const [asked, setAsked] = useState<"replay" | "fork" | "test" | null>(null);
-  const key = `${span.status} ${span.end_seq} ${span.attempts}`;
+  const state = `${span.status} ${span.end_seq} ${span.attempts}`;
+  const readState = useRef(state);
   useEffect(() => {
-    const abort = new AbortController();
-    readStep(data.id, span.correlation_id!, abort.signal).then(setStep, (error: unknown) => {
-      if (!abort.signal.aborted) setFailure(Failure.from(error));
-    });
-    return () => abort.abort();
-  }, [data, span.correlation_id, key]);
-  if (failure) return <FailureNote failure={failure} />;
-  if (!step) return <Loading what="the step" rows={4} />;
+    if (readState.current === state) return;
+    readState.current = state;
+    loader.reload();
+  }, [loader, state]);
+  const { data: step, failure } = loader.state.value;
+  const note = failure && <FailureNote failure={failure} again={() => loader.reload()} />;
+  if (!step) return note ?? <Loading what="the step" rows={4} />;
   const page = { cursor: Math.max(0, step.correlation_id - 1), limit: 1, max_bytes: WHOLE_BYTES };
   const whole = urlOf("/api/runs/{id}/steps", { id: run.id }, page);
   const lastError = step.error ?? step.attempts.findLast((one) => one.error)?.error ?? null;
   return (
     <>
+      {note}
       <div class="inspector-actions">
         {step.attempts.length > 0 && (
           <Button icon="again" onClick={() => setAsked("replay")}>
@@ -252,13 +255,10 @@ function StepPart({ data, run, span }: { data: RunData; run: RunView; span: Span
 }
 
 function HookPart({ run, span }: { run: RunView; span: Span }) {
-  const [hook, setHook] = useState<HookView | null>(null);
-  useEffect(() => {
-    call("GET /api/hooks", { query: { run: run.id } }).then(
-      ({ items }) => setHook(items.find((one) => one.correlation_id === span.correlation_id) ?? null),
-      () => setHook(null),
-    );
-  }, [run.id, span.correlation_id, span.status]);
+  const loader = useResource(`${run.id} ${span.correlation_id} ${span.status}`, () =>
+    call("GET /api/hooks", { query: { run: run.id } }),
+  );
+  const hook = loader.state.value.data?.items.find((one) => one.correlation_id === span.correlation_id);
   if (!hook?.token) return null;
   return (
     <section aria-label="hook">

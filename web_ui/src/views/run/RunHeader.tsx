@@ -9,6 +9,7 @@ import type { Binding } from "../../model/keys";
 import { placeOf, runPlace } from "../../model/places";
 import { printable } from "../../model/printable";
 import { isEnded, placesOfAttention, wordsOfAttention } from "../../model/statuses";
+import { useAlone } from "../../state/alone";
 import { now } from "../../state/clock";
 import { isDev } from "../../state/dev";
 import { useKeys } from "../../state/keyboard";
@@ -43,11 +44,12 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
   };
   const path = { id: run.id };
   const canRetry = isOver && !run.origin && run.status !== "completed";
+  const [retryIt, isRetrying] = useAlone(() => retry(run.id));
   const wake = () => void act("its sleeps were ended", () => call("POST /api/runs/{id}/wake", { path, body: {} }));
   useKeys(
     [
       ...(isOver ? [] : [inPalette("cancel this run …", () => setAsked("cancel")), inPalette("wake this run", wake)]),
-      ...(canRetry ? [inPalette("retry this run", () => void retry(run.id))] : []),
+      ...(canRetry ? [inPalette("retry this run", () => retryIt())] : []),
       inPalette("fork this run …", () => setAsked("fork")),
       inPalette("this run as a test …", () => setAsked("test")),
       inPalette("copy this run’s id", () => void copyText(run.id)),
@@ -65,6 +67,11 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
         <div class="screen-actions">
           {!isOver && (
             <>
+              {isHookAwaited(run) && (
+                <A class="button button-main" href={placeOf("hooks", { run: run.id })}>
+                  <Icon name="hooks" size={14} /> Resume …
+                </A>
+              )}
               {run.reason && (
                 <Button icon="wake" title="end its sleeps early" onClick={wake}>
                   Wake
@@ -79,7 +86,8 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
             <Button
               icon="again"
               title="go on in a new run with today’s code; completed steps keep their results"
-              onClick={() => void retry(run.id)}
+              disabled={isRetrying}
+              onClick={() => retryIt()}
             >
               Retry
             </Button>
@@ -195,6 +203,11 @@ export function RunHeader({ run, data }: { run: RunView; data: RunData }) {
       {asked === "fork" && <ForkDialog run={run} onClose={() => setAsked(null)} />}
     </header>
   );
+}
+
+/** Its reason says so first: `waiting for hook site:ada`, or of one that is to stop `cancelling: waiting …`. */
+function isHookAwaited(run: RunView): boolean {
+  return /^(cancelling: )?waiting for hook /.test(run.reason ?? "");
 }
 
 function inPalette(label: string, run: () => void): Binding {

@@ -2,12 +2,12 @@
 
 import { useEffect } from "preact/hooks";
 import type { LiveTrace } from "../../model/live_trace";
-import { runPlace } from "../../model/places";
+import { placeOf, runPlace } from "../../model/places";
 import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
 import { go, place, setParams } from "../../state/router";
 import { lazyView } from "../parts/lazy";
-import { Empty, FailureNote, Loading, Panel, Tabs } from "../parts/small";
+import { A, Empty, FailureNote, Loading, Panel, Prose, Tabs } from "../parts/small";
 import { isLive, type Part, type RunData, useRunData } from "./data";
 import { EventsTab } from "./EventsTab";
 import { Inspector } from "./Inspector";
@@ -80,7 +80,14 @@ export function RunScreen() {
       failure.status === 404 ? (
         <Empty title="There is no such run">
           <p class="dim">{failure.message}</p>
-          {failure.hint && <p class="dim">{failure.hint}</p>}
+          {failure.hint && (
+            <p class="dim">
+              <Prose text={failure.hint} />
+            </p>
+          )}
+          <p>
+            <A href={placeOf("runs")}>Go to the runs</A>
+          </p>
         </Empty>
       ) : (
         <FailureNote failure={failure} again={() => data.run.reload()} />

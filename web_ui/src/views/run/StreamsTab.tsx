@@ -1,12 +1,13 @@
 // The run's streams: what its steps wrote, followed while it is looked at.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { call, Failure, follow, urlOf } from "../../api";
+import { call, Failure, follow, GONE, urlOf } from "../../api";
 import type { ChunkView, StreamView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showClock, showCount } from "../../model/instants";
 import { showInline } from "../../model/payloads";
 import { printable } from "../../model/printable";
+import { onceBack } from "../../state/live";
 import { place, setParams } from "../../state/router";
 import { Chip, Command, Empty, FailureNote } from "../parts/small";
 import { useVirtual } from "../parts/virtual";
@@ -52,12 +53,15 @@ export function StreamsTab({
         {shown.is_closed ? <Chip tone="off">closed</Chip> : isLive ? <Chip tone="active">open</Chip> : null}
         <Command text={commandOf("stream", runId, shown.name)} />
       </div>
-      <Chunks key={shown.name} runId={runId} name={shown.name} isOpen={isLive && !shown.is_closed} />
+      <Chunks key={shown.name} runId={runId} stream={shown} isOpen={isLive && !shown.is_closed} />
     </div>
   );
 }
 
-function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: boolean }) {
+function Chunks({ runId, stream, isOpen }: { runId: string; stream: StreamView; isOpen: boolean }) {
+  const { name } = stream;
+  const first = useRef(Math.max(0, stream.tail_index + 1 - KEPT));
+  const [turn, setTurn] = useState(0);
   const [chunks, setChunks] = useState<readonly ChunkView[]>([]);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [isFollowing, setFollowing] = useState(true);
@@ -78,7 +82,7 @@ function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: 
       }, 80);
     };
     const read = async () => {
-      let start = 0;
+      let start = first.current;
       let page: { items: ChunkView[] };
       do {
         page = await call("GET /api/runs/{id}/streams/{name}", {
@@ -89,7 +93,7 @@ function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: 
         gathered.push(...page.items);
         start = (page.items.at(-1)?.index ?? start - 1) + 1;
         show();
-      } while (page.items.length === PAGE && gathered.length < KEPT);
+      } while (page.items.length === PAGE);
       if (!isOpen || abort.signal.aborted) return;
       const url = urlOf("/api/runs/{id}/streams/{name}", path, { start, max_bytes: MAX_BYTES });
       followed = follow(
@@ -113,8 +117,17 @@ function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: 
       clearTimeout(timer);
       followed?.close();
     };
-  }, [runId, name, isOpen]);
+  }, [runId, name, isOpen, turn]);
 
+  useEffect(() => {
+    if (failure?.slug !== GONE) return;
+    return onceBack(() => {
+      setFailure(null);
+      setTurn((now) => now + 1);
+    });
+  }, [failure]);
+
+  const left = chunks[0]?.index ?? 0;
   useLayoutEffect(() => {
     const element = scroller.current;
     if (isFollowing && element) element.scrollTop = element.scrollHeight;
@@ -123,6 +136,7 @@ function Chunks({ runId, name, isOpen }: { runId: string; name: string; isOpen: 
   return (
     <>
       {failure && <FailureNote failure={failure} />}
+      {left > 0 && <p class="dim">The first {showCount(left)} are left out here; the command gives all of them.</p>}
       <div
         class="grid-scroll log-scroll mono"
         ref={scroller}

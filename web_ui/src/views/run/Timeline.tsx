@@ -217,10 +217,16 @@ function Search({ chart, state, input }: ChartRef & { input: RefObject<HTMLInput
       </output>
       {hasSearch && count > 0 && (
         <>
-          <Button kind="quiet" aria-label="previous match" title="previous match (N)" onClick={() => chart?.seek(-1)}>
+          <Button
+            kind="quiet"
+            repeats
+            aria-label="previous match"
+            title="previous match (N)"
+            onClick={() => chart?.seek(-1)}
+          >
             ‹
           </Button>
-          <Button kind="quiet" aria-label="next match" title="next match (n)" onClick={() => chart?.seek(1)}>
+          <Button kind="quiet" repeats aria-label="next match" title="next match (n)" onClick={() => chart?.seek(1)}>
             ›
           </Button>
         </>
@@ -293,13 +299,20 @@ function Tools({ chart, state, live }: ChartRef & { live: boolean }) {
       <span class="tl-choice" role="group" aria-label="zoom">
         <Button
           kind="quiet"
+          repeats
           aria-label="zoom out"
           title="zoom out (s)"
           onClick={() => chart.zoom(1 / ZOOM, null, true)}
         >
           −
         </Button>
-        <Button kind="quiet" aria-label="zoom in" title="zoom in (w)" onClick={() => chart.zoom(ZOOM, null, true)}>
+        <Button
+          kind="quiet"
+          repeats
+          aria-label="zoom in"
+          title="zoom in (w)"
+          onClick={() => chart.zoom(ZOOM, null, true)}
+        >
           +
         </Button>
         <Button kind="quiet" title="show everything (f)" onClick={() => chart.fit()}>

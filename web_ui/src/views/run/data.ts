@@ -5,11 +5,11 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { call, Failure } from "../../api";
+import { call, Failure, GONE } from "../../api";
 import type { EventView, LogView, RunView, StepView, StreamView } from "../../api_types";
 import type { LiveTrace } from "../../model/live_trace";
 import { isEnded } from "../../model/statuses";
-import { hear } from "../../state/live";
+import { hear, onceBack } from "../../state/live";
 import { openFeed, type RunFeed } from "./following";
 
 /** What a list shows of a payload; more is asked for when somebody opens it. */
@@ -109,6 +109,10 @@ function makeData(id: string) {
       changed();
       if (own.failure.peek()) own.reload();
     };
+    // What could not be read while the server was gone.
+    const back = () => {
+      for (const part of [...read, trace]) if (part.failure.peek()?.slug === GONE) part.reload();
+    };
     const looking = setInterval(() => {
       if (isLive(run.data.peek()) && !document.hidden) streams.heard();
     }, STREAMS_MS);
@@ -123,6 +127,7 @@ function makeData(id: string) {
       }),
       hear("runs", changed),
       hear("anew", anew),
+      onceBack(back),
     ];
     return () => {
       clearInterval(looking);

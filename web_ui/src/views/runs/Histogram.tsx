@@ -6,6 +6,8 @@ import { showCount, showMark } from "../../model/instants";
 
 const HEIGHT = 44;
 
+const sayRuns = (count: number) => `${showCount(count)} ${count === 1 ? "run" : "runs"}`;
+
 export function Histogram({
   bins,
   isWhole,
@@ -32,7 +34,7 @@ export function Histogram({
   const last = bins.at(-1);
   const show = (ms: number) => showMark(ms, first ? first.endMs - first.startMs : 1);
   const summary =
-    first && last ? `${showCount(total)} runs from ${show(first.startMs)} to ${show(last.endMs)}` : "no runs to count";
+    first && last ? `${sayRuns(total)} from ${show(first.startMs)} to ${show(last.endMs)}` : "no runs to count";
   return (
     <figure class="histogram">
       <svg
@@ -79,7 +81,7 @@ export function Histogram({
       <figcaption class="dim num">
         {shown ? (
           <>
-            {show(shown.startMs)}: {showCount(shown.total)} runs
+            {show(shown.startMs)}: {sayRuns(shown.total)}
             {Object.entries(shown.counts).map(([status, count]) => (
               <span key={status}>
                 {" "}
@@ -91,7 +93,8 @@ export function Histogram({
           <>
             <span>{first ? show(first.startMs) : ""}</span>
             <span>
-              {showCount(total)} runs{isWhole ? "" : ", the newest ones"} · drag to narrow the time
+              {sayRuns(total)}
+              {isWhole ? "" : ", the newest ones"} · drag to narrow the time
             </span>
             <span>{last ? show(last.endMs) : ""}</span>
           </>

@@ -6,6 +6,7 @@ import type { RunView, WorkflowView } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { type RunFilter, readFilter, writeFilter } from "../../model/filters";
 import { placeOf, runPlace } from "../../model/places";
+import { useAlone } from "../../state/alone";
 import { useKeys } from "../../state/keyboard";
 import { toggleMark } from "../../state/marked";
 import { usePulse } from "../../state/pulse";
@@ -201,6 +202,7 @@ function NoRuns({
   looked: number;
   workflows: readonly WorkflowView[];
 }) {
+  const [startIt, isStarting] = useAlone(startSample);
   if (isFiltered) {
     return (
       <Empty title="No run is like that">
@@ -226,7 +228,7 @@ function NoRuns({
       <p>Start a workflow here, or from a terminal:</p>
       <Command text={commandOf("start", first.name, ...needed(first))} />
       {easy ? (
-        <Button kind="main" icon="play" onClick={() => void startSample(easy)}>
+        <Button kind="main" icon="play" disabled={isStarting} onClick={() => startIt(easy)}>
           {`Start ${easy.name}`}
         </Button>
       ) : (

@@ -2,12 +2,12 @@
 
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
-import { call, Failure } from "../../api";
+import { call, Failure, GONE } from "../../api";
 import type { RunView } from "../../api_types";
 import { askFor, fits, hasWords, type RunFilter, writeFilter } from "../../model/filters";
 import { append, begin, EMPTY, type RunTable, settle, take } from "../../model/run_table";
 import { isEnded } from "../../model/statuses";
-import { hear } from "../../state/live";
+import { hear, onceBack } from "../../state/live";
 import { usePulse } from "../../state/pulse";
 
 const FIRST = 200;
@@ -155,6 +155,9 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
         }),
         hear("runs", anew),
         hear("anew", anew),
+        onceBack(() => {
+          if (failure.peek()?.slug === GONE) void read(null, FIRST);
+        }),
       );
     },
     stop() {

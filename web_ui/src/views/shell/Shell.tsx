@@ -110,7 +110,7 @@ function GoneBanner() {
       <p>
         <strong>{isGone ? "The server is gone." : "Nothing was heard from the server for a while."}</strong>{" "}
         {isGone ? "Start it again with " : "It is tried again all the time. "}
-        {isGone && <code>wf dev</code>}
+        {isGone && <code>{isDev.value === false ? "wf serve" : "wf dev"}</code>}
         {isGone && "; what is shown was true when it was last heard of."}
       </p>
     </div>

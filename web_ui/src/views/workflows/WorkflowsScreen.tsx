@@ -8,6 +8,7 @@ import { startCommand } from "../../model/commands";
 import { showCount, showDuration } from "../../model/instants";
 import { placeOf, runPlace } from "../../model/places";
 import { printable } from "../../model/printable";
+import { writeType } from "../../model/python_types";
 import { blank, type Draft, describe, fill, type Json, type Problem, read } from "../../model/schema_forms";
 import { recall, remember } from "../../state/kept";
 import { useKeys } from "../../state/keyboard";
@@ -17,7 +18,7 @@ import { go, place, setParams } from "../../state/router";
 import { Icon } from "../parts/Icon";
 import { Place, Placed, placeAt } from "../parts/Placed";
 import { SchemaForm } from "../parts/SchemaForm";
-import { A, Button, Chip, Command, Copy, Empty, FailureNote, Loading, ScreenHead } from "../parts/small";
+import { A, Button, Chip, Command, Copy, Empty, FailureNote, Loading, Prose, ScreenHead } from "../parts/small";
 
 export function WorkflowsScreen() {
   const loader = useResource("workflows", () => call("GET /api/workflows"));
@@ -31,7 +32,7 @@ export function WorkflowsScreen() {
   const [text, setText] = useState("");
   const asked = place.value?.params.get("workflow");
   const items = (data?.items ?? []).filter((one) => one.id.toLowerCase().includes(text.trim().toLowerCase()));
-  const shown = data?.items.find((one) => one.id === asked) ?? items[0];
+  const shown = asked ? data?.items.find((one) => one.id === asked) : items[0];
   const index = items.findIndex((one) => one.id === shown?.id);
   const move = (step: number) => {
     const next = items[Math.max(0, Math.min(items.length - 1, index + step))];
@@ -96,6 +97,13 @@ export function WorkflowsScreen() {
             {items.length === 0 && <p class="dim">None is called that.</p>}
           </nav>
           {shown && <Workflow key={shown.id} workflow={shown} />}
+          {asked && !shown && (
+            <Empty title="This workflow is not loaded">
+              <p class="dim">
+                No workflow of the code that serves now is called <code>{printable(asked)}</code>.
+              </p>
+            </Empty>
+          )}
         </div>
       )}
     </>
@@ -115,7 +123,11 @@ function Workflow({ workflow }: { workflow: WorkflowView }) {
         </span>
         <Copy text={`${workflow.file}:${workflow.line}`} what="copy file and line" />
       </p>
-      {workflow.doc && <p class="doc">{printable(workflow.doc)}</p>}
+      {workflow.doc && (
+        <p class="doc">
+          <Prose text={printable(workflow.doc)} />
+        </p>
+      )}
       {stats && (
         <p class="dim">
           <A href={placeOf("runs", { q: `workflow:${workflow.id}` })}>Its runs</A>; of the newest 200:
@@ -189,20 +201,10 @@ function Figure({ name, value, tone }: { name: string; value: string; tone?: str
 
 function writeParameter(parameter: WorkflowView["parameters"][number]): string {
   const star = parameter.kind === "args" ? "*" : parameter.kind === "kwargs" ? "**" : "";
-  const type =
-    typeof parameter.schema.type === "string" ? `: ${PYTHON[parameter.schema.type] ?? parameter.schema.type}` : "";
-  return `${star}${parameter.name}${type}${parameter.default === null ? "" : ` = ${parameter.default}`}`;
+  const type = writeType(parameter.schema);
+  const fallback = parameter.default === null ? "" : `${type ? " = " : "="}${parameter.default}`;
+  return `${star}${parameter.name}${type ? `: ${type}` : ""}${fallback}`;
 }
-
-const PYTHON: Record<string, string> = {
-  string: "str",
-  integer: "int",
-  number: "float",
-  boolean: "bool",
-  array: "list",
-  object: "dict",
-  null: "None",
-};
 
 const KEPT_INPUTS = 5;
 const LEFT_OUT = "give it, too: values that go by place stand behind it";
@@ -229,7 +231,7 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
 
   const start = async () => {
     setProblems(reading.problems);
-    if (reading.value === undefined) return;
+    if (isBusy || reading.value === undefined) return;
     setBusy(true);
     setFailure(null);
     try {
@@ -258,7 +260,7 @@ function StartForm({ workflow }: { workflow: WorkflowView }) {
       onKeyDown={(event) => {
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
           event.preventDefault();
-          void start();
+          if (!event.repeat) void start();
         }
       }}
     >
