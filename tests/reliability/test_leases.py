@@ -551,11 +551,11 @@ async def test_a_world_that_fails_while_a_run_is_taken_up_does_no_harm_to_it(
     async with make_worker(world) as embedded:
         count = 1200 if call == "read_events" else 2
         run = await wf.start(long, count)
-        await until(lambda: _has_hook(world, "long"), "it waits")
+        await until(lambda: _is_live(world, "long"), "it waits")
         await wf.resume_hook("long")
-        await until(lambda: _has_hook(world, "end"), "it waits again")
+        await until(lambda: _is_live(world, "end"), "it waits again")
         rested = await wf.start(long.with_options(id="fresh"), 1)
-        await until(lambda: _has_hook(world, "long"), "the other one waits")
+        await until(lambda: _is_live(world, "long"), "the other one waits")
         session = embedded.session
     is_there.append(1)  # with today's code the first run diverges, where that is what the scene is about
     if call == "get_run":
@@ -566,7 +566,7 @@ async def test_a_world_that_fails_while_a_run_is_taken_up_does_no_harm_to_it(
         await wf.resume_hook("long")
         if call == "get_run":
             own = own_token("long", forked.run_id)
-            await until(lambda: _has_hook(world, own), "the fork waits")
+            await until(lambda: _is_live(world, own), "the fork waits")
             assert await forked.attention() is None
         elif call == "set_attention":
             await until(lambda: _has_attention(run), "it says why it rests")
@@ -578,7 +578,7 @@ async def test_a_world_that_fails_while_a_run_is_taken_up_does_no_harm_to_it(
     await world.close()
 
 
-async def _has_hook(world: Any, token: str) -> bool:
+async def _is_live(world: Any, token: str) -> bool:
     return await world.find_hook(hash_token(token)) is not None
 
 
