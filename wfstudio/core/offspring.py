@@ -10,10 +10,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from functools import cache
-from typing import Final
+from types import FrameType
+from typing import Any, Final
 
-_USUAL: Final = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+_Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
+_USUAL: Final[dict[signal.Signals, _Handler]] = {
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGINT: signal.default_int_handler,
+}
 _forking: Final = threading.local()
 
 

@@ -46,10 +46,8 @@ def is_parent(rows: Sequence[Row], index: int) -> bool:
     return 0 < index < len(rows) - 1 and rows[index + 1].depth > rows[index].depth
 
 
-def choose_rows(rows: Sequence[Row], folded: Collection[Place] = (), wanted: Wanted | None = None) -> list[Row]:
-    """Give the rows that are shown: not those under a fold, and of a search what is found with what led there."""
-    if wanted is not None and not wanted.is_all:
-        return _search(rows, wanted)
+def unfold_rows(rows: Sequence[Row], folded: Collection[Place]) -> list[Row]:
+    """Give the rows that do not lie under a fold."""
     if not folded:
         return list(rows)
     chosen: list[Row] = []
@@ -62,18 +60,40 @@ def choose_rows(rows: Sequence[Row], folded: Collection[Place] = (), wanted: Wan
     return chosen
 
 
-def _search(rows: Sequence[Row], wanted: Wanted) -> list[Row]:
-    chosen: list[Row] = []
-    way: list[Row] = []
-    """The rows that lead to the present one, which are not chosen yet."""
-    for row in rows:
-        while way and way[-1].depth >= row.depth:
-            way.pop()
-        way.append(row)
-        if row.depth == 0 or is_wanted(row.span, wanted):
-            chosen += way
-            way.clear()
-    return chosen
+class Search:
+    """What is looked for among rows that come and go: each of them is asked once.
+
+    search = Search(wanted, rows)
+    search.change(compare_rows(rows, now))
+    search.choose(now)      what is found, with what leads there
+    """
+
+    def __init__(self, wanted: Wanted, rows: Iterable[Row] = ()) -> None:
+        self._wanted = wanted
+        self._found: set[int] = set()
+        self._ask(rows)
+
+    def _ask(self, rows: Iterable[Row]) -> None:
+        self._found.update(id(row) for row in rows if is_wanted(row.span, self._wanted))
+
+    def change(self, change: Change) -> None:
+        """Take rows that are gone and rows that are new."""
+        self._found.difference_update(map(id, change.gone))
+        self._ask(change.new)
+
+    def choose(self, rows: Sequence[Row]) -> list[Row]:
+        """Give what is found of rows that were all taken, and the rows that lead there."""
+        chosen: list[Row] = []
+        way: list[Row] = []
+        """The rows that lead to the present one, which are not chosen yet."""
+        for row in rows:
+            while way and way[-1].depth >= row.depth:
+                way.pop()
+            way.append(row)
+            if row.depth == 0 or id(row) in self._found:
+                chosen += way
+                way.clear()
+        return chosen
 
 
 def is_wanted(span: Span, wanted: Wanted) -> bool:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from tests.wfstudio.tui.spans import names, order_rows
+from wfstudio.text.looks import Row
 from wfstudio.tui.run_rows import (
     Place,
+    Search,
     Wanted,
-    choose_rows,
     compare_rows,
     find_failure,
     find_parent,
     find_row,
     is_parent,
     place_of,
+    unfold_rows,
 )
 
 ROWS = order_rows()
 
 
 def test_all_rows_are_shown_until_something_is_folded() -> None:
-    assert names(choose_rows(ROWS)) == ["order", "charge", "pack", "box", "tape", "ship"]
-    assert names(choose_rows(ROWS, {Place("wrun_1", "2")})) == ["order", "charge", "pack", "ship"]
+    assert names(unfold_rows(ROWS, ())) == ["order", "charge", "pack", "box", "tape", "ship"]
+    assert names(unfold_rows(ROWS, {Place("wrun_1", "2")})) == ["order", "charge", "pack", "ship"]
 
 
 def test_only_what_has_rows_under_it_can_be_folded() -> None:
@@ -44,17 +47,24 @@ def test_only_what_has_rows_under_it_can_be_folded() -> None:
     ids=str,
 )
 def test_a_search_gives_what_is_found_and_what_led_there(wanted: Wanted, found: list[str]) -> None:
-    assert names(choose_rows(ROWS, (), wanted)) == found
+    assert names(Search(wanted, ROWS).choose(ROWS)) == found
 
 
-def test_a_search_finds_what_is_folded_away() -> None:
-    assert names(choose_rows(ROWS, {Place("wrun_1", "2")}, Wanted("tape"))) == ["order", "pack", "tape"]
+def test_a_search_follows_rows_that_come_go_and_change() -> None:
+    failed = msgspec.structs.replace(ROWS[2], span=msgspec.structs.replace(ROWS[2].span, status="failed"))
+    looks = [ROWS[:2], ROWS, [*ROWS[:2], failed, *ROWS[3:]], ROWS[:4], ROWS]
+    for wanted in (Wanted("tape"), Wanted("charge", is_inverse=True), Wanted(only_errors=True)):
+        search, before = Search(wanted), list[Row]()
+        for look in looks:
+            search.change(compare_rows(before, look))
+            assert search.choose(look) == Search(wanted, look).choose(look)
+            before = look
 
 
 def test_a_place_is_found_again_whatever_is_above_it() -> None:
     place = place_of(ROWS[5])
     assert place == Place("wrun_1", "3")
-    assert find_row(choose_rows(ROWS, {Place("wrun_1", "2")}), place) == 3
+    assert find_row(unfold_rows(ROWS, {Place("wrun_1", "2")}), place) == 3
     assert find_row(ROWS, Place("wrun_2", "2")) == 4, "a child's calls have numbers of their own"
     assert find_row(ROWS, Place("wrun_9", "2")) == 0
 

@@ -29,14 +29,15 @@ from wfstudio.tui.gaps import BusyTime, Gaps, SqueezedScale
 from wfstudio.tui.inks import Inks
 from wfstudio.tui.run_rows import (
     Place,
+    Search,
     Wanted,
-    choose_rows,
     compare_rows,
     find_failure,
     find_parent,
     find_row,
     is_parent,
     place_of,
+    unfold_rows,
 )
 from wfstudio.tui.widgets.cursor_list import CursorList, cursor_keys
 
@@ -101,6 +102,8 @@ class Timeline(CursorList, can_focus=True):
         self.now_ms = 0.0
         self._all: Sequence[Row] = ()
         self._busy = BusyTime()
+        self._search: Search | None = None
+        """What is looked for; None: it is not known yet of the rows that there are, or it is all of them."""
         self._longest = 0
         """The width of the longest name, of all rows that were ever shown since they were chosen."""
         self._folded: set[Place] = set()
@@ -132,6 +135,8 @@ class Timeline(CursorList, can_focus=True):
         change = compare_rows(self._all, rows)
         self._all = rows
         self._busy.change(change)
+        if self._search is not None:
+            self._search.change(change)
         self._find_gaps(now_ms)
         self.camera = Camera.whole(*self._bounds) if is_first else self.camera.grow(*self._bounds)
         self._choose(is_following=True, new=change.new)
@@ -172,13 +177,14 @@ class Timeline(CursorList, can_focus=True):
         """
         before = self.row
         is_at_end = is_following and 0 < self.cursor == len(self.rows) - 1
-        self.rows = choose_rows(self._all, self._folded, self.wanted)
-        if new is None or self._folded or not self.wanted.is_all:
+        is_all = self.wanted.is_all
+        self.rows = unfold_rows(self._all, self._folded) if is_all else self._find_rows()
+        if new is None or self._folded or not is_all:
             self._longest, new = 0, self.rows
         self._longest = max([self._longest, *map(_measure_label, new)])
         self._measure()
         place = None if before is None else place_of(before)
-        is_last = is_at_end and self.wanted.is_all
+        is_last = is_at_end and is_all
         index = len(self.rows) - 1 if is_last else find_row(self.rows, place, self.cursor)
         self.set_reactive(Timeline.cursor, index)
         self.reveal()
@@ -186,6 +192,11 @@ class Timeline(CursorList, can_focus=True):
         after = self.row
         if after is not None and (before is None or place_of(after) != place or after.span != before.span):
             self.post_message(self.Selected(self, after))
+
+    def _find_rows(self) -> list[Row]:
+        if self._search is None:
+            self._search = Search(self.wanted, self._all)
+        return self._search.choose(self._all)
 
     def _label(self, index: int) -> str:
         row = self.rows[index]
@@ -230,6 +241,7 @@ class Timeline(CursorList, can_focus=True):
             self.post_message(self.Selected(self, self.row))
 
     def watch_wanted(self) -> None:
+        self._search = None
         self._choose()
 
     def action_fold(self) -> None:
