@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import shlex
@@ -90,6 +91,12 @@ class StudioApp(App[None]):
         is_known = preferences.theme in self.available_themes
         self.theme = preferences.theme if is_known and preferences.theme else themes.DARK.name
         self.set_keymap(preferences.keys)
+
+    async def _process_messages(self, *arguments: Any, **options: Any) -> None:
+        """Run with tasks that begin in the loop's next turn, as on Python 3.11. From 3.12 on textual has them begin at
+        once, and builds the first screen before it is on the stack: a line to type in then finds none."""
+        asyncio.get_running_loop().set_task_factory(None)
+        await super()._process_messages(*arguments, **options)
 
     def on_mount(self) -> None:
         self.run_worker(self.attachment.follow_world(self._hear_changed, self._hear_state), name="world")

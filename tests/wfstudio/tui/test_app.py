@@ -6,6 +6,7 @@ import asyncio
 import gc
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
@@ -45,6 +46,23 @@ async def test_every_screen_opens_by_its_name_and_says_where_one_is(size) -> Non
             await tui.until(lambda name=name: tui.lines[0].startswith(f" wf  {name}"))
             assert isinstance(tui.app.screen, load_screen(resource.place))
             assert tui.app.screen.query_one("#body").size.height == size[1] - 2
+
+
+async def test_its_tasks_begin_in_the_loops_next_turn_on_every_python() -> None:
+    """From 3.12 on textual has them begin at once; then the first screen was built before it was on the stack."""
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(lambda loop, coroutine, **options: asyncio.Task(coroutine, loop=loop, **options))
+    factories = []
+
+    async def look(pilot: Pilot[None]) -> None:
+        await pilot.pause()
+        factories.append(loop.get_task_factory())
+        pilot.app.exit()
+
+    async with open_studio() as client:
+        app = StudioApp(Attachment(client, client.session.settings))
+        await app.run_async(headless=True, size=SMALL, auto_pilot=look)
+    assert (app.return_code, factories) == (0, [None])
 
 
 # -- moving about -------------------------------------------------------------------------------
