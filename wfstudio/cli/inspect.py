@@ -245,7 +245,9 @@ class _View:
         """Read what `--json` prints."""
         name, is_locked = self.subject.name or "", self._question.is_locked
         if self.subject.listing is not None:
-            return await self.subject.listing.read(self._client, self._question)
+            page = await self.subject.listing.read(self._client, self._question)
+            # Lists without pages come whole, unless somebody wants less of them.
+            return msgspec.structs.replace(page, items=page.items[: self._limit])
         if self.subject.kind == "step":
             return await _read_step(self._client, name, is_locked=is_locked)
         return await self._client.get_run(name, is_locked=is_locked)

@@ -185,6 +185,13 @@ def test_a_name_that_is_mistyped_is_suggested_and_not_an_empty_list(look: Wf, wo
     assert told.err.splitlines()[1] == "  fix: `wf inspect --workflow greet` lists the runs of that workflow"
 
 
+@pytest.mark.parametrize("kind", ["runs", "workflows"])
+def test_a_limit_holds_for_lists_with_pages_and_without(look: Wf, kind: str) -> None:
+    ids = [item["id"] for item in look(kind, "--json").json["items"]]
+    assert len(ids) > 1
+    assert [item["id"] for item in look(kind, "-n", "1", "--json").json["items"]] == ids[:1]
+
+
 def test_a_world_without_runs_says_how_one_begins(project: Path, wf_cli: Wf) -> None:
     assert wf_cli("run", "shop_flow.py:pay", '"ada"', "-q").code == 0
     assert wf_cli("gc", "--keep", "0", "-y").code == 0
