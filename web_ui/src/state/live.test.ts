@@ -42,6 +42,7 @@ beforeEach(() => {
   Source.all = [];
   page.isHidden = false;
   vi.stubGlobal("EventSource", Source);
+  vi.stubGlobal("fetch", async () => Response.json({ status: "ok" }));
   vi.stubGlobal("document", {
     get hidden() {
       return page.isHidden;
