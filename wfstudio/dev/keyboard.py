@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 _SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O?.)?", re.DOTALL)
@@ -28,7 +28,12 @@ def listening(on_key: Callable[[str], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        keys = os.read(number, 32).decode(errors="replace")
+        try:
+            keys = os.read(number, 32).decode(errors="replace")
+        except OSError:
+            keys = ""
+        if not keys:  # the terminal is gone, and who started us wants us to go on: it would be readable for ever
+            loop.remove_reader(number)
         for key in _SEQUENCE.sub("", keys):
             on_key(key)
 
@@ -38,4 +43,5 @@ def listening(on_key: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         loop.remove_reader(number)
-        termios.tcsetattr(number, termios.TCSANOW, before)
+        with suppress(termios.error):  # a terminal that is gone
+            termios.tcsetattr(number, termios.TCSANOW, before)

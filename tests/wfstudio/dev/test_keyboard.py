@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import re
@@ -14,8 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project
 from tests.wfstudio.dev.test_reload import GREETER
+from wfstudio.dev.keyboard import listening
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -120,3 +124,25 @@ def test_an_error_is_shown_with_its_lines_and_clears_with_the_next_good_save(tmp
         screen.wait_for("flow.py › loads again, and is what serves (")
         project.write("flow.py", GREETER + "\n    fixed = True\n")
         screen.wait_for("flow.py › 1 workflow reloaded in")
+
+
+def test_a_terminal_that_is_gone_is_read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays readable for ever: who goes on without one would do nothing but read it, and fail when it ends."""
+
+    reads, read = [], os.read
+    monkeypatch.setattr(os, "read", lambda number, size: reads.append(number) or read(number, size))
+
+    async def listen() -> None:
+        ours, theirs = pty.openpty()
+        with open(theirs) as terminal:
+            monkeypatch.setattr(sys, "stdin", terminal)
+            with listening(lambda key: None):
+                os.close(ours)
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while theirs not in reads:
+                        await asyncio.sleep(0)
+                for _ in range(20):
+                    await asyncio.sleep(0)
+            assert reads.count(theirs) == 1
+
+    asyncio.run(listen())
