@@ -194,6 +194,14 @@ class Fleet:
             worker.send(Newest(self.current.deployment_id))
         await worker.ask(Serve(deployments), Serving, SERVE_SECONDS)
 
+    async def _serve_or_end(self, worker: WorkerProcess, deployments: list[str]) -> None:
+        """Have a process serve. One that does not say that it does is ended: nobody would know of it, and it might."""
+        try:
+            await self._serve(worker, deployments)
+        except WorkerGone:
+            worker.kill()
+            raise
+
     async def set_faults(self, rules: list[FaultRule]) -> list[str]:
         """Have all workers, and those to come, disturb runs by these rules; give the exceptions that none knows."""
         self._faults = rules
@@ -270,7 +278,7 @@ class Fleet:
             order = msgspec.structs.replace(self.order, pegged_to=deployment_id)
             try:
                 worker, loaded = await self._load(order)
-                await self._serve(worker, [deployment_id])
+                await self._serve_or_end(worker, [deployment_id])
             except (CannotLoad, WorkerGone) as error:
                 self._note("error", {"message": f"the stored code of {deployment_id} does not load: {error}"})
             else:
@@ -381,7 +389,7 @@ class Fleet:
             if worker is None:
                 worker, _ = await self._load(msgspec.structs.replace(self.order, pegged_to=served.deployment_id))
             names = self._names() if served is self.current else [served.deployment_id]
-            await self._serve(worker, names)
+            await self._serve_or_end(worker, names)
         except (CannotLoad, WorkerGone) as error:
             self._note("error", {"message": f"no worker for {served.deployment_id}: {error}"})
             return None

@@ -20,6 +20,7 @@ from wf.run import Run
 from wfstudio.core.errors import UsageError
 from wfstudio.dev import fleet, supervisor
 from wfstudio.dev.remedies import RemedyError, apply_remedy
+from wfstudio.dev.workers import WorkerGone, WorkerProcess
 
 GREETER = """
     import wf
@@ -255,6 +256,29 @@ def test_a_run_that_does_not_fit_goes_on_with_its_own_code(project: Project) -> 
         assert await run.attention() is None
         dev.supervisor._look.set()
         await until(lambda: not dev.supervisor.status()["pegged"], "nobody serves the old code any more")
+
+    play(project, scene)
+
+
+def test_a_process_that_does_not_say_that_it_serves_is_not_left_behind(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve = fleet.Fleet._serve
+    mute: list[WorkerProcess] = []
+
+    async def serve_current(self: fleet.Fleet, worker: WorkerProcess, deployments: list[str]) -> None:
+        if self.current is not None and deployments[0] != self.current.deployment_id:
+            mute.append(worker)
+            raise WorkerGone("no answer for 20 s")
+        await serve(self, worker, deployments)
+
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        monkeypatch.setattr(fleet.Fleet, "_serve", serve_current)
+        await dev.save("flow.py", DIVERGING)
+        assert dev.supervisor.status()["pegged"] == []
+        assert await mute[0].ended == "killed by SIGKILL"
 
     play(project, scene)
 
