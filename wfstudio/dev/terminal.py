@@ -27,7 +27,7 @@ class Terminal:
         self.is_json = is_json
         self.actions: dict[str, Callable[[], object]] = {}
         is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        self.painter = Painter(is_coloured=is_coloured)
+        self.painter = Painter(is_coloured=is_coloured, folder=os.getcwd())
 
     def say(self, text: str) -> None:
         """Print lines for people; nothing in JSON."""

@@ -37,10 +37,11 @@ _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN, _PLAIN = (
 
 
 class Painter:
-    """Colours, or none."""
+    """Colours, or none. Files in `folder`, where there is one, are named as seen from there."""
 
-    def __init__(self, *, is_coloured: bool) -> None:
+    def __init__(self, *, is_coloured: bool, folder: str | None = None) -> None:
         self._is_coloured = is_coloured
+        self._folder = folder
 
     def _paint(self, code: str, text: str) -> str:
         return f"{code}{text}{_PLAIN}" if self._is_coloured else text
@@ -62,6 +63,10 @@ class Painter:
 
     def link(self, text: str) -> str:
         return self._paint(_CYAN, text)
+
+    def place(self, where: str) -> str:
+        """Write a `file:line` as somebody would type it who is there."""
+        return printable_lines(where if self._folder is None else where.removeprefix(f"{self._folder}/"))
 
 
 def show_banner(
@@ -140,7 +145,7 @@ def show_error(painter: Painter, error: Mapping[str, Any]) -> str:
     """Give an error in the shape that all faces use, with the lines of code it points to."""
     lines = [painter.bad(printable_lines(error["message"]))]
     if error.get("where"):
-        lines.append(f"  at {printable_lines(error['where'])}")
+        lines.append(f"  at {painter.place(error['where'])}")
     if error.get("frame"):
         lines += [f"  {painter.dim(printable_lines(line))}" for line in error["frame"].splitlines()]
     if error.get("hint"):
@@ -169,7 +174,7 @@ def show_divergences(painter: Painter, diverging: Sequence[Mapping[str, Any]]) -
         lines.append(f"{painter.warn(verdict['run_id'])} {verdict['workflow']}")
         lines.append(f"  {printable_lines(trouble['message'])}")
         if trouble.get("where"):
-            lines.append(f"  at {printable_lines(trouble['where'])}")
+            lines.append(f"  at {painter.place(trouble['where'])}")
         run, last_fit = verdict["run_id"], max(1, (trouble.get("seq") or 2) - 1)
         lines.append(f"  with today's code: `wf fork {run} --from {last_fit}`, or from the beginning, `--from 1`")
     lines.append(painter.dim("  they go on with the code that started them; `wf cancel RUN` ends one"))
@@ -184,7 +189,7 @@ def show_finding(painter: Painter, verdict: Mapping[str, Any]) -> str:
         "  fix: ask `wf.now`, `wf.random` or a step instead of the clock, the dice or the order of a set",
     ]
     if trouble.get("where"):
-        lines.insert(1, f"  at {printable_lines(trouble['where'])}")
+        lines.insert(1, f"  at {painter.place(trouble['where'])}")
     return "\n".join(lines)
 
 

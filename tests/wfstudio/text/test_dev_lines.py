@@ -179,3 +179,12 @@ def test_user_code_cannot_move_the_cursor() -> None:
 def test_colours_are_only_for_terminals_that_want_them() -> None:
     assert Painter(is_coloured=True).bad("x") == "\x1b[31mx\x1b[0m"
     assert PLAIN.bad("x") == "x"
+
+
+def test_a_place_is_named_as_seen_from_where_the_reader_is() -> None:
+    verdict = {**VERDICT, "trouble": {**TROUBLE, "where": "/work/shop/flows.py:41 in fulfil"}}
+    assert "  at flows.py:41 in fulfil\n" in show_divergences(
+        Painter(is_coloured=False, folder="/work/shop"), [verdict]
+    )
+    for painter in (PLAIN, Painter(is_coloured=False, folder="/work/sho")):
+        assert "  at /work/shop/flows.py:41 in fulfil\n" in show_divergences(painter, [verdict])
