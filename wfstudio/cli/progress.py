@@ -92,7 +92,8 @@ class Progress:
         if self._looker is None or self._looker.run_id != run_id:  # it may go on as another run
             self._looker = Looker(client, run_id)
         self._look = await self._looker.look()
-        self._resting = (await client.get_run(run_id, is_locked=True)).reason
+        view = await client.find_run(run_id)  # as lists show it: its arguments are not opened again and again
+        self._resting = None if view is None else view.reason
         self.show(self._look, self._resting)
 
     @contextmanager
