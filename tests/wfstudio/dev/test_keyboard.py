@@ -128,9 +128,13 @@ def test_an_error_is_shown_with_its_lines_and_clears_with_the_next_good_save(tmp
 
 def test_a_terminal_that_is_gone_is_read_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays readable for ever: who goes on without one would do nothing but read it, and fail when it ends."""
+    reads, read = list[int](), os.read
 
-    reads, read = [], os.read
-    monkeypatch.setattr(os, "read", lambda number, size: reads.append(number) or read(number, size))
+    def note(number: int, size: int) -> bytes:
+        reads.append(number)
+        return read(number, size)
+
+    monkeypatch.setattr(os, "read", note)
 
     async def listen() -> None:
         ours, theirs = pty.openpty()
