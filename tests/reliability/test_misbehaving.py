@@ -580,7 +580,7 @@ async def test_a_body_that_sleeps_in_the_interpreter_is_named_in_the_log_and_lef
 ):
     @wf.workflow
     async def sleeps() -> str:
-        time.sleep(0.6)
+        time.sleep(1.5)  # several looks on a busy machine, too
         return "rested"
 
     with caplog.at_level(logging.ERROR, "wf.worker"):

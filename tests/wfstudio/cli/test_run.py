@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -170,17 +171,37 @@ def test_an_interrupted_run_says_how_it_goes_on(project: Path, wf_cli: Wf) -> No
 
 
 def test_what_an_interrupted_run_waits_for_is_said(project: Path) -> None:
-    step = "@wf.step\ndef work() -> None:\n    print('working', flush=True)\n    time.sleep(1)\n"
-    body = "@wf.workflow\nasync def main() -> None:\n    await work()\n"
-    (project / "shop_flow.py").write_text(f"import time\nimport wf\n\n{step}\n{body}")
+    (project / "shop_flow.py").write_text(
+        textwrap.dedent(
+            """
+            import time
+            from pathlib import Path
+            import wf
+
+            @wf.step
+            def work() -> None:
+                print("working", flush=True)
+                for _ in range(2000):
+                    if Path("finish").exists():
+                        return
+                    time.sleep(0.01)
+
+            @wf.workflow
+            async def main() -> None:
+                await work()
+            """
+        )
+    )
     command = [sys.executable, "-m", "wfstudio", "run", "shop_flow.py:main", "--id", "one"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert "working\n" in running.stderr
         running.send_signal(signal.SIGINT)
-        err = running.communicate(timeout=20)[1]
+        said = running.stderr.readline()
+        (project / "finish").touch()
+        running.communicate(timeout=20)
+    assert said == "interrupted: what runs may finish; Ctrl-C again to force\n"
     assert running.returncode == 130
-    assert err.splitlines()[0] == "interrupted: what runs may finish; Ctrl-C again to force"
 
 
 def test_on_a_terminal_the_run_is_drawn_as_a_tree(project: Path) -> None:
