@@ -19,7 +19,7 @@ from typing import Any, Final
 from tests.programs import ROOT, WEB_UI
 
 PATIENCE_SECONDS: Final = 30.0
-SCRIPT_SECONDS: Final = 240.0
+SCRIPT_SECONDS: Final = 480.0
 
 ASIDE: Final = Path(__file__).with_name("aside.py")
 """Workflows besides the sample's, which are put below it: what it has no reason to do."""

@@ -535,18 +535,18 @@ async function findCutOff() {
 
 await claim("on a phone and on a small laptop nothing is cut off", async () => {
   const found = [];
-  const places = ["runs", "run?span=2", "run?tab=steps&span=2", "run?tab=events", "run?tab=logs", "studio/workflows"];
-  for (const [width, height] of [
-    [390, 800],
-    [1024, 768],
+  const steps = "run?tab=steps&span=2";
+  for (const [width, height, ...paths] of [
+    [390, 800, "runs", "run?span=2", steps, "run?tab=events", "run?tab=logs", "studio/workflows"],
+    [1024, 768, "runs", steps],
   ]) {
     await page.setViewportSize({ width, height });
-    for (const path of places) {
+    for (const path of paths) {
       await page.goto(path.startsWith("run?") ? `${runUrl}${path.slice(3)}` : `${given.url}/${path}`);
       await page.locator(".grid-row, .run-title, .start-form").first().waitFor();
       await page.waitForTimeout(150);
       found.push(...(await findCutOff()).map((one) => `${path} at ${width}: ${one}`));
-      if (path.includes("steps") || path === "runs") await shoot(`${path.split("?")[0]}-${width}`);
+      if (path === steps || path === "runs") await shoot(`${path.split("?")[0]}-${width}`);
     }
   }
   await page.setViewportSize({ width: 1360, height: 860 });

@@ -2,8 +2,8 @@
  * The eye: where the camera is, where it glides to, and whether it follows a run that goes on.
  *
  * 1. Whoever asks for a move builds on where the eye is going (`target`), so that keys pressed fast add up.
- * 2. `all` keeps the whole run in sight, `end` the present width at its end. Who moves away is left alone, who comes
- *    back to the end follows again.
+ * 2. `all` keeps the whole run in sight, `end` the present width at its end: also when it has ended, since its last news
+ *    may come after that is known. Who moves away is left alone, who comes back to the end of one that goes on follows again.
  */
 
 import {
@@ -55,12 +55,12 @@ export class Eye {
       this.glide = null;
       this.camera = to;
     }
-    if (this.isGrowing()) this.following = endFolded(to) >= this.bounds().endFolded ? "end" : "off";
+    this.following = this.isGrowing() && endFolded(to) >= this.bounds().endFolded ? "end" : "off";
   }
 
   fit(): void {
     this.move(fitAll(this.target, this.bounds()), true);
-    this.following = this.isGrowing() ? "all" : "off";
+    this.following = "all";
   }
 
   follow(following: Following): void {
@@ -113,10 +113,8 @@ export class Eye {
       const progress = Math.max(0, (timeMs - this.glide.startMs) / GLIDE_MS);
       this.camera = mixCameras(this.glide.from, this.glide.to, progress);
       if (progress >= 1) this.glide = null;
-    } else if (this.isGrowing()) {
-      if (this.following === "all") this.keepAll();
-      else if (this.following === "end") this.goToEnd();
-    }
+    } else if (this.following === "all") this.keepAll();
+    else if (this.following === "end") this.goToEnd();
     this.camera = clampCamera(this.camera, this.bounds());
   }
 

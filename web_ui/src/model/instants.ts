@@ -111,6 +111,11 @@ export function showCount(count: number): string {
   return COUNTS.format(count);
 }
 
+/** Say how many: `1 run`, `12,345 runs`. */
+export function sayMany(count: number, what: string): string {
+  return `${showCount(count)} ${what}${count === 1 ? "" : "s"}`;
+}
+
 function pad(part: number): string {
   return String(part).padStart(2, "0");
 }

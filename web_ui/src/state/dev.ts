@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { call, Failure } from "../api";
 import type { Attention, NotLoaded, Reload, Verdict } from "../api_types";
+import { sayMany } from "../model/instants";
 import { isEnded } from "../model/statuses";
 import { hear } from "./live";
 import { toast } from "./toasts";
@@ -83,8 +84,9 @@ function sayReload(reload: Reload): void {
   const first = reload.files.length ? `${what}: ` : "";
   const diverging = reload.diverging.length;
   const judged = reload.clean + diverging;
-  const verdict = judged ? `; ${reload.clean} runs replay clean, ${diverging} diverge` : "";
-  const text = `${first}${reload.workflows} workflows loaded in ${Math.round(reload.load_ms)} ms${verdict}`;
+  const clean = `${sayMany(reload.clean, "run")} ${reload.clean === 1 ? "replays" : "replay"} clean`;
+  const verdict = judged ? `; ${clean}, ${diverging} ${diverging === 1 ? "diverges" : "diverge"}` : "";
+  const text = `${first}${sayMany(reload.workflows, "workflow")} loaded in ${Math.round(reload.load_ms)} ms${verdict}`;
   toast(diverging ? "warn" : "good", text, diverging ? { link: { href: "/studio/code", label: "Show them" } } : {});
 }
 

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { call, readText } from "../../api";
 import type { DeploymentView, ReplayView, Verdict } from "../../api_types";
 import { commandOf } from "../../model/commands";
-import { showCount, showInstant } from "../../model/instants";
+import { sayMany, showCount, showInstant } from "../../model/instants";
 import { type DiffLine, diffLines } from "../../model/line_diff";
 import { placeOf, runPlace } from "../../model/places";
 import { type Token, tokenize } from "../../model/python_tokens";
@@ -133,7 +133,7 @@ function LastReload() {
         <>
           <Chip tone="good">serves</Chip>
           <code>{status.current.deployment_id.slice(0, 16)}</code>
-          <span class="num">{status.current.workflows.length} workflows</span>
+          <span class="num">{sayMany(status.current.workflows.length, "workflow")}</span>
         </>
       ) : (
         <Chip tone="bad">nothing is loaded</Chip>
@@ -311,7 +311,7 @@ function Deployment({
       <p class="run-facts">
         <span>first loaded {showInstant(deployment.created_at)}</span>
         {deployment.used_at === null && <Chip tone="warn">came with an imported run</Chip>}
-        <span class="num">{deployment.workflows.length} workflows</span>
+        <span class="num">{sayMany(deployment.workflows.length, "workflow")}</span>
         <span class="num">{showCount(inFlight)} in flight</span>
         <Button icon="check" disabled={isReplaying} onClick={() => replayThem()}>
           {isReplaying ? "They are replayed …" : "Replay runs in flight against it"}

@@ -161,12 +161,12 @@ function Summary({ diff }: { diff: DiffView }) {
         {diff.is_same
           ? "They differ in nothing but times and ids."
           : `First difference: ${diff.divergence?.text ?? "in what came of them"}`}
-        {diff.divergence?.seq_a != null && <span class="dim num"> A event {diff.divergence.seq_a}</span>}
-        {diff.divergence?.seq_b != null && <span class="dim num"> B event {diff.divergence.seq_b}</span>}
+        {diff.divergence?.seq_a != null && <span class="dim num"> · event {diff.divergence.seq_a} of A</span>}
+        {diff.divergence?.seq_b != null && <span class="dim num"> · event {diff.divergence.seq_b} of B</span>}
         {diff.delta_ms !== null && (
           <span class="num dim">
             {" "}
-            B took {showDuration(Math.abs(diff.delta_ms))} {diff.delta_ms < 0 ? "less" : "more"}
+            · B took {showDuration(Math.abs(diff.delta_ms))} {diff.delta_ms < 0 ? "less" : "more"}
           </span>
         )}
       </p>

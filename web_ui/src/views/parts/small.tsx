@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { type Failure, GONE } from "../../api";
 import type { RunView } from "../../api_types";
 import { showAgo, showDuration, showInstant } from "../../model/instants";
+import { printable } from "../../model/printable";
 import { isEnded, lookOf, lookOfRun, type StatusLook } from "../../model/statuses";
 import { now } from "../../state/clock";
 import { go } from "../../state/router";
@@ -183,13 +184,19 @@ export function FailureNote({ failure, again }: { failure: Failure; again?: () =
       </p>
     );
   }
+  const [first, ...more] = printable(failure.message).split("\n");
   return (
     <div class="note note-bad" role="alert">
       <p class="note-title">
         <Icon name="bang" size={14} />
-        <strong>{failure.message}</strong>
+        <strong>{first}</strong>
         <code class="slug">{failure.slug}</code>
       </p>
+      {more.length > 0 && (
+        <pre class="raw" tabIndex={0}>
+          {more.join("\n").replace(/^\n+/, "")}
+        </pre>
+      )}
       {failure.where && (
         <p class="mono">
           at <Placed text={failure.where} />

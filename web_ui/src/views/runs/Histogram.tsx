@@ -2,11 +2,11 @@
 
 import { useRef, useState } from "preact/hooks";
 import { type Bin, stack } from "../../model/histogram";
-import { showCount, showMark } from "../../model/instants";
+import { sayMany, showCount, showMark } from "../../model/instants";
 
 const HEIGHT = 44;
 
-const sayRuns = (count: number) => `${showCount(count)} ${count === 1 ? "run" : "runs"}`;
+const sayRuns = (count: number) => sayMany(count, "run");
 
 export function Histogram({
   bins,

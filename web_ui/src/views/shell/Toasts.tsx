@@ -1,4 +1,5 @@
 import { useSignalEffect } from "@preact/signals";
+import { printable } from "../../model/printable";
 import { place } from "../../state/router";
 import { dismiss, toasts } from "../../state/toasts";
 import { Icon } from "../parts/Icon";
@@ -17,10 +18,10 @@ export function Toasts() {
         <div class={`toast toast-${one.tone}`} key={one.id}>
           <Icon name={one.tone === "good" ? "check" : one.tone === "info" ? "dots" : "bang"} size={14} />
           <div>
-            <p>{one.text}</p>
+            <p>{printable(one.text)}</p>
             {one.more && (
               <p class="dim">
-                <Prose text={one.more} />
+                <Prose text={printable(one.more)} />
               </p>
             )}
             {one.link && <A href={one.link.href}>{one.link.label}</A>}
