@@ -138,7 +138,9 @@ class Supervisor:
                 if not reload.done() and self._is_loading:  # its code is out of date already
                     self._changes.update(files)
                     reload.cancel()
-                await asyncio.gather(reload, return_exceptions=True)
+                (outcome,) = await asyncio.gather(reload, return_exceptions=True)
+                if isinstance(outcome, Exception):  # nobody foresaw it; saving again is all that can be tried
+                    self._tell_unfinished(outcome)
             finally:
                 again.cancel()
                 reload.cancel()
@@ -148,11 +150,16 @@ class Supervisor:
         try:
             await self._reload(files)
         except WorkflowError as error:
-            self._publish("error", {"message": f"the reload could not be finished: {error}", "hint": error.hint})
-            waiting, self._waiting = self._waiting, []
-            for came in waiting:
-                if not came.done():
-                    came.set_exception(error)
+            self._tell_unfinished(error)
+
+    def _tell_unfinished(self, error: Exception) -> None:
+        hint = error.hint if isinstance(error, WorkflowError) else None
+        text = str(error) if isinstance(error, WorkflowError) else f"{type(error).__name__}: {error}"
+        self._publish("error", {"message": f"the reload could not be finished: {text}", "hint": hint})
+        waiting, self._waiting = self._waiting, []
+        for came in waiting:
+            if not came.done():
+                came.set_exception(error)
 
     async def _reload(self, files: list[str]) -> Reload:
         began = time.perf_counter()

@@ -260,6 +260,24 @@ def test_a_run_that_does_not_fit_goes_on_with_its_own_code(project: Project) -> 
     play(project, scene)
 
 
+def test_a_reload_that_fails_for_a_reason_that_nobody_foresaw_is_told_and_the_next_one_is_tried(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_room(self: fleet.Fleet) -> None:
+        raise OSError("too many open files")
+
+    async def scene(dev: Dev) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(fleet.Fleet, "load", no_room)
+            with pytest.raises(OSError, match="too many open files"):
+                await dev.supervisor.reload_now()
+        [told] = dev.told("error")
+        assert told == {"message": "the reload could not be finished: OSError: too many open files", "hint": None}
+        assert (await dev.save("flow.py", CLEAN))["outcome"] == "loaded"
+
+    play(project, scene)
+
+
 def test_a_process_that_does_not_say_that_it_serves_is_not_left_behind(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
