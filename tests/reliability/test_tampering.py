@@ -184,6 +184,10 @@ CHANGES: dict[str, tuple[Callable[[Connection], Any], int]] = {
     "a dropped last event": (lambda db: _drop(db, UNFINISHED), 9),
     "a dropped event in the middle": (lambda db: db.execute("DELETE FROM events WHERE run_id = ? AND seq = 4",
                                                            (UNFINISHED,)), 4),
+    "a dropped first event": (lambda db: db.execute("DELETE FROM events WHERE run_id = ? AND seq = 1",
+                                                   (UNFINISHED,)), 1),
+    "no events at all": (lambda db: db.execute("DELETE FROM events WHERE run_id = ?", (UNFINISHED,)), 1),
+    "a meta at the start that is no JSON": (lambda db: _set(db, "meta = '{'", 1), 1),
     "an older state of the run's row": (lambda db: _roll_back(db, UNFINISHED), 8),
     "a MAC of another run": (lambda db: db.execute(
         "UPDATE runs SET mac = (SELECT mac FROM runs WHERE run_id = ?) WHERE run_id = ?", (OTHER, UNFINISHED)), 9),

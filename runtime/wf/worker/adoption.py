@@ -55,7 +55,12 @@ async def take_up(worker: Worker, claimed: Claimed) -> LiveRun | None:
     if deaths >= MOST_DEATHS:
         await _give_up(worker, claimed, DeadLetterError(row.run_id, row.workflow, deaths))
         return None
-    run = LiveRun(worker, row, workflow, claimed.events[0])
+    try:
+        run = LiveRun(worker, row, workflow, claimed.events[0])
+    except Exception:  # nothing was verified yet: whatever there is instead of a first event must harm nobody else
+        log.exception("run %s could not be taken up", row.run_id)
+        await _give_up(worker, claimed, DecryptionError(row.run_id, 1, "log", "it does not begin as a log does"))
+        return None
     worker.leases.hold(run)  # before anything is awaited: a message may come meanwhile
     trouble = await _open(worker, claimed, run)
     if trouble is not None:
