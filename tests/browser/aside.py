@@ -39,9 +39,19 @@ async def talk(words: int = 30) -> int:
 
 
 @wf.workflow
+async def talk_until_told(number: int, words: int = 60) -> int:
+    """Talk, and go on being there until somebody says that it is enough."""
+    for word in range(words):
+        await say(word)
+    async with wf.hook(token=f"enough:{number}") as hook:
+        await hook
+    return words
+
+
+@wf.workflow
 async def crowd(runs: int = 6) -> list[int]:
     """Have several talk at once, as child runs."""
-    children = [await wf.start(talk, 60) for _ in range(runs)]
+    children = [await wf.start(talk_until_told, number) for number in range(runs)]
     return list(await asyncio.gather(*(child.return_value() for child in children)))
 
 

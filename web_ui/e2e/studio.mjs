@@ -364,7 +364,12 @@ await claim("more child runs are followed at once than a browser has connections
   const began = Date.now();
   const { status } = await ask("GET", `/api/runs/${id}`);
   expect(Date.now() - began < 1000, `a question waited ${Date.now() - began} ms for a connection`);
-  expect(status === "running", "it was over before it could be followed");
+  expect(status === "running", `it was ${status} before it could be followed`);
+  for (let child = 0; child < 6; child++) {
+    const token = `enough:${child}`;
+    while (!(await ask("GET", "/api/hooks")).items.some((one) => one.token === token)) await page.waitForTimeout(50);
+    await ask("POST", `/api/hooks/${encodeURIComponent(token)}/resume`, { payload: null });
+  }
   await waitForRun(id, (run) => run.status === "completed");
   await page.locator(".run-title").getByText("completed").waitFor();
   // Six children of a run and sixty calls each, and what the parent has besides.
@@ -480,6 +485,12 @@ await claim("a query is answered as a grid and as a chart", async () => {
   await page.getByRole("button", { name: "Run", exact: true }).click();
   await page.getByRole("table", { name: "result" }).getByText("flow:build_site").first().waitFor();
   await shoot("query");
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Parquet", exact: true }).click(),
+  ]);
+  const file = await readFile(await download.path(), "latin1");
+  expect(file.startsWith("PAR1") && file.endsWith("PAR1"), `what was downloaded begins ${file.slice(0, 80)}`);
   await page.getByRole("button", { name: "chart", exact: true }).click();
   await page.locator(".chart-host canvas").waitFor();
   await shoot("query-chart");

@@ -55,6 +55,17 @@ export async function call<P extends Operation>(operation: P, options: Options<P
   return (response.status === 204 ? undefined : await response.json()) as AnswerOf<P>;
 }
 
+/** Give the bytes of an answer of another type than JSON. */
+export async function callForBytes<P extends Operation>(
+  operation: P,
+  accept: string,
+  body: BodyOf<P>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const [method, template] = operation.split(" ") as [string, string];
+  const response = await request(method, urlOf(template), body, undefined, { accept });
+  return new Uint8Array(await response.arrayBuffer());
+}
+
 /** Give a text that is no JSON: a source file. */
 export async function readText(template: string, path: Record<string, string>): Promise<string> {
   return (await request("GET", urlOf(template, path))).text();
@@ -73,12 +84,18 @@ export async function lookForServer(patienceMs: number): Promise<"there" | "sile
   }
 }
 
-async function request(method: string, url: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+async function request(
+  method: string,
+  url: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, {
       method,
-      headers: method === "GET" ? {} : { "content-type": "application/json", "x-wf": "1" },
+      headers: method === "GET" ? headers : { ...headers, "content-type": "application/json", "x-wf": "1" },
       ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }),
       ...(signal ? { signal } : {}),
     });

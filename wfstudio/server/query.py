@@ -18,7 +18,7 @@ from wfstudio.core.errors import NotFoundError
 from wfstudio.history.asking import Asker, make_question
 from wfstudio.history.library import Library, SavedQuery
 from wfstudio.history.schema import SchemaDoc, show_schema
-from wfstudio.history.wire import Answer, Column, Done, Head, Piece, Rows
+from wfstudio.history.wire import Answer, Column, Done, Head, Piece, Rows, Shape
 from wfstudio.server.answers import ErrorAnswer, ErrorBody, show_error
 from wfstudio.server.questions import EmptyBody
 from wfstudio.server.routing import Call, Route
@@ -26,10 +26,12 @@ from wfstudio.server.routing import Call, Route
 ROWS: Final = 10_000
 MOST_ROWS: Final = 100_000
 JSON_BYTES: Final = 8 << 20
-ARROW_BYTES: Final = 64 << 20
+BINARY_BYTES: Final = 64 << 20
 SECONDS: Final = 10.0
 MOST_SECONDS: Final = 300.0
 ARROW: Final = "application/vnd.apache.arrow.stream"
+PARQUET: Final = "application/vnd.apache.parquet"
+_TYPES: Final[dict[Shape, str]] = {"rows": "application/json", "arrow": ARROW, "parquet": PARQUET}
 
 _CUT_SHORT: Final = b"\xff\xff\xff\xff" + (1 << 20).to_bytes(4, "little")
 """How a message of an Arrow stream begins, that says it is longer than anything that follows."""
@@ -84,13 +86,14 @@ class SaveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def ask(call: Call) -> Response:
     """Answer as rows come. What is wrong with the query shows before the first one, and has its own status."""
     body = await call.read_body(QueryBody)
-    is_arrow = ARROW in call.request.headers.get("accept", "").lower()
+    accept = call.request.headers.get("accept", "").lower()
+    shape: Shape = "arrow" if ARROW in accept else "parquet" if PARQUET in accept else "rows"
     question = make_question(
         body.sql,
         parameters=body.parameters,
-        shape="arrow" if is_arrow else "rows",
+        shape=shape,
         row_limit=body.limit,
-        byte_limit=ARROW_BYTES if is_arrow else JSON_BYTES,
+        byte_limit=JSON_BYTES if shape == "rows" else BINARY_BYTES,
         is_locked=body.locked,
     )
     answers = _asker(call).ask(question, seconds=body.timeout_seconds, id=body.id)
@@ -99,7 +102,8 @@ async def ask(call: Call) -> Response:
     except BaseException:
         await answers.aclose()
         raise
-    return _AnswerStream(answers, _write_arrow(answers) if is_arrow else _write_json(head, answers), is_arrow)
+    content = _write_json(head, answers) if shape == "rows" else _write_binary(answers)
+    return _AnswerStream(answers, content, _TYPES[shape])
 
 
 async def _wait_for_head(answers: AsyncGenerator[Answer, None], request: Request) -> Head:
@@ -130,9 +134,9 @@ class _AnswerStream(StreamingResponse):
     """A response that ends its query when the client goes."""
 
     def __init__(
-        self, answers: AsyncGenerator[Answer, None], content: AsyncGenerator[bytes, None], is_arrow: bool
+        self, answers: AsyncGenerator[Answer, None], content: AsyncGenerator[bytes, None], media_type: str
     ) -> None:
-        super().__init__(content, media_type=ARROW if is_arrow else "application/json")
+        super().__init__(content, media_type=media_type)
         self._answers = answers
         self._content = content
 
@@ -161,9 +165,10 @@ async def _write_json(head: Head, answers: AsyncGenerator[Answer, None]) -> Asyn
     yield b"]" + end
 
 
-async def _write_arrow(answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[bytes, None]:
-    """Pass an Arrow stream on. One that fails under way is cut short within a message, since a reader takes one that is
-    cut between two for the whole; what the reader does not get to is the error.
+async def _write_binary(answers: AsyncGenerator[Answer, None]) -> AsyncGenerator[bytes, None]:
+    """Pass an Arrow stream or a Parquet file on. A stream that fails under way is cut short within a message, since a
+    reader takes one that is cut between two for the whole; a file has no end then, which no reader takes for one. What
+    the reader does not get to is the error.
     """
     async with aclosing(answers):
         try:
@@ -210,7 +215,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 ROUTES = [
     Route(method="POST", path="/api/query", handler=ask, summary="Ask all history in SQL", body=QueryBody,
-          answer=QueryResult, other_answers=(ARROW,), errors=(409,)),
+          answer=QueryResult, other_answers=(ARROW, PARQUET), errors=(409,)),
     Route(method="POST", path="/api/query/{id}/cancel", handler=cancel, summary="End a query that is being answered",
           body=EmptyBody, status=204, errors=(404,)),
     Route(method="GET", path="/api/query/schema", handler=give_schema, summary="List the tables of SQL",

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet
 import pytest
 
 from tests.wfstudio.history.processes import LISTS, children, wait_for_children, wait_until_gone
@@ -27,6 +28,7 @@ UNDER_WAY = (
 )
 """Fails when there have been 18 MB of it: DuckDB works ahead of its reader by one."""
 ARROW = ("accept", "application/vnd.apache.arrow.stream")
+PARQUET = ("accept", "application/vnd.apache.parquet")
 
 
 @asynccontextmanager
@@ -91,6 +93,22 @@ async def test_an_answer_in_arrow_is_read_by_others(tmp_path: Path) -> None:
         assert pa.ipc.open_stream(nothing.body).read_all().num_rows == 0
 
 
+async def test_an_answer_in_parquet_is_a_file_that_others_read(tmp_path: Path) -> None:
+    async with open_past(tmp_path) as site:
+        sql = "SELECT run_id, created_at, steps FROM runs ORDER BY created_at"
+        answer = await ask(site, sql, headers=[PARQUET])
+        assert (answer.status, answer.header("content-type")) == (200, "application/vnd.apache.parquet")
+        table = pa.parquet.read_table(pa.BufferReader(answer.body))
+        assert [str(field.type) for field in table.schema] == ["string", "timestamp[us, tz=UTC]", "int64"]
+        assert table.column("steps").to_pylist() == [2, 1, 1, 0]
+        wrong = await ask(site, "SELECT nope FROM runs", headers=[PARQUET])
+        assert (wrong.status, wrong.json["error"]["slug"]) == (400, "query")
+        broken = await ask(site, UNDER_WAY, limit=100_000, headers=[PARQUET])
+        assert (broken.status, broken.body[-4:] == b"PAR1") == (200, False)
+        with pytest.raises((pa.ArrowException, OSError)):
+            pa.parquet.read_table(pa.BufferReader(broken.body))
+
+
 async def test_answers_are_capped_by_rows_and_by_bytes_and_say_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +120,7 @@ async def test_answers_are_capped_by_rows_and_by_bytes_and_say_so(
         table = pa.ipc.open_stream((await ask(site, "FROM range(100)", limit=3, headers=[ARROW])).body).read_all()
         assert table.column("range").to_pylist() == [0, 1, 2]
         monkeypatch.setattr(query, "JSON_BYTES", 10_000)
-        monkeypatch.setattr(query, "ARROW_BYTES", 200_000)
+        monkeypatch.setattr(query, "BINARY_BYTES", 200_000)
         answer = await ask(site, "SELECT repeat('x', 1000) AS x FROM range(100)")
         assert (answer.json["row_count"], answer.json["is_capped"], len(answer.body) < 10_500) == (9, True, True)
         answer = await ask(site, "SELECT repeat('x', 50) AS x FROM range(100000)", limit=100_000, headers=[ARROW])

@@ -1,11 +1,12 @@
 // Query: SQL over all history. The URL holds the query; nothing runs before somebody says so, or opens a saved one.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call, Failure } from "../../api";
+import { call, callForBytes, Failure } from "../../api";
 import type { QueryResult, SavedQuery, SchemaDoc } from "../../api_types";
 import { commandOf } from "../../model/commands";
 import { showCount, showDuration } from "../../model/instants";
 import { writeCsv, writeJson } from "../../model/results";
+import { useAlone } from "../../state/alone";
 import { keptSignal } from "../../state/kept";
 import { useKeys } from "../../state/keyboard";
 import { useResource } from "../../state/resource";
@@ -50,7 +51,8 @@ export function QueryScreen() {
     if (!sql) return;
     running?.abort.abort();
     const abort = new AbortController();
-    const id = `studio-${crypto.randomUUID().slice(0, 13)}`;
+    // `crypto.randomUUID` is there on this machine and over TLS only; a proxy in one's own network may have neither.
+    const id = `studio-${Math.random().toString(36).slice(2)}`;
     setRunning({ id, abort });
     setParams({ sql, saved: null });
     asked.value = [sql, ...asked.value.filter((one) => one !== sql)].slice(0, KEPT);
@@ -184,6 +186,7 @@ function Result({
   onLook: (look: "grid" | "chart") => void;
   sql: string;
 }) {
+  const [writeIt, isWriting] = useAlone(offerParquet);
   if (!answer) {
     if (isRunning) return <Loading what="the answer" />;
     return (
@@ -234,9 +237,11 @@ function Result({
             >
               JSON
             </Button>
+            <Button kind="quiet" disabled={isWriting} onClick={() => writeIt(sql.trim(), `${name}.parquet`)}>
+              Parquet
+            </Button>
             <Copy
               text={commandOf("query", sql.trim(), "--format", "parquet", "-o", `${name}.parquet`)}
-              label="Parquet"
               what="copy the command that writes Parquet"
             />
           </div>
@@ -251,7 +256,21 @@ function Result({
   );
 }
 
-function offer(name: string, type: string, text: string): void {
+const PARQUET = "application/vnd.apache.parquet";
+
+/** Ask once more, for a file. It ends with a mark: without it the query failed under way. */
+async function offerParquet(sql: string, name: string): Promise<void> {
+  try {
+    const bytes = await callForBytes("POST /api/query", PARQUET, { sql });
+    if (new TextDecoder().decode(bytes.subarray(-4)) !== "PAR1")
+      throw new Failure("query", "the query failed while the file was written", null, "run it: its error is shown", 0);
+    offer(name, PARQUET, bytes);
+  } catch (error) {
+    toastFailure(error);
+  }
+}
+
+function offer(name: string, type: string, text: string | Uint8Array<ArrayBuffer>): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
   link.download = name;
