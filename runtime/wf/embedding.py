@@ -111,14 +111,14 @@ class EmbeddedWorker:
         )  # and with it the engine: who only declares or starts workflows needs neither
 
         self.session = Session(world, keyring, settings, clock=self._clock)
-        self.session.deployment_id = await keep_deployment(self.session, modules)
-        self.worker = Worker(
-            self.session,
-            concurrency=self._concurrency or settings.concurrency,
-            live_runs=self._live_runs,
-            is_capturing=self._capture_logs,
-        )
         try:
+            self.session.deployment_id = await keep_deployment(self.session, modules)
+            self.worker = Worker(
+                self.session,
+                concurrency=self._concurrency or settings.concurrency,
+                live_runs=self._live_runs,
+                is_capturing=self._capture_logs,
+            )
             await self.worker.open()
             await self.worker.look_first()
         except BaseException:

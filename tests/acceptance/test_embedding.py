@@ -14,6 +14,8 @@ import pytest
 
 import wf
 from wf import session, settings
+from wf.clock import SystemClock
+from wf.worlds.lockfile import try_acquire
 
 
 @wf.step
@@ -65,6 +67,19 @@ async def test_a_worker_runs_what_is_started(world):
         assert worker.world is not None
         await worker.drain()
     assert world.exists()
+
+
+async def test_a_worker_that_cannot_begin_lets_go_of_its_world(world):
+    class Stopped(SystemClock):
+        def now_us(self):
+            raise OSError("no clock")
+
+    with pytest.raises(OSError, match="no clock"):
+        async with wf.worker(clock=Stopped()):
+            pass
+    lock = try_acquire(str(world))
+    assert lock is not None, "another process can have it"
+    lock.release()
 
 
 async def test_memory_is_one_world_per_process():

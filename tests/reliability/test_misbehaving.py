@@ -482,6 +482,7 @@ async def test_a_body_that_runs_on_and_on_is_left_alone_and_goes_on_with_other_c
         assert row is not None
         settings = embedded.session.settings
         assert (await judge(world, embedded.session.keyring, row, settings.limits)).trouble is None
+    await world.close()
 
 
 async def _tried_again(caplog: pytest.LogCaptureFixture) -> bool:

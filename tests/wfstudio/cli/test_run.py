@@ -19,8 +19,9 @@ from tests.wfstudio.cli.conftest import Wf
 def test_the_result_is_json_and_alone_on_stdout(project: Path, wf_cli: Wf) -> None:
     ran = wf_cli("run", "shop_flow.py:pay", '"ada"', "amount=5")
     assert (ran.code, ran.json) == (0, {"card": "ada", "amount": 5})
-    assert ran.err.splitlines()[1:] == ["charging ada", ran.err.splitlines()[-1]]
-    assert ran.err.splitlines()[-1].startswith("charge completed in ")
+    lines = [line for line in ran.err.splitlines() if line != "waiting for a worker"]  # who is slow on a busy machine
+    assert lines[1:] == ["charging ada", lines[-1]]
+    assert lines[-1].startswith("charge completed in ")
 
 
 def test_quiet_is_quiet(project: Path, wf_cli: Wf) -> None:
