@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,9 +30,12 @@ class Project:
         (root / "pyproject.toml").write_text("[tool.wf]\ndurability = 'process'\n")
 
     def write(self, name: str, text: str) -> None:
+        """Save a file whole: on a busy machine a process may load it at any moment, and an empty one is code, too."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dedent(text))
+        draft = path.with_name(f".{path.name}.draft")
+        draft.write_text(dedent(text))
+        os.replace(draft, path)
 
 
 class Dev:

@@ -36,13 +36,6 @@ FLOW = """
 """
 
 
-def save(project: Project, text: str) -> None:
-    """Save as editors do: a process that takes a dead one's place may read the file at any moment, and half of one, or
-    an empty one, is code without a workflow."""
-    project.write("flow.draft", text)
-    os.replace(project.root / "flow.draft", project.root / "flow.py")
-
-
 def test_every_run_ends_right_whatever_happens_to_its_code_and_its_processes(tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     project.write("flow.py", FLOW)
@@ -58,7 +51,7 @@ def test_every_run_ends_right_whatever_happens_to_its_code_and_its_processes(tmp
                 text = FLOW.replace("EDIT", str(done["saves"]))
                 if chance.random() < 0.15:
                     text += "\n    def broken(:\n"
-                save(project, text)
+                project.write("flow.py", text)
                 dev.supervisor.files_changed(["flow.py"])
             else:
                 current = dev.supervisor.status()["current"]
@@ -76,7 +69,7 @@ def test_every_run_ends_right_whatever_happens_to_its_code_and_its_processes(tmp
                 runs.append((len(runs), await dev.start("main", len(runs))))
                 await asyncio.sleep(chance.uniform(0, 0.05))
             await disturbing
-            save(project, FLOW)
+            project.write("flow.py", FLOW)
             dev.supervisor.files_changed(["flow.py"])
             for number, run in runs:
                 assert await run.return_value("60s") == number + 3
