@@ -381,6 +381,32 @@ asyncio.run(SharedWorld(sys.argv[1]).create_run(new_run("r1")))
     connection.close()
 
 
+async def test_a_process_that_ends_without_closing_a_world_that_it_read_leaves_a_whole_file(path: str) -> None:
+    """The loop that read is closed by then, and from Python 3.12 on no thread can be started any more."""
+    source = """
+import asyncio, sys
+from tests.wf.worlds.acts import new_run
+from wf.world import RunFilter
+from wf.worlds.shared import SharedWorld
+world = SharedWorld(sys.argv[1], "process", "worker")
+async def read():
+    await world.open()
+    await world.create_run(new_run("r1"))
+    return await world.list_runs(RunFilter())
+assert len(asyncio.run(read())) == 1
+"""
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-W", "error", "-c", source, path],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{RUNTIME}{os.pathsep}{ROOT}"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert is_free(path)
+    assert not os.path.exists(path + "-wal")
+
+
 async def test_a_client_and_a_worker_may_want_different_durabilities(path: str) -> None:
     async with join(path, "client") as client:
         await client.create_run(new_run("r1"))

@@ -203,5 +203,8 @@ def _abandon(desk: _Desk) -> None:
     if hasattr(connection, "stop") and thread.is_alive():
         # From a thread without a loop, for it would tell the loop of this one, which may be closed by then.
         stopping = threading.Thread(target=connection.stop, name="stop-reader", daemon=True)
-        stopping.start()
+        try:
+            stopping.start()
+        except RuntimeError:  # the interpreter ends, and with it the thread: from Python 3.12 on none begins then
+            return
         stopping.join()
