@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.wfstudio.cli.conftest import Wf
+from tests.wfstudio.forker import FORKER
 
 TOKEN = "t" * 32
 
@@ -68,24 +69,6 @@ def test_a_worker_runs_what_is_started_until_it_is_told_to_stop(project: Path, w
         assert waiting.err == "", "somebody serves this world"
         assert worker.stop() == 0
     assert [line["event"] for line in worker.told] == ["ready", "run_failed", "stopping", "stopped"]
-
-
-FORKER = """
-import multiprocessing, time
-import wf
-
-@wf.step
-def fork() -> int | None:
-    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    child.start()
-    child.terminate()
-    child.join()
-    return child.exitcode
-
-@wf.workflow
-async def forker() -> int | None:
-    return await fork()
-"""
 
 
 def test_a_step_that_ends_a_process_of_its_own_does_not_stop_the_worker(project: Path, wf_cli: Wf) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 import wf
 from tests.wfstudio.dev.stage import Dev, Project, developing, until
+from tests.wfstudio.forker import FORKER
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
 from wfstudio.core.errors import UsageError
@@ -515,29 +516,11 @@ def test_an_attempt_that_a_reload_finds_under_way_ends_where_it_began_and_the_ne
     play(project, scene)
 
 
-FORKER = """
-    import multiprocessing, time
-    import wf
-
-    @wf.step
-    def fork() -> int | None:
-        child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-        child.start()
-        child.terminate()
-        child.join()
-        return child.exitcode
-
-    @wf.workflow
-    async def main() -> int | None:
-        return await fork()
-"""
-
-
 def test_a_step_can_end_a_process_that_it_forked(project: Project) -> None:
     project.write("flow.py", FORKER)
 
     async def scene(dev: Dev) -> None:
-        run = await dev.start("main")
+        run = await dev.start("forker")
         assert await run.return_value("20s") == -signal.SIGTERM
 
     play(project, scene)
