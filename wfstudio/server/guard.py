@@ -7,7 +7,8 @@ For every request
 4. What comes back carries the headers of `HEADERS`.
 
 For all but the public paths (`/`, `/runs…`, `/studio/…`, `/assets/…`, `/health`, `/hooks/…`), and pages that are
-asked for at addresses that are none: they are the same page
+asked for at addresses that are none: they are the same page. The router gives who is let in like this public routes
+only, however the path was written.
 5. A request with `Origin` or any `Sec-Fetch-*` is a browser's. `Origin`, where there is one, is ours;
    `Sec-Fetch-Site` is `same-origin`. Absent is not a pass, and `same-site` is not enough: another port
    of this machine is the same site. A browser shows the cookie (or the token).
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +36,7 @@ from wf.errors import PayloadTooLargeError, WorkflowError
 from wfstudio.core.errors import AccessError
 from wfstudio.server.access import Access
 from wfstudio.server.answers import HttpError, answer_error
-from wfstudio.server.routing import Upload
+from wfstudio.server.routing import STRANGER, Upload
 
 WEBHOOK_BYTES: Final = 1024 * 1024
 JSON: Final = "application/json"
@@ -118,6 +120,7 @@ class Guard:
         if not scope["raw_path"].startswith(b"/"):
             raise HttpError(400, "the target of the request is not a path")
         if is_public(scope) or is_typed_page(scope, headers):
+            scope[STRANGER] = True
             return
         if is_browser(headers):
             self._check_browser(scope, headers, hosts[0])
@@ -179,7 +182,7 @@ def is_public(scope: Scope) -> bool:
 
 def is_typed_page(scope: Scope, headers: Headers) -> bool:
     """Tell whether a page is asked for where no part of the API is: at an address that was mistyped, say."""
-    first = scope["raw_path"].split(b"/", 2)[1]
+    first = unquote_to_bytes(scope["raw_path"].split(b"/", 2)[1])
     return scope["method"] in SAFE and first not in _NO_PAGES and "text/html" in headers.get("accept", "")
 
 

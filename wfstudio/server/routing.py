@@ -34,6 +34,8 @@ log = logging.getLogger("wfstudio.server")
 
 ANY: Final = "ANY"
 ANY_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+STRANGER: Final = "wf.is_stranger"
+"""Set in the scope of a request that the guard let in without a secret."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -146,7 +148,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class Router:
     """Finds the route of a request, calls its handler, and turns what it raises into an answer.
 
-    `lost` answers where there is no route.
+    `lost` answers where there is no route, or none for a stranger.
     """
 
     def __init__(self, routes: Sequence[Route], services: Services, lost: Callable[[Request], Response]) -> None:
@@ -163,7 +165,7 @@ class Router:
 
     async def _answer(self, request: Request) -> Response:
         found = self._find(request.scope)
-        if found is None:
+        if found is None or (request.scope.get(STRANGER, False) and not found[0].is_public):
             return self._lost(request)
         route, params = found
         try:

@@ -145,14 +145,27 @@ async def test_no_way_of_writing_a_path_goes_around_the_guard() -> None:
     async with open_site() as site:
         await site.client.start("nap", id="mine")
         odd = """
-            /%61pi/runs /api%2fruns /hooks/../api/runs /hooks/..%2f..%2fapi/runs /hooks/%2e%2e/api/runs
+            /%61pi/runs /ap%69/runs/mine /%61%70%69/runs /%61pi/live
+            /api%2fruns /hooks/../api/runs /hooks/..%2f..%2fapi/runs /hooks/%2e%2e/api/runs
             /assets/../api/runs //api/runs /api//runs /./api/runs /health/../api/runs /api/runs;x /API/runs
             /hooks /health/ /api/session/ /api/runs#/hooks/
         """
+        typed = [("accept", "text/html"), ("sec-fetch-site", "none")]
         for path in odd.split():
+            for headers in ([], [("accept", "text/html")], typed):
+                answer = await site.ask("GET", path, token=None, headers=headers)
+                assert answer.status in (401, 403, 404, 405), (path, headers)
+                assert b"mine" not in answer.body, (path, headers)
+
+
+async def test_who_is_let_in_without_a_secret_reaches_public_routes_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wfstudio.server.guard.is_typed_page", lambda scope, headers: True)
+    async with open_site() as site:
+        await site.client.start("nap", id="mine")
+        for path in ("/api/runs", "/api/runs/mine", "/api/live", "/api/openapi.json"):
             answer = await site.ask("GET", path, token=None)
-            assert answer.status in (401, 403, 404, 405), path
-            assert b"mine" not in answer.body, path
+            assert (answer.status, b"mine" in answer.body) == (404, False), path
+        assert (await site.ask("GET", "/health", token=None)).status == 200
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\xff", " "])
