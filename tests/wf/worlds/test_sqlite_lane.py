@@ -313,6 +313,32 @@ async def test_a_reader_that_holds_the_wal_back_is_not_waited_for_and_it_shrinks
         assert world._core.connection.wal_size() < TRUNCATE_BYTES
 
 
+async def test_no_write_overtakes_one_that_waits_for_the_thread_though_its_caller_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as world:
+        drains: list[Callable[[], None]] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(world._lane, "_submit", drains.append)
+            patch.setattr(world._core.connection, "commit_seconds", 1.0)
+            left = asyncio.create_task(world.create_run(new_run("r1")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert len(drains) == 1
+            left.cancel()
+            patch.setattr(world._core.connection, "commit_seconds", 0.0)
+            behind = asyncio.create_task(world.create_run(new_run("r2")))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not behind.done()
+        drains[0]()
+        await behind
+        rows = await world._reader.fetch("SELECT run_id FROM runs ORDER BY id")
+        assert [run_id for (run_id,) in rows] == ["r1", "r2"]
+        await world.create_run(new_run("r3"))
+        assert not world._lane._is_draining
+
+
 # -- reads
 
 

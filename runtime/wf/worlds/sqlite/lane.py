@@ -4,7 +4,8 @@ A hop to another thread costs 180 µs on an idle machine, a commit 30 µs (`proc
 (`power`). So calls run on the loop that makes them, as long as that is quick: the guard is free,
 no other process writes, no checkpoint is due, and the disk commits in less than `SLOW_SECONDS`
 (a moving mean). Otherwise they queue for one writer thread, which runs all that wait as one
-transaction; the loops stay responsive, and the slower the disk, the larger the groups.
+transaction; the loops stay responsive, and the slower the disk, the larger the groups. While any
+wait there all others queue behind them, so that no write overtakes one whose caller has left.
 
 Things that don't work: a thread always (three times the latency of a step); a lock per loop
 (commits of two loops would wait for each other's fsync on the loop); cancelling a write with its
@@ -172,7 +173,7 @@ class Lane:
             self._is_slow = seconds > FAST_AGAIN_SECONDS
         elif seconds > SLOW_SECONDS:
             self._is_slow = True
-        return not self._is_slow and not self._is_checkpointing
+        return not (self._is_slow or self._is_checkpointing or self._is_draining)
 
     def _flush(self) -> None:
         gathering = self._gathering
@@ -217,16 +218,18 @@ class Lane:
         while True:
             with self._guard:
                 calls, self._waiting = self._waiting[:GROUP_LIMIT], self._waiting[GROUP_LIMIT:]
-                if not calls:
-                    self._is_draining = False
-                    return
             outcomes: list[tuple[Any, BaseException | None]]
             try:
                 outcomes = self._core.write_group([call.operation for call in calls])
             except BaseException as error:  # a call that is never answered would hang its caller for ever
                 outcomes = [(None, error)] * len(calls)
+            with self._guard:  # before anybody is answered: what they ask for next may run on their loop again
+                is_over = not self._waiting
+                self._is_draining = not is_over
             for call, (result, failure) in zip(calls, outcomes, strict=True):
                 call.settle_from_afar(result, failure)
+            if is_over:
+                return
 
     def _checkpoint(self) -> None:
         try:
