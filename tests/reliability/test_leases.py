@@ -254,6 +254,43 @@ async def test_a_heartbeat_that_comes_too_late_cancels_every_attempt_and_the_wor
 
 
 @pytest.mark.parametrize("kind", WORLDS)
+async def test_what_is_claimed_while_a_heartbeats_answer_is_under_way_is_not_what_was_lost(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A worker that announces itself again meanwhile, as `serve` does, gets leases that no heartbeat speaks of."""
+    monkeypatch.setattr(leases_module, "LEASE_SECONDS", 0.06)
+
+    @wf.workflow(name="waiting")
+    async def waiting() -> str:
+        return await wf.hook(token="go")
+
+    clock = LeaseClock()
+    world = await open_world(kind, tmp_path, clock)
+    async with make_worker(world, concurrency=4) as embedded:
+        run = await wf.start(waiting)
+        await until(lambda: _has_hook(world), "the hook is there")
+        worker, heartbeat = embedded.worker, world.heartbeat
+        answered = asyncio.Event()
+
+        async def answer_late(worker_id: str) -> bool:
+            kept: bool = await heartbeat(worker_id)
+            if not kept:
+                await worker.announce()
+                worker.leases.bell.set()
+                await until(lambda: worker.leases.runs[run.run_id].tail.epoch == 2, "it is claimed again")
+                await until(lambda: run.run_id in worker.leases.resting, "it waits again")
+                answered.set()
+            return kept
+
+        monkeypatch.setattr(world, "heartbeat", answer_late)
+        clock.seconds += 11
+        await asyncio.wait_for(answered.wait(), 20)
+        await wf.resume_hook("go", "done")
+        assert await run.return_value(timeout=20) == "done"
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", WORLDS)
 async def test_calls_that_were_fenced_give_their_slots_back(kind: str, tmp_path: Path):
     """A call takes its slot before the commit that starts its attempt; a lost commit must not keep it."""
 

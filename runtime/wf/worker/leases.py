@@ -259,16 +259,19 @@ class Leases:
 
     def forget(self, run: LiveRun) -> None:
         """Let go of a run, without a word to the world."""
-        if self.runs.get(run.run_id) is run:
+        if self.runs.get(run.run_id) is run:  # else a later lease of the same run is in its places
             del self.runs[run.run_id]
-        self.resting.pop(run.run_id, None)
-        self.active.discard(run.run_id)
-        self._leaving.discard(run.run_id)
+            self.resting.pop(run.run_id, None)
+            self.active.discard(run.run_id)
+            self._leaving.discard(run.run_id)
         run.lose()
 
     def lose_all(self) -> None:
         """Let go of all runs: the world gave them to others."""
-        for run in list(self.runs.values()):
+        self._lose(self.runs.values())
+
+    def _lose(self, runs: Iterable[LiveRun]) -> None:
+        for run in list(runs):
             self.forget(run)
 
     async def heartbeat_loop(self) -> None:
@@ -277,11 +280,12 @@ class Leases:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             self.give_back()
+            asked_for = list(self.runs.values())  # what is claimed while the answer is under way is not what was lost
             try:
                 kept = await worker.world.heartbeat(worker.worker_id)
                 if not kept:
                     log.warning("the leases of this worker were lost: it was not heard of for %s s", LEASE_SECONDS)
-                    self.lose_all()
+                    self._lose(asked_for)
                     await worker.announce()
                     self.bell.set()
             except WorldError as error:

@@ -284,6 +284,17 @@ async def test_a_worker_that_was_silent_for_too_long_is_told_so_even_if_nobody_n
     assert await claim(world, "w1") == ["r1"]
 
 
+async def test_a_worker_that_announces_itself_again_after_too_long_a_silence_has_lost_its_leases(
+    world: World, time: ManualTime
+) -> None:
+    owner = await own(world)
+    time.pass_by(LEASE_SECONDS)
+    await world.open_worker(hello("w1"))
+    assert await world.heartbeat("w1") is True
+    assert await owner.try_commit() == "fenced"
+    assert await claim(world, "w1") == ["r1"]
+
+
 async def test_a_claim_of_a_worker_that_was_lost_gives_nothing(world: World, time: ManualTime) -> None:
     await own(world)
     time.pass_by(LEASE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from wf import registry
 from wf.errors import StorageFull, WorldBusy, WorldError
 from wf.session import make_world
 from wf.settings import Settings, SettingsError
-from wf.world import DeploymentRow, EndRun, PutHook, PutLog, PutWait, RunFilter, StartRun
+from wf.world import LEASE_SECONDS, DeploymentRow, EndRun, PutHook, PutLog, PutWait, RunFilter, StartRun
 
 
 @asynccontextmanager
@@ -336,6 +337,29 @@ async def test_files_of_a_deployment_that_is_just_being_kept_are_not_deleted_as_
             await asyncio.to_thread(first.core.write, keep)
             deleting[-1].result()
         assert await first.read_source("shared") == b"x"
+
+
+async def test_what_a_worker_was_told_that_it_lost_is_lost_though_the_sweep_is_late(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody would have those runs: the worker forgot them, and its heartbeats would keep their leases."""
+    from wf.worlds.postgres import world as world_module
+
+    seconds, gate = 1000.0, threading.Event()
+    async with opened(emptied_postgres_url, monotonic=lambda: seconds) as world:
+        owner = await own(world)
+        monkeypatch.setattr(world_module, "SWEEP_PATIENCE_SECONDS", 0.01)
+        sweep = world._sweep
+        monkeypatch.setattr(world, "_sweep", lambda: (gate.wait(), sweep()))
+        seconds += LEASE_SECONDS
+        try:
+            assert await world.heartbeat("w1") is False
+            await world.open_worker(hello("w1"))
+            assert await world.heartbeat("w1") is True
+            assert await owner.try_commit() == "fenced"
+            assert await claim(world, "w1") == ["r1"]
+        finally:
+            gate.set()
 
 
 def test_leases_that_became_doubtful_while_others_were_given_back_are_not_forgotten() -> None:

@@ -3,7 +3,8 @@
 1. A lease is `runs.owner` with `runs.epoch`; `claim` alone gives one, and the epoch grows with it.
 2. A worker that is not heard of for `lease_seconds` loses its leases. The database's clock says how long that is, for
    workers on all machines alike; `claim`, `commit`, `heartbeat` and `open_worker` count. Whoever of the others speaks
-   next finds out. A worker on this machine whose process is gone loses them at once.
+   next finds out. A worker on this machine whose process is gone loses them at once, and one that announces itself
+   again after too long a silence has lost them.
    While the server was down nobody could be heard of: after its start everybody has that long again.
 3. A clock that was set back would keep the dead alive: who was heard of in the future is heard of now.
 4. A lease that was lost leaves a run that wants a worker at once: attempts may have been in flight.
@@ -141,6 +142,8 @@ class Leases:
     def open_worker(self, tx: Transaction, hello: WorkerHello) -> None:
         tx.cross()
         worker_id = hello.worker_id
+        if not self.hear(tx, worker_id):
+            self._lose(tx, worker_id)  # it may have been told so, and forgotten its runs, before a sweep came to it
         tx.execute(
             self._timed(_PUT_WORKER),
             (worker_id, hello.process, self._host, hello.workflows, hello.deployment_id, hello.deployments),
