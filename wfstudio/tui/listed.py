@@ -8,7 +8,9 @@
 
 1. In the world's order: by creation, newest first. A run never changes its place.
 2. A change costs the logarithm of how many there are, and one move of pointers. Choosing costs all of them.
-3. What is kept of a run are numbers and texts: no garbage collection has to walk through 100 000 of them.
+3. Runs are read by several at once, and are put in any order: of two rows of a run the one with fewer events is older,
+   and is not taken.
+4. What is kept of a run are numbers and texts: no garbage collection has to walk through 100 000 of them.
 """
 
 from __future__ import annotations
@@ -127,6 +129,9 @@ class ListedRuns:
     def put(self, row: RunRow) -> None:
         """Take a run as it is now; one that is older than all that are loaded waits for its page."""
         run = list_row(row)
+        known = self.get(run.run_id)
+        if known is not None and known.seq > run.seq:
+            return
         before = self._created.get(run.run_id)
         if before is not None or len(self._all) < MOST or run.created_at > self._all[-1].created_at:
             self._note_life(run)

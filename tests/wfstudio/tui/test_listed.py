@@ -53,6 +53,15 @@ def test_pages_go_behind_and_new_runs_in_front() -> None:
     assert (runs.find("b"), runs.find("x"), runs.loaded) == (2, None, 4)
 
 
+def test_a_row_that_was_read_before_another_is_not_put_behind_it() -> None:
+    runs = ListedRuns()
+    runs.load([row("a", 1, "running", seq=3)])
+    runs.put(row("a", 1, "completed", seq=9))
+    runs.put(row("a", 1, "running", seq=3))
+    assert [run.status for run in runs] == ["completed"]
+    assert runs.live == set()
+
+
 def test_of_one_instant_the_last_created_is_first() -> None:
     runs = ListedRuns()
     runs.load([row("a", 1)])

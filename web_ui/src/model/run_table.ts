@@ -4,6 +4,7 @@
 // 2. While the table is `held` (a pointer is over it, or somebody scrolled), new runs wait aside: rows
 //    never move under a hand. What changes in a row that is shown, changes in place.
 // 3. A run that no longer fits the filter stays where it is, marked, until the list is read anew or let go.
+// 4. Answers and news come in any order: of two views of a run the one with fewer events is older, and is not taken.
 
 import type { RunView } from "../api_types";
 
@@ -17,6 +18,10 @@ export interface RunTable {
 }
 
 export const EMPTY: RunTable = { runs: [], aside: [], misfits: new Set(), cursor: null };
+
+export function newerOf(known: RunView | undefined, now: RunView): RunView {
+  return known && known.events > now.events ? known : now;
+}
 
 export function begin(runs: readonly RunView[], cursor: string | null): RunTable {
   return { runs, aside: [], misfits: new Set(), cursor };
@@ -41,8 +46,9 @@ export function take(
   const news = new Map(changed.map((run) => [run.id, run]));
   const misfits = new Set(table.misfits);
   const update = (run: RunView): RunView => {
-    const now = news.get(run.id);
-    if (!now) return run;
+    const told = news.get(run.id);
+    if (!told) return run;
+    const now = newerOf(run, told);
     news.delete(run.id);
     if (options.fits(now)) misfits.delete(run.id);
     else misfits.add(run.id);

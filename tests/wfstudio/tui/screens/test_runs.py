@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,25 @@ async def test_runs_appear_change_and_end_as_they_do(monkeypatch: pytest.MonkeyP
         await tui.press("j")
         await tui.until_shown(started.id)
         assert screen(tui).command() == f"wf inspect {started.id}"
+
+
+async def test_what_was_read_before_a_run_ended_does_not_take_its_end_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_studio() as client, open_tui(client) as tui:
+        waiting = await client.start("studio.approve", ["ada"])
+        await tui.until_shown("waiting for hook site:ada")
+        world, read = client.session.world, client.session.world.list_runs
+
+        async def list_late(*arguments: Any) -> Any:
+            found = await read(*arguments)
+            monkeypatch.setattr(world, "list_runs", read)
+            await client.resume("site:ada", {"approved": True})
+            await client.wait_for_end(waiting.id, 10)
+            await tui.until(lambda: rows(tui) == ["approve completed"])
+            return found
+
+        monkeypatch.setattr(world, "list_runs", list_late)
+        await screen(tui).on_changed([])
+        assert rows(tui) == ["approve completed"]
 
 
 async def test_what_one_looks_at_stays_while_others_come() -> None:

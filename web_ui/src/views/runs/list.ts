@@ -5,7 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 import { call, Failure, GONE } from "../../api";
 import type { RunView } from "../../api_types";
 import { askFor, fits, hasWords, type RunFilter, writeFilter } from "../../model/filters";
-import { append, begin, EMPTY, type RunTable, settle, take } from "../../model/run_table";
+import { append, begin, EMPTY, newerOf, type RunTable, settle, take } from "../../model/run_table";
 import { isEnded } from "../../model/statuses";
 import { hear, onceBack } from "../../state/live";
 import { usePulse } from "../../state/pulse";
@@ -48,13 +48,15 @@ export function useRunList(filter: RunFilter): RunList {
   return list;
 }
 
-function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } {
+export function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } {
   const table = signal<RunTable>(EMPTY);
   const failure = signal<Failure | null>(null);
   const isLoading = signal(true);
   const isHeld = signal(false);
   const looked = signal(0);
   const changed = new Map<string, RunView>();
+  /** What was heard while a page was on its way: the page may be older than that. */
+  const meanwhile = new Map<string, RunView>();
   const timers = new Set<ReturnType<typeof setTimeout>>();
   let isOver = false;
   let isAnewComing = false;
@@ -64,6 +66,7 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
   async function read(from: string | null, limit: number): Promise<void> {
     const own = ++turn;
     isLoading.value = true;
+    meanwhile.clear();
     try {
       let cursor = from;
       let found: RunView[] = [];
@@ -77,6 +80,7 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
         cursor = page.cursor;
       } while (cursor !== null && found.length < WANTED && filter.words.length > 0 && seen < LOOKED_THROUGH);
       table.value = from === null ? begin(found, cursor) : append(table.value, found, cursor);
+      if (meanwhile.size > 0) put([...meanwhile.values()]);
       looked.value = seen;
       failure.value = null;
     } catch (error) {
@@ -88,6 +92,10 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
   function apply(): void {
     const news = [...changed.values()];
     changed.clear();
+    put(news);
+  }
+
+  function put(news: readonly RunView[]): void {
     const nowMs = Date.now();
     table.value = take(table.value, news, { isHeld: isHeld.value, fits: (run) => fits(run, filter, nowMs) });
   }
@@ -114,7 +122,7 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
   async function readAside(): Promise<void> {
     const page = await call("GET /api/runs", { query: { ...askFor(filter), limit: FIRST } }).catch(() => null);
     if (!page || isOver) return;
-    for (const run of page.items) changed.set(run.id, run);
+    for (const run of page.items) changed.set(run.id, newerOf(changed.get(run.id), run));
     apply();
   }
 
@@ -152,6 +160,7 @@ function makeList(filter: RunFilter): RunList & { start(): void; stop(): void } 
         hear("run", (run) => {
           if (changed.size === 0) later(GATHER_MS, apply);
           changed.set(run.id, run);
+          if (isLoading.peek()) meanwhile.set(run.id, run);
         }),
         hear("runs", anew),
         hear("anew", anew),
