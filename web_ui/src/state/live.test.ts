@@ -29,6 +29,10 @@ class Source {
     }
   }
 
+  break(): void {
+    for (const ear of this.ears.get("error") ?? []) ear(new Event("error"));
+  }
+
   close(): void {
     this.readyState = Source.CLOSED;
   }
@@ -97,6 +101,28 @@ it("a tab that had heard nothing before it was hidden reads everything anew", as
   show();
   expect([live.connection.value, Source.last.url]).toEqual(["live", "/api/live"]);
   expect(heard).toEqual(["anew"]);
+});
+
+it("a tab that was let go connects again, whatever was learnt of the server meanwhile", async () => {
+  const { live } = await start();
+  const { call } = await import("../api");
+  let answer = (_failed: Error): void => undefined;
+  vi.stubGlobal("fetch", () => new Promise((_, fail) => (answer = fail)));
+  page.isHidden = true;
+  page.look();
+  vi.advanceTimersByTime(29_000);
+  const asked = call("GET /api/runs").catch((error: { slug: string }) => error.slug);
+  const failAsked = answer;
+  Source.last.break();
+  vi.advanceTimersByTime(1000);
+  expect(live.connection.value).toBe("paused");
+  failAsked(new TypeError("Failed to fetch"));
+  answer(new TypeError("Failed to fetch"));
+  expect(await asked).toBe("server-gone");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(live.connection.value).toBe("paused");
+  show();
+  expect([live.connection.value, Source.all.length]).toEqual(["live", 2]);
 });
 
 it("a gap says that everything is to be read anew", async () => {

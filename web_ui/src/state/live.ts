@@ -67,7 +67,8 @@ export function startLive(): void {
   });
   onFailure((failure) => {
     if (failure.status === 401) hasSession.value = false;
-    if (failure.slug === GONE && connection.value !== "live") connection.value = "gone";
+    if (failure.slug === GONE && connection.value !== "live" && connection.value !== "paused")
+      connection.value = "gone";
   });
 }
 
@@ -121,6 +122,7 @@ function open(): void {
 /** See why the connection broke: the server is gone, or does not know us. */
 async function look(): Promise<void> {
   const found = await lookForServer(SILENT_MS);
+  if (connection.value === "paused") return; // who comes back to the tab connects anew
   if (found !== "there") {
     if (connection.value !== "live") connection.value = found === "gone" ? "gone" : "stale";
     return;
@@ -135,6 +137,7 @@ async function watch(): Promise<void> {
   isWatching = true;
   const found = await lookForServer(SILENT_MS);
   isWatching = false;
+  if (connection.value === "paused") return;
   if (found === "silent" && connection.value === "live") {
     isSilent = true;
     connection.value = "stale";
