@@ -1,7 +1,7 @@
 // The only module that talks to the server: typed calls, event streams, and what goes wrong with them.
 //
 // 1. Every failure is a `Failure` with the fields that all faces show: slug, message, where, hint.
-// 2. A request that cannot reach the server is `server-gone`, one without a session `access` with status 401;
+// 2. A request that cannot reach the server, or whose answer breaks off, is `server-gone`, one without a session `access` with status 401;
 //    whoever listens (`onFailure`) shows the state of the whole studio by that.
 // 3. Streams resume: a browser's own reconnection sends `Last-Event-ID`; ours gives the last id anew.
 
@@ -52,7 +52,7 @@ export async function call<P extends Operation>(operation: P, options: Options<P
   const [method, template] = operation.split(" ") as [string, string];
   const url = urlOf(template, options.path, options.query as Record<string, unknown> | undefined);
   const response = await request(method, url, options.body, options.signal);
-  return (response.status === 204 ? undefined : await response.json()) as AnswerOf<P>;
+  return (response.status === 204 ? undefined : await readWhole(() => response.json(), options.signal)) as AnswerOf<P>;
 }
 
 /** Give the bytes of an answer of another type than JSON. */
@@ -63,12 +63,13 @@ export async function callForBytes<P extends Operation>(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const [method, template] = operation.split(" ") as [string, string];
   const response = await request(method, urlOf(template), body, undefined, { accept });
-  return new Uint8Array(await response.arrayBuffer());
+  return new Uint8Array(await readWhole(() => response.arrayBuffer()));
 }
 
 /** Give a text that is no JSON: a source file. */
 export async function readText(template: string, path: Record<string, string>): Promise<string> {
-  return (await request("GET", urlOf(template, path))).text();
+  const response = await request("GET", urlOf(template, path));
+  return readWhole(() => response.text());
 }
 
 /** Tell whether the server answers; `silent`: it takes connections, and says nothing for so long. */
@@ -101,10 +102,24 @@ async function request(
     });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw tell(new Failure(GONE, "the server does not answer", null, "is `wf dev` still running?", 0));
+    throw gone();
   }
   if (response.ok) return response;
   throw tell(await readFailure(response));
+}
+
+/** Read an answer that has begun: one that breaks off says that the server went meanwhile. */
+async function readWhole<T>(read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (signal?.aborted || error instanceof SyntaxError) throw error;
+    throw gone();
+  }
+}
+
+function gone(): Failure {
+  return tell(new Failure(GONE, "the server does not answer", null, "is `wf dev` still running?", 0));
 }
 
 async function readFailure(response: Response): Promise<Failure> {
