@@ -49,15 +49,25 @@ export function errorKey(error: NotLoaded): string {
   return `${error.message}\n${error.where ?? ""}\n${error.frame ?? ""}`;
 }
 
+let isReading = false;
+let isWanted = false;
+
+/** Read its status; while that is under way, once more after it: answers overtake each other, and the last one stays. */
 export async function readDev(): Promise<void> {
-  if (isDev.value === false) return;
-  try {
-    const { status } = await call("GET /api/dev");
-    dev.value = status as unknown as DevStatus;
-    isDev.value = true;
-  } catch (error) {
-    if (Failure.from(error).status === 404) isDev.value = false;
+  isWanted = true;
+  if (isReading) return;
+  isReading = true;
+  while (isWanted && isDev.value !== false) {
+    isWanted = false;
+    try {
+      const { status } = await call("GET /api/dev");
+      dev.value = status as unknown as DevStatus;
+      isDev.value = true;
+    } catch (error) {
+      if (Failure.from(error).status === 404) isDev.value = false;
+    }
   }
+  isReading = false;
 }
 
 export function followDev(): void {
