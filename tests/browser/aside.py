@@ -31,10 +31,14 @@ async def say(number: int) -> None:
 
 
 @wf.workflow
-async def talk(words: int = 30) -> int:
-    """Say something twenty times a second, in a stream and in the log."""
-    for number in range(words):
-        await say(number)
+async def talk() -> int:
+    """Say something twenty times a second, in a stream and in the log, until somebody says that it is enough."""
+    words = 0
+    async with wf.hook(token="enough") as hook:
+        told = asyncio.ensure_future(anext(hook))
+        while not told.done():
+            await say(words)
+            words += 1
     return words
 
 
