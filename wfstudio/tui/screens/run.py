@@ -20,6 +20,7 @@ from msgspec import structs
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher
 
@@ -111,7 +112,9 @@ class RunScreen(RunActing):
         self._looker: Looker | None = None
         self._layout = Layout()
         self._is_looking = False
+        self._is_behind = False
         self._next_look = 0.0
+        self._again: Timer | None = None
         self._trouble: str | None = None
         self._logs: dict[str, list[LogView]] = {}
         self._listed_id = ""
@@ -201,13 +204,26 @@ class RunScreen(RunActing):
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Read what is new, and show it."""
-        if self._is_looking or self._looker is None:
+        """Read what is new, and show it. What comes while that is under way may be too late for it: it is read after."""
+        if self._looker is None:
             return
+        self._is_behind = self._is_looking
+        if self._is_looking:
+            return
+        await self._look(self._looker)
+        if self._is_behind and self._again is None and self.is_running:
+            self._again = self.set_timer(max(0.0, self._next_look - time.monotonic()), self._look_again)
+
+    def _look_again(self) -> None:
+        self._again = None
+        if self._is_behind:
+            self.run_worker(self.look(), group="again")
+
+    async def _look(self, looker: Looker) -> None:
         self._is_looking = True
         began = time.monotonic()
         try:
-            look = await self._looker.look()
+            look = await looker.look()
             before = self.run
             self.run = await self._read_run(before)
         except WorkflowError as error:
@@ -220,7 +236,7 @@ class RunScreen(RunActing):
         self._trouble = None
         if not self.is_mounted:
             return
-        if self._looker.is_new or before is None:
+        if looker.is_new or before is None:
             self.timeline.show(self._layout.lay_out(look), self._now_ms())
             self._show_events()
             self._show_more()

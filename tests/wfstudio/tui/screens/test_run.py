@@ -18,6 +18,7 @@ from tests.wfstudio.tui.written import CREATED_US, HOUR_MS, RUN, open_written
 from wfstudio.core.client import Client
 from wfstudio.core.forks import ForkRequest
 from wfstudio.core.views import RunQuery
+from wfstudio.text.looks import Look
 from wfstudio.tui import clock
 from wfstudio.tui.screens import run_stepping
 from wfstudio.tui.screens.run import RunScreen
@@ -345,6 +346,29 @@ async def test_of_a_childs_span_the_childs_code_is_stepped_through(tmp_path: Pat
             await tui.press("t")
             await tui.until_shown("event 5 of 5", "await wf.hook(", "hook_created")
             assert screen_of(tui).command() == f"wf replay {run_id} --at 5", "of a run that goes on: as it is now"
+
+
+async def test_an_end_that_is_told_of_while_the_run_is_read_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_studio() as client:
+        started = await client.start("studio.approve", ["ada"])
+        await rest(client, started.id, "waiting for hook")
+        async with open_run(client, started.id) as tui:
+            screen = screen_of(tui)
+            looker = screen._looker
+            assert looker is not None
+            look = looker.look
+
+            async def look_late() -> Look:
+                found = await look()
+                monkeypatch.setattr(looker, "look", look)
+                await client.resume("site:ada", {"approved": True})
+                await client.wait_for_end(started.id, 10)
+                tui.app.workers.cancel_group(tui.app, "default")  # nothing else tells of it
+                await screen.on_changed([started.id])
+                return found
+
+            monkeypatch.setattr(looker, "look", look_late)
+            await tui.until(lambda: all(row.span.end_ms is not None for row in timeline_of(tui).rows))
 
 
 async def test_the_sleeps_that_are_ended_early_are_those_of_the_span_under_the_cursor() -> None:
