@@ -204,7 +204,7 @@ class RunScreen(RunActing):
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Read what is new, and show it. What comes while that is under way may be too late for it: it is read after."""
+        """Read what is new, and show it. What is told of meanwhile may be too late for that, and is read after."""
         if self._looker is None:
             return
         self._is_behind = self._is_looking
