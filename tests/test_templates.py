@@ -278,7 +278,7 @@ def test_an_order_of_the_webhook_app_waits_over_a_restart_and_is_paid(
 ) -> None:
     folder, port = copy("webhook"), find_port()
     app = start(folder, "my_webhook_app.py", PORT=port)
-    app.wait_for(r"(Application startup complete)")
+    app.wait_for(r"(Uvicorn running on)")
     orders = f"http://127.0.0.1:{port}/orders"
     assert json.loads(call(orders, b'{"order": "o1", "cents": 500}')) == {"order": "o1", "run": "order-o1"}
     url = app.wait_for(r"call back at (\S+)")
@@ -286,7 +286,7 @@ def test_an_order_of_the_webhook_app_waits_over_a_restart_and_is_paid(
     app.close()
 
     again = start(folder, "my_webhook_app.py", PORT=port)
-    again.wait_for(r"(Application startup complete)")
+    again.wait_for(r"(Uvicorn running on)")
     assert json.loads(call(f"{orders}/o1")) == {"status": "running", "result": None}
     assert run(folder, "my_webhook_provider.py", url, "400") == "422: 500 cents are to be paid\n"
     assert run(folder, "my_webhook_provider.py", url, "500") == "thank you\n"

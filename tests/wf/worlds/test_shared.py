@@ -150,6 +150,11 @@ class Actor:
     def kill(self) -> None:
         self.process.kill()
 
+    def stop(self) -> None:
+        """Stop the process, and see that all its threads are: others go on until the one that has the signal runs."""
+        os.kill(self.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
+
     async def end(self) -> None:
         if self.process.returncode is None:
             self.process.kill()
@@ -521,7 +526,7 @@ async def test_an_owner_that_is_stopped_is_not_waited_for_for_ever(path: str, mo
     async with actors(path) as start:
         owner = await start()
         assert await owner.ask("open")
-        os.kill(owner.pid, signal.SIGSTOP)
+        owner.stop()
         async with join(path, "client") as client:
             with pytest.raises(WorldBusy, match=f"^process {owner.pid} holds the world"):
                 await client.get_run("r1")
