@@ -14,7 +14,7 @@ import pytest
 
 import do
 from tests.quick import ask
-from tests.test_samples import LEFTOVERS
+from tests.test_samples import LEFTOVERS, save
 from tests.wfstudio.dev.process import Process, serving
 
 RUN = "site-ada"
@@ -66,7 +66,7 @@ def edit(dev: Process) -> None:
     path = dev.project.root / "flow.py"
     text = path.read_text()
     assert '{"published": False, ' in text
-    path.write_text(text.replace('{"published": False, ', '{"published": False, "asked": user_id, '))
+    save(path, text.replace('{"published": False, ', '{"published": False, "asked": user_id, '))
     dev.wait_for("reload", lambda facts: facts["outcome"] == "loaded" and "asked" in path.read_text())
 
 
@@ -132,7 +132,7 @@ def test_one_run_is_compared_with_two_versions_of_the_code(dev: Process, site: P
     path = site / "flow.py"
     line = "    decision = await wait_for_decision(user_id)\n"
     assert line in path.read_text()
-    path.write_text(path.read_text().replace(line, '    await report("soon")\n' + line))
+    save(path, path.read_text().replace(line, '    await report("soon")\n' + line))
     reload = dev.wait_for("reload", lambda facts: facts["deployment_id"] != own)
     code, diff = wf("diff", RUN, "--code", own, "--code", reload["deployment_id"])
     assert code == 1

@@ -13,7 +13,7 @@ import pytest
 
 import do
 from tests.quick import ask
-from tests.test_samples import LEFTOVERS, SiteBuilder
+from tests.test_samples import LEFTOVERS, SiteBuilder, save
 from tests.wfstudio.dev.process import serving
 
 RUN = "site-ada"
@@ -50,7 +50,7 @@ def edit(folder: Path, old: str, new: str) -> None:
     path = folder / "flow.py"
     text = path.read_text()
     assert old in text
-    path.write_text(text.replace(old, new))
+    save(path, text.replace(old, new))
 
 
 @pytest.mark.acceptance
