@@ -13,11 +13,13 @@ import compileall
 import fcntl
 import functools
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -55,6 +57,15 @@ def find_tmux() -> str | None:
 def find_postgres() -> Path | None:
     """Give the folder with initdb and postgres, which Debian leaves out of PATH."""
     return _have(_look_for_postgres, "postgresql")
+
+
+def find_port() -> int:
+    """Give a port to be bound later, and again after a restart. It is none of those that the system gives to whoever
+    asks for any: such a one may be somebody else's by then, or a client's own that tries to connect there."""
+    for port in random.SystemRandom().sample(range(20_000, 32_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("no port is free")
 
 
 @functools.cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,8 @@ from urllib.parse import quote
 import pytest
 
 import do
-from tests.test_samples import LEFTOVERS, SECONDS
+from tests.programs import find_port
+from tests.test_samples import LEFTOVERS, SECONDS, save
 from tests.wfstudio.dev.process import Process, serving
 
 
@@ -113,8 +113,8 @@ def test_a_game_stays_with_its_code_and_the_next_one_has_the_new(chess: Path) ->
         path = chess / "flow.py"
         text = path.read_text("utf-8")
         assert "\n    board = chess.Board()\n" in text
-        path.write_text(
-            text.replace("\n    board = chess.Board()\n", "\n    await wf.sleep(1)\n    board = chess.Board()\n")
+        save(
+            path, text.replace("\n    board = chess.Board()\n", "\n    await wf.sleep(1)\n    board = chess.Board()\n")
         )
         reload = dev.wait_for("reload", lambda facts: facts["outcome"] == "loaded")
         assert [verdict["run_id"] for verdict in reload["diverging"]] == ["cup-1"]
@@ -206,8 +206,7 @@ class Page:
 @pytest.mark.crash
 def test_a_page_goes_on_after_the_last_event_it_saw_when_all_were_killed(tmp_path: Path) -> None:
     folder = take("support_desk", tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = find_port()
     with developing(folder) as dev:
         page = Page(folder, port)
         try:

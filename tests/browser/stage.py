@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.programs import ROOT, WEB_UI
+from tests.programs import ROOT, WEB_UI, find_port
 
 PATIENCE_SECONDS: Final = 30.0
 SCRIPT_SECONDS: Final = 480.0
@@ -72,7 +72,7 @@ def developing(folder: Path, prepare: Callable[[Path], None] = lambda project: N
     ours, theirs = pty.openpty()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WF_", "DISPLAY"))}
     popen = subprocess.Popen(
-        [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--no-open", "--port", "0"],
+        [sys.executable, "-m", "wfstudio", "dev", "flow.py", "--no-open", "--port", str(find_port())],
         cwd=project, env={**environ, "COLUMNS": "200", "WF_EDITOR": f"{editor} {{file}}:{{line}}"},
         start_new_session=True, stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip

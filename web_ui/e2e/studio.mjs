@@ -5,7 +5,7 @@
 // Prints one JSON line for each claim: {"claim", "ok", "detail"}. The test that starts this reads them.
 
 import { spawn } from "node:child_process";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, rename, stat, writeFile } from "node:fs/promises";
 import { request } from "node:http";
 import { join } from "node:path";
 import { lookForBarriers, openBrowser, refused } from "./browser.mjs";
@@ -84,12 +84,15 @@ async function waitForRun(id, fits) {
   }
 }
 
+/** Save whole: a file that is written in two goes is loaded empty first. */
 async function edit(change) {
   const path = join(given.project, "flow.py");
+  const draft = join(given.project, ".flow.py.draft");
   const text = await readFile(path, "utf8");
   const edited = change(text);
   expect(edited !== text, "the edit changes nothing");
-  await writeFile(path, edited);
+  await writeFile(draft, edited);
+  await rename(draft, path);
 }
 
 let runUrl = "";
