@@ -41,7 +41,7 @@ async def _watch_while(root: Path, act: object, wanted: int) -> list[list[str]]:
 
     def tell(files: list[str]) -> None:
         told.append(files)
-        if len({file for burst in told for file in burst}) >= wanted:
+        if len({file for burst in told for file in burst} - {"probe.py"}) >= wanted:
             seen.set()
 
     watching = asyncio.create_task(watch(root, tell, stop))
@@ -61,7 +61,7 @@ async def _watch_while(root: Path, act: object, wanted: int) -> list[list[str]]:
     finally:
         stop.set()  # its thread hears of nothing else
         await watching
-    return told
+    return [burst for burst in told if burst != ["probe.py"]]  # its last save may be told of late
 
 
 def test_a_branch_switch_of_500_files_is_told_in_few_bursts_and_whole(tmp_path: Path) -> None:
