@@ -47,6 +47,8 @@ class WorkerProcess:
         self._writer = writer
         self._reports: asyncio.Queue[Report | None] = asyncio.Queue()
         self._turn = asyncio.Lock()  # guards the conversation: one question at a time, each with its answer
+        self._owed = 0
+        """Answers to questions that were given up: they come all the same, before those to later ones."""
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     @property
@@ -86,9 +88,11 @@ class WorkerProcess:
         """Send a command and wait for its answer. Raises `WorkerGone`."""
         async with self._turn:
             self.send(command)
+            self._owed += 1
             while True:
                 report = await self.hear(timeout_seconds)
-                if isinstance(report, answer):
+                self._owed -= 1
+                if self._owed == 0 and isinstance(report, answer):
                     return report
 
     async def leave(self, grace_seconds: float) -> None:
@@ -175,22 +179,28 @@ class Nursery:
 
     async def _start(self, order: Order) -> WorkerProcess:
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
         try:
             async with self._turn:
                 pid = await self._fork(order, [theirs.fileno()])
+                return self._take_in(WorkerProcess(pid, order, reader, writer))
         except OSError as error:
-            ours.close()
+            writer.close()
             raise WorkerGone(f"no process could be started: {error}") from error
         finally:
             theirs.close()
-        ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
-        return self._take_in(WorkerProcess(pid, order, reader, writer))
 
     def _take_in(self, process: W) -> W:
-        """Look after a process from now on; one that has ended already is buried."""
+        """Look after a process from now on; one that has ended already, by itself or with its parent, is buried.
+
+        To be called in the turn that forked it: whoever comes next may replace the parent.
+        """
         if process.pid in self._graves:
             process.bury(self._graves.pop(process.pid))
+        elif self._reading is None or self._reading.done():
+            _strike(process.pid)
+            process.bury(signal.SIGKILL)
         else:
             self._workers[process.pid] = process
         return process
@@ -203,12 +213,11 @@ class Nursery:
     async def _start_bench(self, descriptors: list[int]) -> Started:
         try:
             async with self._turn:
-                pid = await self._fork(BenchOrder(), descriptors)
+                bench = self._take_in(ForkedBench(await self._fork(BenchOrder(), descriptors)))
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-        bench = self._take_in(ForkedBench(pid))
-        return Started(pid, bench.ended, bench.kill)
+        return Started(bench.pid, bench.ended, bench.kill)
 
     async def close(self) -> None:
         """End the warm parent; workers that are left end with it."""

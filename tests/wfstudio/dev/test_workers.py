@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.wfstudio.dev.stage import Project, until
+from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Project, until
+from wf.worker.verdicts import Verdict
 from wfstudio.core.bench.process import open_bench
-from wfstudio.dev.wire import NotLoaded, Order, encode_line
+from wfstudio.dev.wire import Judge, Judged, NotLoaded, Order, encode_line
 from wfstudio.dev.workers import Nursery, WorkerGone, WorkerProcess, describe_status
 
 
@@ -60,6 +61,25 @@ def test_the_last_words_of_a_process_are_heard_although_its_end_came_first(tmp_p
         assert await worker.hear(5) == NotLoaded("load", "there is no file")
         with pytest.raises(WorkerGone, match="closed its connection"):
             await worker.hear(5)
+        await writer.wait_closed()
+
+    asyncio.run(perform())
+
+
+def test_an_answer_that_comes_late_is_not_taken_for_the_one_to_the_next_question(tmp_path: Path) -> None:
+    async def perform() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=ours)
+        worker = WorkerProcess(4_000_000, make_order(tmp_path), reader, writer)
+        with pytest.raises(WorkerGone, match="no answer"):
+            await worker.ask(Judge(["slow"]), Judged, 0.01)
+        for run_id in ("slow", "next"):
+            theirs.sendall(encode_line(Judged([Verdict(run_id, "flow:main", "clean")])))
+        judged = await worker.ask(Judge(["next"]), Judged, 5)
+        assert [verdict.run_id for verdict in judged.verdicts] == ["next"]
+        theirs.recv(1 << 16)  # what it was asked: left unread it would break the connection
+        theirs.close()
+        worker.bury(0)
         await writer.wait_closed()
 
     asyncio.run(perform())
@@ -174,6 +194,28 @@ def test_a_warm_parent_that_dies_while_it_is_asked_is_replaced_and_the_order_is_
             assert nursery._process.pid != dead
         worker.kill()
         await worker.ended
+        await nursery.close()
+
+    asyncio.run(perform())
+
+
+def test_a_process_whose_parent_dies_as_soon_as_it_has_forked_it_is_known_to_be_dead(tmp_path: Path) -> None:
+    async def perform() -> None:
+        nursery = Nursery()
+        fork = nursery._fork
+
+        async def fork_and_die(order: Order, descriptors: list[int]) -> int:
+            pid = await fork(order, descriptors)
+            assert nursery._process is not None
+            assert nursery._reading is not None
+            os.kill(nursery._process.pid, signal.SIGKILL)
+            await asyncio.wait([nursery._reading])
+            return pid
+
+        nursery._fork = fork_and_die  # type: ignore[method-assign]
+        worker = await nursery.start(make_order(tmp_path))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await worker.ended == "killed by SIGKILL"
         await nursery.close()
 
     asyncio.run(perform())
