@@ -180,8 +180,8 @@ class Fleet:
             await worker.leave(0)  # the code was edited meanwhile; the next reload brings as many as are wanted
             return
         served.workers.append(worker)
+        self._watch(served, worker)  # first: one that dies before it serves is replaced, too
         await self._serve(worker, self._names())
-        self._watch(served, worker)
 
     def _names(self) -> list[str]:
         assert self.current is not None
@@ -352,6 +352,10 @@ class Fleet:
                 replacement = await self._replace(served)
                 if replacement is not None:
                     break
+            if not self._is_wanted(served):  # it was retired meanwhile, and this one came too late to be told
+                if not replacement.is_leaving:
+                    await replacement.leave(GRACE_SECONDS)
+                return
             worker, born = replacement, asyncio.get_running_loop().time()
 
     async def _until_dead(self, worker: WorkerProcess) -> None:

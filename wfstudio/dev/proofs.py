@@ -98,6 +98,8 @@ class Proofs:
             verdicts = await self._prove(ended)
         except WorkerGone:
             return  # a reload or a crash came between; the next runs are proved
+        if self._find_current() != current:
+            return  # other code may have replayed them, and a finding would be shown as that code's
         for verdict in verdicts:
             if verdict.outcome == "diverges" and verdict.trouble and verdict.trouble.code == "NONDETERMINISM":
                 self.findings[verdict.workflow] = verdict

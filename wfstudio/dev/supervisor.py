@@ -86,6 +86,8 @@ class Supervisor:
         self._settling = asyncio.Lock()  # guards the moves of runs between deployments
         self._look = asyncio.Event()
         self._is_loading = False
+        self._is_owing = False
+        """Runs in flight could not be judged: they stay with their own code until they are."""
         self._tasks: list[asyncio.Task[None]] = []
         self._checking: asyncio.Task[None] | None = None
         self._findings = 0
@@ -234,28 +236,33 @@ class Supervisor:
             rows = [row async for row in self._list_in_flight() if row.deployment_id != current.deployment_id]
             clean = 0
             verdicts: list[Verdict] = []
+            unjudged: list[RunRow] = []
             for start in range(0, len(rows), BATCH):
                 batch = rows[start : start + BATCH]
                 try:
                     judged = await self.fleet.judge([row.run_id for row in batch])
                 except WorkerGone as error:
                     self._publish("error", {"message": f"runs in flight could not be judged: {error}"})
+                    unjudged = rows[start:]
                     break
-                clean += await self._move([verdict.run_id for verdict in judged if verdict.outcome == "clean"])
+                if self.fleet.current is not current:  # newer code came; who brought it has all runs judged by that
+                    return clean, verdicts
+                clean += await self._move([verdict.run_id for verdict in judged if verdict.outcome == "clean"], current)
                 verdicts += [verdict for verdict in judged if verdict.outcome == "diverges"]
+            self._is_owing = bool(unjudged)
             self.diverging = {verdict.run_id: verdict for verdict in verdicts[:MOST_SHOWN]}
-            diverging = {verdict.run_id for verdict in verdicts}
-            homes = {row.deployment_id for row in rows if row.run_id in diverging}
+            staying = {verdict.run_id for verdict in verdicts} | {row.run_id for row in unjudged}
+            homes = {row.deployment_id for row in rows if row.run_id in staying}
             for deployment_id in sorted(homes):
                 await self.fleet.serve_pegged(deployment_id)
             self.fleet.drop_pegged(homes)
             return clean, verdicts
 
-    async def _move(self, run_ids: list[str]) -> int:
-        """Peg runs to the current code, and have whoever holds them give them back."""
-        if not run_ids or self.fleet.current is None:
+    async def _move(self, run_ids: list[str], judge: Served) -> int:
+        """Peg runs to the code that found them clean, and have whoever holds them give them back."""
+        if not run_ids:
             return 0
-        moved = await self.session.world.peg_runs(run_ids, self.fleet.current.deployment_id)
+        moved = await self.session.world.peg_runs(run_ids, judge.deployment_id)
         self.fleet.hand_over(moved)
         return len(moved)
 
@@ -317,7 +324,7 @@ class Supervisor:
         in_flight = {row.run_id: row.deployment_id async for row in self._list_in_flight()}
         homes = set(in_flight.values())
         self.diverging = {run_id: verdict for run_id, verdict in self.diverging.items() if run_id in in_flight}
-        if homes - {current.deployment_id, *self.fleet.pegged, *self.fleet.adopted}:
+        if self._is_owing or homes - {current.deployment_id, *self.fleet.pegged, *self.fleet.adopted}:
             await self.settle()
         else:
             self.fleet.drop_pegged(homes)

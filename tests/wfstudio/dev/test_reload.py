@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import wf
-from tests.wfstudio.dev.stage import Dev, Project, developing, until
+from tests.wfstudio.dev.stage import PATIENCE_SECONDS, Dev, Project, developing, until
 from tests.wfstudio.forker import FORKER
 from wf.errors import WorkflowRunFailedError
 from wf.run import Run
@@ -300,6 +300,70 @@ def test_a_process_that_does_not_say_that_it_serves_is_not_left_behind(
         assert await mute[0].ended == "killed by SIGKILL"
 
     play(project, scene)
+
+
+def test_a_run_is_not_moved_to_code_that_came_while_it_was_judged_by_other_code(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(dev: Dev) -> None:
+        run = await dev.start("main", "ada")
+        await dev.wait_for_hook(run)
+        old = await dev.deployment_of(run)
+        clean = await dev.save("flow.py", CLEAN)
+        await dev.session.world.peg_runs([run.run_id], old)  # as one that an old process has just started
+        judge, judged, goes_on = dev.supervisor.fleet.judge, asyncio.Event(), asyncio.Event()
+
+        async def judge_slowly(run_ids: list[str], **how: Any) -> Any:
+            verdicts = await judge(run_ids, **how)
+            judged.set()
+            await goes_on.wait()
+            return verdicts
+
+        monkeypatch.setattr(dev.supervisor.fleet, "judge", judge_slowly)
+        looking = asyncio.create_task(dev.supervisor.settle())
+        await judged.wait()
+        monkeypatch.undo()
+        reloading = asyncio.create_task(dev.save("flow.py", DIVERGING))
+        current = dev.supervisor.fleet.current
+        await until(lambda: dev.supervisor.fleet.current is not current, "the newer code serves")
+        goes_on.set()
+        await looking
+        reload = await reloading
+        assert [verdict["run_id"] for verdict in reload["diverging"]] == [run.run_id]
+        assert await dev.deployment_of(run) in (old, clean["deployment_id"])
+
+    play(project, scene)
+
+
+def test_runs_that_could_not_be_judged_go_on_with_their_own_code_until_they_are(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_judge(run_ids: list[str], **how: Any) -> Any:
+        raise WorkerGone("no process with the current code is there")
+
+    async def scene(dev: Dev) -> None:
+        diverging = await dev.start("main", "ada")
+        token = await dev.wait_for_hook(diverging)
+        old = await dev.deployment_of(diverging)
+        await dev.save("flow.py", DIVERGING)
+        other = await dev.start("main", "bob")
+        await dev.wait_for_hook(other)
+        with monkeypatch.context() as patch:
+            patch.setattr(dev.supervisor.fleet, "judge", no_judge)
+            await dev.save("flow.py", DIVERGING + "\n    # edited\n")
+            pegged = [served["deployment_id"] for served in dev.supervisor.status()["pegged"]]
+            assert sorted(pegged) == sorted([old, await dev.deployment_of(other)])
+            await dev.client.resume(token, "yes")
+            assert await diverging.return_value("20s") == ["hello ada", "yes", "bye ada"]
+        dev.supervisor._look.set()
+        current = dev.reloads[-1]["deployment_id"]
+        await until(lambda: _is_pegged_to(dev, other, current), "it is judged, and moves")
+
+    play(project, scene)
+
+
+async def _is_pegged_to(dev: Dev, run: Run[Any], deployment_id: str) -> bool:
+    return await dev.deployment_of(run) == deployment_id
 
 
 def test_a_run_that_fits_again_comes_back(project: Project) -> None:
@@ -661,6 +725,58 @@ def test_a_process_that_dies_between_loading_and_serving_is_replaced(
     play(project, scene)
 
 
+def test_a_second_process_that_dies_before_it_serves_is_replaced(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve = fleet.Fleet._serve
+    killed: list[WorkerProcess] = []
+
+    async def kill_and_serve(self: fleet.Fleet, worker: WorkerProcess, deployments: list[str]) -> None:
+        if not killed and self.current is not None and self.current.workers[0] is not worker:
+            killed.append(worker)
+            os.kill(worker.pid, signal.SIGKILL)
+        await serve(self, worker, deployments)
+
+    monkeypatch.setattr(fleet.Fleet, "_serve", kill_and_serve)
+
+    async def scene(dev: Dev) -> None:
+        await until(lambda: bool(killed), "the second process is there")
+        await killed[0].ended
+        await until(lambda: len(dev.supervisor.status()["current"]["pids"]) == 2, "another one is there")
+
+    play(project, scene, size=2)
+
+
+def test_a_process_that_comes_in_place_of_a_dead_one_after_a_reload_is_not_left_behind(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = fleet.Fleet._load
+    late: list[WorkerProcess] = []
+    is_asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def load_late(self: fleet.Fleet, order: Any) -> Any:
+        if is_asked.is_set() or self.current is None:
+            return await load(self, order)
+        is_asked.set()
+        worker, loaded = await load(self, order)
+        late.append(worker)
+        await goes_on.wait()
+        return worker, loaded
+
+    monkeypatch.setattr(fleet.Fleet, "_load", load_late)
+
+    async def scene(dev: Dev) -> None:
+        assert dev.supervisor.fleet.current is not None
+        os.kill(dev.supervisor.fleet.current.workers[0].pid, signal.SIGKILL)
+        await until(lambda: bool(late), "another process has loaded the code")
+        await dev.save("flow.py", CLEAN)
+        goes_on.set()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert await late[0].ended == "ended"
+
+    play(project, scene)
+
+
 def test_several_workers_share_the_runs(project: Project) -> None:
     project.write(
         "flow.py",
@@ -856,6 +972,31 @@ def test_a_body_that_asks_the_clock_is_found_out_when_its_run_has_ended(project:
         (finding,) = dev.supervisor.status()["nondeterministic"]
         assert "flow.py:" in finding["trouble"]["where"]
         await dev.save("flow.py", GREETER)
+        assert dev.supervisor.status()["nondeterministic"] == []
+
+    play(project, scene)
+
+
+def test_a_replay_by_code_that_came_meanwhile_is_no_finding(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(dev: Dev) -> None:
+        judge, is_done = dev.supervisor.fleet.judge, asyncio.Event()
+
+        async def judge_late(run_ids: list[str], *, is_ended: bool = False) -> Any:
+            if is_ended:
+                await dev.save("flow.py", DIVERGING)
+            verdicts = await judge(run_ids, is_ended=is_ended)
+            if is_ended:
+                is_done.set()
+            return verdicts
+
+        monkeypatch.setattr(dev.supervisor.fleet, "judge", judge_late)
+        run = await dev.start("main", "ada")
+        await dev.client.resume(await dev.wait_for_hook(run), "yes")
+        await run.return_value("20s")
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await is_done.wait()
+        await asyncio.sleep(0)
+        assert dev.told("nondeterminism") == []
         assert dev.supervisor.status()["nondeterministic"] == []
 
     play(project, scene)
