@@ -477,8 +477,7 @@ def test_a_warm_process_that_died_while_it_waited_is_replaced(settings: Settings
             await until(lambda: len(children()) == 1)
             for pid in children():
                 os.kill(pid, 9)
-            await until(lambda: not children())
-            await asyncio.sleep(0.05)  # for the loop to hear of it
+            await until(lambda: not asker._has_spare())  # the loop has heard of it
             assert (await fetch(asker, "SELECT 2"))[0] == [[2]]
 
     asyncio.run(perform())
