@@ -291,6 +291,195 @@ async def test_what_is_claimed_while_a_heartbeats_answer_is_under_way_is_not_wha
 
 
 @pytest.mark.parametrize("kind", WORLDS)
+async def test_a_message_that_comes_while_its_run_is_yet_to_be_taken_up_is_heard(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It is leased with others, one of which takes long to be taken up; what the claim brought is older."""
+
+    @wf.workflow(name="waiting")
+    async def waiting(token: str) -> str:
+        return await wf.hook(token=token)
+
+    if kind == "postgres":  # which looks by itself, and would find it
+        monkeypatch.setattr("wf.worlds.postgres.bell.POLL_SECONDS", 3600.0)
+    world = await open_world(kind, tmp_path)
+    async with make_worker(world):
+        first = await wf.start(waiting, "first")
+        await until(lambda: _is_live(world, "first"), "the first one waits")
+        second = await wf.start(waiting, "second")
+        await until(lambda: _is_live(world, "second"), "the second one waits")
+    is_slow, gate, take_up = asyncio.Event(), asyncio.Event(), leases_module.take_up
+
+    async def take_up_slowly(worker: Any, claimed: Any) -> Any:
+        if claimed.run.run_id == first.run_id:
+            is_slow.set()
+            await gate.wait()
+        return await take_up(worker, claimed)
+
+    monkeypatch.setattr(leases_module, "take_up", take_up_slowly)
+    async with make_worker(world) as embedded:
+        worker, rung = embedded.worker, list[str]()
+        await asyncio.wait_for(is_slow.wait(), 20)
+        await world.subscribe(f"worker:{worker.worker_id}", rung.append)
+        await wf.resume_hook("second", "heard")
+        await until(lambda: rung and not (worker._mail or worker._mail_bell.is_set()), "it was rung for")
+        gate.set()
+        assert await second.return_value(timeout=10) == "heard"
+        await wf.resume_hook("first", "heard")
+        assert await first.return_value(timeout=10) == "heard"
+    await world.close()
+
+
+async def test_a_run_that_is_to_be_handed_over_while_it_is_yet_to_be_taken_up_is_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    @wf.workflow(name="waiting")
+    async def waiting(token: str) -> str:
+        return await wf.hook(token=token)
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world):
+        first = await wf.start(waiting, "first")
+        await until(lambda: _is_live(world, "first"), "the first one waits")
+        second = await wf.start(waiting, "second")
+        await until(lambda: _is_live(world, "second"), "the second one waits")
+    is_slow, gate, take_up = asyncio.Event(), asyncio.Event(), leases_module.take_up
+
+    async def take_up_slowly(worker: Any, claimed: Any) -> Any:
+        if claimed.run.run_id == first.run_id:
+            is_slow.set()
+            await gate.wait()
+        return await take_up(worker, claimed)
+
+    monkeypatch.setattr(leases_module, "take_up", take_up_slowly)
+    async with make_worker(world) as embedded:
+        await asyncio.wait_for(is_slow.wait(), 20)
+        await world.peg_runs([second.run_id], "other")
+        await embedded.worker.serve([embedded.session.deployment_id])
+        embedded.worker.hand_over([second.run_id])
+        gate.set()
+
+        async def is_free() -> bool:
+            row = await world.get_run(second.run_id)
+            return row is not None and row.owner is None
+
+        await until(lambda: first.run_id in embedded.worker.leases.resting, "the first one is taken up")
+        await until(is_free, "the second one is free for who has its code")
+        assert second.run_id not in embedded.worker.leases.runs
+    await world.close()
+
+
+async def test_a_worker_that_cannot_announce_itself_anew_keeps_no_lease_that_it_does_not_know_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It does so where it was offered a run of a workflow that was registered since; that call may fail."""
+    monkeypatch.setattr(leases_module, "CLAIM_AGAIN_SECONDS", 0.01)
+
+    @wf.workflow(name="early")
+    async def early() -> str:
+        return await wf.hook(token="early")
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world):
+        first = await wf.start(early)
+        await until(lambda: _is_live(world, "early"), "it waits")
+        stumbling: Any = Failing(world, "nothing")
+    async with make_worker(stumbling) as embedded:
+        await until(lambda: first.run_id in embedded.worker.leases.resting, "it is taken up")
+        embedded.worker.leases.put_away(embedded.worker.leases.runs[first.run_id])
+
+        @wf.workflow(name="late")
+        async def late() -> str:
+            return "done"
+
+        stumbling._names = ("open_worker",)
+        claim, both = world.claim, asyncio.Event()
+
+        async def claim_both(*arguments: Any) -> Any:
+            await both.wait()
+            return await claim(*arguments)
+
+        monkeypatch.setattr(world, "claim", claim_both)
+        second = await wf.start(late)
+        await wf.resume_hook("early", "heard")
+        both.set()
+        assert await second.return_value(timeout=10) == "done"
+        assert await first.return_value(timeout=10) == "heard"
+        assert stumbling.failures == 3
+    await world.close()
+
+
+async def test_what_was_read_for_a_lease_is_not_delivered_under_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The lease before may have taken it meanwhile: the body would hear of it twice."""
+
+    @wf.workflow(name="collects")
+    async def collects() -> list[Any]:
+        async with wf.hook(token="go") as hook:
+            return [await hook, await hook]
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world) as embedded:
+        worker = embedded.worker
+        run = await wf.start(collects)
+        await until(lambda: run.run_id in worker.leases.resting, "it waits")
+        read_inbox, commit = world.read_inbox, world.commit
+        is_read, may_commit, answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        reads: list[Any] = []
+
+        async def commit_late(appends: Any) -> Any:
+            await may_commit.wait()
+            return await commit(appends)
+
+        async def answer_late(*arguments: Any) -> Any:
+            reads.append(await read_inbox(*arguments))
+            if len(reads) == 2:
+                is_read.set()
+                await answer.wait()
+            return reads[-1]
+
+        monkeypatch.setattr(world, "commit", commit_late)
+        monkeypatch.setattr(world, "read_inbox", answer_late)
+        await wf.resume_hook("go", 1)
+        await until(lambda: len(reads) == 1, "it is told")
+        worker.on_mail(run.run_id)
+        await asyncio.wait_for(is_read.wait(), 20)
+        assert len(reads[1]) == 1
+        may_commit.set()
+        await until(lambda: run.run_id in worker.leases.resting, "what it was told is written")
+        worker.leases.hand_over([run.run_id])
+        worker.leases.bell.set()
+        await until(lambda: run.run_id in worker.leases.resting, "it is taken up again")
+        answer.set()
+        await worker.drain()
+        await wf.resume_hook("go", 2)
+        assert await run.return_value(timeout=20) == [1, 2]
+    await world.close()
+
+
+async def test_a_run_that_was_cancelled_before_it_began_is_given_back_when_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Or it could not be forgotten for as long as the worker lives."""
+    monkeypatch.setattr(leases_module, "LEASE_SECONDS", 0.06)
+
+    @wf.workflow(name="unwanted")
+    async def unwanted() -> None: ...
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world):
+        run = await wf.start(unwanted.with_options(delay="1h"))
+        await run.cancel()
+
+        async def is_deleted() -> bool:
+            return await world.delete_runs([run.run_id]) == [run.run_id]
+
+        await until(is_deleted, "it can be forgotten")
+    await world.close()
+
+
+@pytest.mark.parametrize("kind", WORLDS)
 async def test_calls_that_were_fenced_give_their_slots_back(kind: str, tmp_path: Path):
     """A call takes its slot before the commit that starts its attempt; a lost commit must not keep it."""
 

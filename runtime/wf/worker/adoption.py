@@ -114,6 +114,7 @@ async def _end_without_body(worker: Worker, claimed: Claimed) -> None:
         tail.take_message(waiting.id)
     tail.add_effect(EndRun("cancelled", event.at, event.seq))
     outcomes = await worker.world.commit([tail.take()])
+    worker.leases.give_back_ended(row.run_id, row.epoch)
     if worker.tracing is not None and outcomes == ["applied"]:
         worker.tracing.run_ended(row, event, "cancelled", None)
 

@@ -22,7 +22,7 @@ from wf.worker.adoption import take_up
 from wf.worker.attention import describe_trouble, explain
 from wf.worker.casualties import Death
 from wf.worker.live import LiveRun
-from wf.world import LEASE_SECONDS, Claimed, Release, RunRow
+from wf.world import LEASE_SECONDS, Claimed, Claims, Release, RunRow
 
 if TYPE_CHECKING:
     from wf.worker.worker import Worker
@@ -51,6 +51,8 @@ class Leases:
         self._leaving: set[str] = set()  # runs that are handed over as soon as that is possible
         self._done: list[Release] = []
         self._is_full = False  # the last look for claims found no room
+        self._is_taking = False  # leases are on their way here that are not in `runs` yet
+        self._rung: set[str] = set()  # whose mail was rung for meanwhile
 
     # -- claiming
 
@@ -84,30 +86,58 @@ class Leases:
             if room <= 0:
                 self._is_full, self.next_due_at = True, None  # asks again as runs come to rest
                 return
-            self._is_full = False
+            self._is_full, self._is_taking = False, True
             try:
                 claims = await worker.world.claim(worker.worker_id, now, room)
+                self.next_due_at = claims.next_due_at
+                await self._take(claims)
             except WorldError as error:
                 log.warning("runs could not be claimed, trying again: %s", error)
                 await asyncio.sleep(CLAIM_AGAIN_SECONDS)
                 continue
-            self.next_due_at = claims.next_due_at
-            for claimed in claims.unregistered:
-                await self._adopt(claimed)
+            finally:
+                self._end_taking()
+            if len(claims.claimed) + len(claims.unregistered) < room and (
+                claims.next_due_at is None or claims.next_due_at > now
+            ):
+                return
+
+    async def _take(self, claims: Claims) -> None:
+        """Take up what was just leased. What an error keeps from its turn goes back: nobody would know of its lease."""
+        worker = self._worker
+        left = {claimed.run.run_id: claimed.run.epoch for claimed in (*claims.unregistered, *claims.claimed)}
+        try:
             if any(registry.find_workflow(claimed.run.workflow) for claimed in claims.unregistered):
                 await worker.announce()  # some were registered after we came
+            for claimed in claims.unregistered:
+                del left[claimed.run.run_id]
+                await self._adopt(claimed)
             suspects = self._find_suspects(claims.claimed)
             for claimed in claims.claimed:
                 if claimed.run.run_id not in suspects:
+                    del left[claimed.run.run_id]
                     await self._adopt(claimed)
             if suspects:
                 worker.spawn(
                     self._adopt_alone([claimed for claimed in claims.claimed if claimed.run.run_id in suspects])
                 )
-            if len(claims.claimed) + len(claims.unregistered) < room and (
-                claims.next_due_at is None or claims.next_due_at > now
-            ):
-                return
+        except Exception:
+            worker.insist(self._release, [Release(run_id, epoch, is_due=True) for run_id, epoch in left.items()])
+            raise
+
+    def note_ring(self, run_id: str) -> None:
+        """Note whose mail was rung for that is not in hand: it may be leased already. "": anybody's."""
+        if self._is_taking:
+            self._rung.add(run_id)
+
+    def _end_taking(self) -> None:
+        """Hear what was said meanwhile of runs that were just leased: they were in nobody's hands."""
+        self._is_taking = False
+        rung, self._rung = self._rung, set()
+        for run_id in rung:
+            self._worker.on_mail(run_id)
+        leaving, self._leaving = self._leaving, set()
+        self.hand_over(leaving)
 
     async def _adopt(self, claimed: Claimed) -> None:
         """Take up a run that was just leased, and hand it what waits in its inbox.
@@ -200,9 +230,7 @@ class Leases:
         self.active.discard(run.run_id)
         if run.is_ended:
             self.forget(run)
-            self._done.append(Release(run.run_id, run.tail.epoch))
-            if len(self._done) >= RELEASE_BATCH:
-                self.give_back()
+            self.give_back_ended(run.run_id, run.tail.epoch)
             return
         if run.replay.blocked is not None:
             self._leave_alone(run, run.replay.blocked)
@@ -232,6 +260,12 @@ class Leases:
 
     # -- giving back
 
+    def give_back_ended(self, run_id: str, epoch: int) -> None:
+        """Have the lease of a run that ended given back soon."""
+        self._done.append(Release(run_id, epoch))
+        if len(self._done) >= RELEASE_BATCH:
+            self.give_back()
+
     def give_back(self) -> None:
         """Give back the leases of runs that ended; nobody waits for them, so many go at once."""
         if self._done:
@@ -245,8 +279,9 @@ class Leases:
         """Let the next worker have these runs as soon as law 3 allows."""
         for run_id in run_ids:
             run = self.runs.get(run_id)
-            if run is not None:
+            if run is not None or self._is_taking:
                 self._leaving.add(run_id)
+            if run is not None:
                 self._hand_over(run)
 
     def _hand_over(self, run: LiveRun) -> None:

@@ -446,6 +446,7 @@ class Worker:
             self._mail.add(run_id)
         else:
             self._mail.update(self.leases.runs)
+            self.leases.note_ring("")
         self._mail_bell.set()
 
     async def _mail_loop(self) -> None:
@@ -456,7 +457,10 @@ class Worker:
             bell.clear()
             try:
                 wanted, self._mail = self._mail, set()
-                await self._read_mail([run_id for run_id in wanted if run_id in self.leases.runs])
+                held = [run_id for run_id in wanted if run_id in self.leases.runs]
+                for run_id in wanted.difference(held):
+                    self.leases.note_ring(run_id)
+                await self._read_mail(held)
             except WorldError as error:
                 log.warning("messages could not be read, trying again: %s", error)
                 self._mail.update(self.leases.runs)
@@ -468,13 +472,16 @@ class Worker:
     async def _read_mail(self, run_ids: Sequence[str]) -> None:
         if not run_ids:
             return
+        asked = {run_id: self.leases.runs[run_id] for run_id in run_ids}
         by_run: dict[str, list[InboxMessage]] = {}
         for message in await self.world.read_inbox(self.worker_id, run_ids, 0):
             by_run.setdefault(message.run_id, []).append(message)
         for run_id, messages in by_run.items():
-            run = self.leases.runs.get(run_id)
-            if run is not None:
+            run = asked[run_id]
+            if self.leases.runs.get(run_id) is run:
                 await self.deliver(run, messages)
+            else:  # of these the lease before this one may have taken some since they were read
+                self.on_mail(run_id)
 
     async def deliver(self, run: LiveRun, messages: Sequence[InboxMessage]) -> None:
         """Hand messages to a run in their order; an ended child's result is fetched first."""
