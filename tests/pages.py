@@ -98,6 +98,13 @@ class PageError(AssertionError):
         super().__init__(f"{block.place}: {text}")
 
 
+def save(path: Path, text: str) -> None:
+    """Save a file whole: where a `wf dev` watches, a file that is written in two goes is loaded empty first."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, "utf-8")
+    os.replace(draft, path)
+
+
 # -- a shell --------------------------------------------------------------------------------------
 
 
@@ -256,7 +263,7 @@ class Page:
         if named is not None:
             path = self._here() / named[1]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(block.text, "utf-8")
+            save(path, block.text)
             return
         script = self._here() / f"script_{block.line}.py"
         script.write_text(block.text, "utf-8")
@@ -274,7 +281,7 @@ class Page:
             if text.count(before) != 1:
                 raise PageError(block, f"{name} has these lines {text.count(before)} times:\n{before}\nIt is\n{text}")
             text = text.replace(before, after)
-        path.write_text(text, "utf-8")
+        save(path, text)
 
     def _compare(self, block: Block) -> None:
         """Look for lines of output, in any order; where one holds `…`, for its parts."""

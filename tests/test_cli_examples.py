@@ -118,6 +118,8 @@ wf start order '"bob"' amount=4 --id wrun_01K4
 wf start reject '"no money"' --id wrun_01K5
 wf start order '"ada"' order=17 --id order-live
 until wf hooks order-live | grep site:ada; do sleep 0.1; done
+until wf inspect --status completed | grep wrun_01K4; do sleep 0.1; done
+until wf inspect --status failed | grep wrun_01K5; do sleep 0.1; done
 """
 
 READ = re.compile(

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import do
+from tests.pages import save
 from tests.quick import ask
-from tests.test_samples import LEFTOVERS, save
+from tests.test_samples import LEFTOVERS
 from tests.wfstudio.dev.process import Process, serving
 
 RUN = "site-ada"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import do
+from tests.pages import save
 from tests.quick import ask
-from tests.test_samples import LEFTOVERS, SiteBuilder, save
+from tests.test_samples import LEFTOVERS, SiteBuilder
 from tests.wfstudio.dev.process import serving
 
 RUN = "site-ada"

@@ -21,8 +21,9 @@ from urllib.parse import quote
 import pytest
 
 import do
+from tests.pages import save
 from tests.programs import find_port
-from tests.test_samples import LEFTOVERS, SECONDS, save
+from tests.test_samples import LEFTOVERS, SECONDS
 from tests.wfstudio.dev.process import Process, serving
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -46,13 +45,6 @@ def run(folder: Path, *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
-
-
-def save(path: Path, text: str) -> None:
-    """Save a file whole: where a `wf dev` watches, a file that is written in two goes is loaded empty first."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, "utf-8")
-    os.replace(draft, path)
 
 
 def test_the_samples_are_listed() -> None:
