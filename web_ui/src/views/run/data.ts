@@ -174,7 +174,7 @@ function makeTracePart(feedOf: () => RunFeed | null) {
 }
 
 /** A large run takes long to read: it is read again only after a pause as long as that took. */
-function makePart<T>(load: (before: T | null) => Promise<T>): OwnPart<T> {
+export function makePart<T>(load: (before: T | null) => Promise<T>): OwnPart<T> {
   const data = signal<T | null>(null);
   const failure = signal<Failure | null>(null);
   let isWanted = false;
@@ -185,6 +185,7 @@ function makePart<T>(load: (before: T | null) => Promise<T>): OwnPart<T> {
   let tookMs = 0;
 
   async function run(): Promise<void> {
+    clearTimeout(timer); // or two would read at once, and the older answer might be the last
     isBusy = true;
     isStale = false;
     const began = performance.now();
