@@ -39,6 +39,7 @@ CLAIMS = [
     "code that does not load is shown until it does, and a divergence gets its remedies",
     "a run is replayed by the code that recorded it and by today's, and they are told apart",
     "a second tab follows the first, and a copied link shows the same",
+    "a fork that is made while a run's family is read is shown in it",
     "a server that hangs is told from one that is there, and is live again when it goes on",
     "a server that is killed and started again is found by itself, and nothing is missed",
     "when the server is gone the studio says so on every screen, and keeps what it showed",

@@ -633,6 +633,26 @@ await claim("a second tab follows the first, and a copied link shows the same", 
   await other.close();
 });
 
+await claim("a fork that is made while a run's family is read is shown in it", async () => {
+  const id = await startRun("share", { sum: 12, people: 3 });
+  await waitForRun(id, (run) => run.status === "completed");
+  const asked = new Promise((resolve) => {
+    void page.route("**/api/query", resolve, { times: 1 });
+  });
+  await page.goto(`${given.url}/runs/${id}`);
+  await page.getByText("live", { exact: true }).waitFor();
+  const route = await asked;
+  const before = await ask("POST", "/api/query", route.request().postDataJSON());
+  const { run } = await ask("POST", `/api/runs/${id}/fork`, { from: 1 });
+  await waitForRun(run.id, (one) => one.status === "completed");
+  await page.waitForTimeout(300); // the page hears of it
+  await route.fulfill({ json: before });
+  await page
+    .locator(".family summary")
+    .getByText(/1 fork or retry/)
+    .waitFor();
+});
+
 await claim("a server that hangs is told from one that is there, and is live again when it goes on", async () => {
   const other = await context.newPage();
   watch(other);

@@ -1,6 +1,6 @@
 // A run's family in its header: the tree of parents, children, forks and continuations, read by SQL.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { call } from "../../api";
 import type { RunView } from "../../api_types";
 import { FAMILY_SQL, type FamilyRow, layOutFamily, readMembers, sayFamily } from "../../model/family";
@@ -21,9 +21,10 @@ export function Family({ run }: { run: RunView }) {
     return result.error ? readMembers([]) : readMembers(result.rows);
   });
   const family = loader.state.value.data;
-  const ids = family?.members.map((one) => one.id).join();
+  const known = useRef<ReadonlySet<string>>(new Set());
+  known.current = new Set([run.id, ...(family?.members ?? []).map((one) => one.id)]);
+  // Not anew when it was read: what was heard meanwhile is still to be read.
   useEffect(() => {
-    const known = new Set([run.id, ...(family?.members ?? []).map((one) => one.id)]);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const again = () => {
       timer ??= setTimeout(() => {
@@ -33,7 +34,8 @@ export function Family({ run }: { run: RunView }) {
     };
     const stops = [
       hear("run", ({ id, parent_run_id, continued_from, forked_from }) => {
-        if ([id, parent_run_id, continued_from, forked_from].some((one) => one !== null && known.has(one))) again();
+        if ([id, parent_run_id, continued_from, forked_from].some((one) => one !== null && known.current.has(one)))
+          again();
       }),
       hear("runs", again),
       hear("anew", again),
@@ -42,7 +44,7 @@ export function Family({ run }: { run: RunView }) {
       clearTimeout(timer);
       for (const stop of stops) stop();
     };
-  }, [loader, ids]);
+  }, [loader]);
   if (!family || family.members.length < 2) return null;
   const rows = layOutFamily(family.members);
   return (
