@@ -70,7 +70,6 @@ def test_a_run_is_started_watched_approved_replayed_and_queried_in_a_terminal(tm
             terminal.press("C-s")
             terminal.wait_for(r"order:1 was resumed")
 
-            terminal.press("Escape")
             terminal.type(":runs")
             terminal.press("Enter")
             terminal.wait_for(r"✓ completed +order")
