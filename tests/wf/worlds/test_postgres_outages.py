@@ -152,6 +152,23 @@ async def test_a_line_cut_at_a_commit_changes_nothing_of_the_answer(
         assert proxy.cuts == 1
 
 
+async def test_what_was_carried_out_before_its_line_was_cut_is_rung_for_in_its_own_process(
+    postgres: Cluster, emptied_postgres_url: str, proxy: Proxy
+) -> None:
+    """Others find it by their own looking; that one was to ring its own bells, and its repeated call does nothing."""
+    async with opened(postgres.over_tcp(emptied_postgres_url, proxy.port)) as world:
+        owner = await started(world)
+        results = await Bell.at(world, "results")
+        proxy.cut_at_commit("after")
+        await owner.end()
+        assert proxy.cuts == 1
+
+        async def is_rung_for() -> bool:
+            return bool(results.rings)
+
+        await until(is_rung_for)
+
+
 async def test_a_lease_whose_commit_goes_on_after_its_line_was_cut_is_given_back(
     postgres: Cluster, emptied_postgres_url: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,7 @@ import pytest
 import wf
 from tests.postgres import PASSWORD, Cluster
 from tests.reliability.stage import check_steps, make_worker, read_log, until
-from tests.wf.worlds.acts import T0, claim, claim_all, hello, new_run, own, send
+from tests.wf.worlds.acts import T0, Bell, claim, claim_all, hello, new_run, own, send
 from wf import registry
 from wf.errors import StorageFull, WorldBusy, WorldError
 from wf.session import make_world
@@ -360,6 +361,77 @@ async def test_what_a_worker_was_told_that_it_lost_is_lost_though_the_sweep_is_l
             assert await claim(world, "w1") == ["r1"]
         finally:
             gate.set()
+
+
+# -- whose notification was lost
+
+
+async def test_mail_whose_news_was_lost_is_found_though_others_never_cease_to_work(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wf.worlds.postgres.bell._limit", lambda mail: [])  # as for very many workers at once
+    async with opened(emptied_postgres_url) as first, opened(emptied_postgres_url) as second:
+        await own(first, "r1")
+        busy = await own(first, "busy", worker_id="w2")
+        mail = await Bell.at(second, "worker:w1")
+        log = await Bell.at(second, "log:busy")
+
+        async def work() -> None:
+            while True:
+                await busy.commit()
+                await asyncio.sleep(0.02)
+
+        working = asyncio.ensure_future(work())
+        try:
+            await until(lambda: bool(log.rings), "what others do is heard of")
+            await send(first, "r1")
+            await until(lambda: "r1" in mail.rings, "the mail is found")
+        finally:
+            working.cancel()
+            await asyncio.wait([working])
+
+
+async def test_a_run_that_is_due_is_rung_for_at_each_look_until_somebody_has_it(emptied_postgres_url: str) -> None:
+    """Or one whose news was lost would be taken for the one that was due at the look before."""
+    async with opened(emptied_postgres_url) as first, opened(emptied_postgres_url) as second:
+        first.core.tell_others = lambda tx: None
+        claimable = await Bell.at(second, "claimable")
+        await first.create_run(new_run("r1"))
+        await until(lambda: bool(claimable.rings), "it is rung for")
+        claimable.rings.clear()
+        await until(lambda: bool(claimable.rings), "it is rung for again")
+
+
+async def test_a_change_between_the_first_subscription_and_a_look_is_rung_for(
+    emptied_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who subscribes reads before it; the bell has seen before that nobody wants to know, and looks after it."""
+    async with opened(emptied_postgres_url) as first, opened(emptied_postgres_url) as second:
+        owner = await own(first)
+        await Bell.at(second, "worker:w9")
+        topics, has_seen, may_look = second.core.doorbells.topics, threading.Event(), threading.Event()
+
+        def list_topics() -> list[str]:
+            found: list[str] = topics()
+            if threading.current_thread().name == "wf-bell" and not has_seen.is_set():
+                frame = sys._getframe(1)
+                while frame.f_back is not None and frame.f_code.co_name != "_ring_changes":
+                    frame = frame.f_back
+                if frame.f_back is not None:
+                    has_seen.set()
+                    may_look.wait(20)
+            return found
+
+        monkeypatch.setattr(second.core.doorbells, "topics", list_topics)
+        try:
+            assert await asyncio.to_thread(has_seen.wait, 20)
+            results = await Bell.at(second, "results")
+            run = await second.get_run("r1")
+            assert run is not None and run.ended_at is None
+            await owner.end()
+        finally:
+            may_look.set()
+        await until(lambda: results.rings == ["r1"], "the end is rung for")
 
 
 def test_leases_that_became_doubtful_while_others_were_given_back_are_not_forgotten() -> None:

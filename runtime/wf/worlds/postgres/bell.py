@@ -221,15 +221,15 @@ class Listener:
             self._listen_with(connection, selector)
 
     def _listen_with(self, connection: Connection[Row], selector: selectors.BaseSelector) -> None:
+        looked_at = time.monotonic()
         while not self._stopping.is_set():
-            began = time.monotonic()
             has_changes = False
-            while not self._stopping.is_set() and (left := began + POLL_SECONDS - time.monotonic()) > 0:
-                selector.select(left)
-                for notify in connection.notifies(timeout=0):
+            while not self._stopping.is_set() and (left := looked_at + POLL_SECONDS - time.monotonic()) > 0:
+                for notify in connection.notifies(timeout=0):  # first: some may have come with the last answers
                     has_changes |= self._hear(notify.payload)
                 if has_changes:
                     break
+                selector.select(left)
             if self._stopping.is_set():
                 return
             self._core.take_up(connection)
@@ -237,6 +237,7 @@ class Listener:
                 if has_changes:
                     self._ring_changes(connection)
                 else:
+                    looked_at = time.monotonic()
                     self._look(connection)
             finally:
                 self._core.put_down(connection)
@@ -265,7 +266,8 @@ class Listener:
             rings += [(f"{WORKER}{owner}", run_id) for owner, run_id in found]
         if CLAIMABLE in topics:
             due = connection.execute(_DUE).fetchall()[0]
-            if due != self._due and due[0] is not None:
+            # What is due is rung for until somebody has it: a later one, for which nobody rang, looks the same here.
+            if due[0] is not None and (due != self._due or due[0] <= time.time_ns() // 1000):
                 rings.append((CLAIMABLE, ""))
             self._due = due
         self._doorbells.ring(rings)
@@ -273,9 +275,11 @@ class Listener:
 
     def _ring_changes(self, connection: Connection[Row]) -> None:
         """Ring for the runs that others changed since we looked last."""
-        if not any(topic in (RUNS, RESULTS) or topic.startswith(_RUN_TOPICS) for topic in self._doorbells.topics()):
-            ((self._snapshot,),) = connection.execute(_SNAPSHOT).fetchall()  # nobody wants to know, and none is owed
-            return
+        if not self._is_followed():
+            ((snapshot,),) = connection.execute(_SNAPSHOT).fetchall()
+            if not self._is_followed():  # asked after it: who subscribes from now on reads what it holds
+                self._snapshot = snapshot  # nobody wants to know, and none is owed
+                return
         rings: list[tuple[str, str]] = []
         found = connection.execute(_CHANGED, (self._core.source, self._snapshot, self._snapshot)).fetchall()
         for _, run_id, is_state in found:
@@ -287,3 +291,7 @@ class Listener:
                 rings += [(RUNS, run_id), (RESULTS, run_id), (f"run:{run_id}", run_id)]
         self._snapshot = found[0][0]
         self._doorbells.ring(rings)
+
+    def _is_followed(self) -> bool:
+        """Tell whether anybody wants to know of changes."""
+        return any(topic in (RUNS, RESULTS) or topic.startswith(_RUN_TOPICS) for topic in self._doorbells.topics())

@@ -132,6 +132,7 @@ class PostgresWorld:
         self._listening = threading.Lock()  # guards _listener, and that there will be none any more
         self._is_leaving = False
         self._heard: dict[str, float] = {}
+        self._owes_rings = False
         self._sweeping: Future[None] | None = None
         self._pruned_at = time.monotonic()
         self._swept_at = self._monotonic() - leases.SWEEP_SECONDS
@@ -419,11 +420,18 @@ class PostgresWorld:
             try:
                 result = self.core.write(operation)
             except Unsure:
-                was_unsure = True
+                was_unsure = self._owes_rings = True
                 if not patience.lasts():
                     raise
                 continue
+            if self._owes_rings:
+                self._ring_what_is_owed()
             return reconcile(self.core, result) if was_unsure and reconcile is not None else result
+
+    def _ring_what_is_owed(self) -> None:
+        """Ring for a call that was carried out before its line broke: repeated, it does nothing to ring for."""
+        self._owes_rings = False
+        self.core.doorbells.ring_all()
 
     # -- the ways to a thread
 
@@ -435,6 +443,7 @@ class PostgresWorld:
         try:
             return await self._gathering.write(run_id, operation)
         except Unsure:
+            self._owes_rings = True
             return await self._run(lambda: reconcile(self.core, self._persist(operation)))
 
     async def _fetch(self, query: str, parameters: Any = ()) -> list[Any]:
