@@ -20,6 +20,7 @@ import typer
 
 from wf.durations import parse_duration
 from wf.embedding import DEFAULT_GRACE, EmbeddedWorker
+from wf.errors import WorkflowError
 from wf.events import FAILED
 from wf.invocation import adopt_settings
 from wf.loading import LoadError, load_target
@@ -134,7 +135,12 @@ def tell_ready(journal: Journal, session: Session) -> None:
 async def tell_troubles(journal: Journal, session: Session) -> None:
     """Say which runs fail or need attention, until cancelled. Rows only: no payload is opened for it."""
     async for run_id in Client(session).watch():
-        row = await session.world.get_run(run_id)
+        try:
+            row = await session.world.get_run(run_id)
+        except WorkflowError as error:  # the database is away for a moment: no reason for a worker to end
+            text = f"run {run_id} could not be looked at: {error}"
+            journal.tell("warning", text, run_id=run_id, message=text)
+            continue
         if row is None:
             continue
         if row.status == FAILED:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
+from wf.errors import WorkflowError
 from wf.events import ENDED
 from wf.session import Session
 from wf.worker.verdicts import Verdict
@@ -75,7 +77,8 @@ class Proofs:
                     del self._seen[run_id]
                 if self._seen:
                     self._news.set()
-                await self._prove_ended(ids)
+                with suppress(WorkflowError):  # the world is away for a moment: the next runs are proved
+                    await self._prove_ended(ids)
         finally:
             undo()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import signal
@@ -19,6 +21,13 @@ import pytest
 
 from tests.wfstudio.cli.conftest import Wf
 from tests.wfstudio.forker import FORKER
+from tests.wfstudio.studio import open_studio, run
+from wf.errors import WorldError
+from wf.session import Session
+from wf.world import RunRow, World
+from wfstudio.cli.journal import Journal
+from wfstudio.cli.terminal import Terminal
+from wfstudio.cli.worker import tell_troubles
 
 TOKEN = "t" * 32
 
@@ -91,6 +100,37 @@ def test_it_forgets_what_the_projects_retention_lets_go(project: Path, wf_cli: W
         [left] = wf_cli("inspect", "--json").json["items"]
         assert wf_cli("inspect", left["id"], "--json").json["input"] == {"card": "c"}
         assert worker.stop() == 0
+
+
+async def test_a_world_that_is_away_for_a_moment_does_not_end_the_worker() -> None:
+    class Away:
+        """A world of which the first read fails."""
+
+        def __init__(self, world: World) -> None:
+            self.subscribe = world.subscribe
+            self._get_run = world.get_run
+            self._has_failed = False
+
+        async def get_run(self, run_id: str) -> RunRow | None:
+            if not self._has_failed:
+                self._has_failed = True
+                raise WorldError("the database does not answer")
+            return await self._get_run(run_id)
+
+    said = io.StringIO()
+    async with open_studio() as client, asyncio.timeout(20):
+        session = client.session
+        away: Any = Away(session.world)
+        journal = Journal(Terminal(said), is_json=True)
+        telling = asyncio.create_task(tell_troubles(journal, Session(away, session.keyring, session.settings)))
+        while "run_failed" not in said.getvalue() and not telling.done():
+            await run(client, "fail", "no money")
+        telling.cancel()
+        assert not telling.done()
+        await asyncio.gather(telling, return_exceptions=True)
+    first, *_ = [json.loads(line) for line in said.getvalue().splitlines()]
+    assert first["event"] == "warning"
+    assert first["message"].endswith(" could not be looked at: the database does not answer")
 
 
 def test_a_project_that_does_not_load_is_no_worker(project: Path, wf_cli: Wf) -> None:
