@@ -598,6 +598,52 @@ async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(t
         assert await dropping.return_value(timeout=20) == "done"
 
 
+async def test_a_place_that_becomes_free_without_a_commit_is_offered(tmp_path: Path):
+    """As that of a run whose last call, given up long ago, waited for the slot of a run that was lost."""
+    release = asyncio.Event()
+
+    @wf.step(name="hold")
+    async def hold() -> None:
+        await release.wait()
+
+    @wf.step(name="queued", cancellable=True)
+    async def queued() -> None: ...
+
+    @wf.workflow(name="holder")
+    async def holder() -> None:
+        await hold()
+
+    @wf.workflow(name="drops-a-queued-call")
+    async def drops_a_queued_call() -> str:
+        task = asyncio.create_task(queued())
+        await wf.sleep("1ms")
+        task.cancel()
+        return await wf.hook(token="later")
+
+    @wf.workflow(name="third")
+    async def third() -> str:
+        return "done"
+
+    world = await open_world("memory", tmp_path)
+    async with make_worker(world, concurrency=1) as embedded:
+        worker = embedded.worker
+        holding = await wf.start(holder)
+        await until(lambda: worker._free_slots == 0, "the only slot is taken")
+        worker.leases.concurrency = 10  # room for runs, none for attempts
+        dropping = await wf.start(drops_a_queued_call)
+        await until(lambda: _has_hook(world), "the call was dropped")
+        worker.leases.concurrency = 1
+        waiting = await wf.start(third)
+        await until(lambda: worker.leases._is_full, "there is no room for it")
+        await until(lambda: not worker.is_turning(), "all rests but the step")
+        worker.leases.forget(worker.leases.runs[holding.run_id])  # as an append that was fenced does
+        assert await waiting.return_value(timeout=20) == "done"
+        assert worker.leases.active == set()
+        await wf.resume_hook("later", "heard")
+        assert await dropping.return_value(timeout=20) == "heard"
+    await world.close()
+
+
 @pytest.mark.parametrize("kind", WORLDS)
 async def test_an_attempt_whose_run_was_lost_while_its_start_was_committed_does_not_begin(kind: str, tmp_path: Path):
     began: list[int] = []

@@ -383,6 +383,7 @@ class Worker:
                 self._free_slots -= 1
             elif run.is_idle and not run.is_lost:
                 self.leases.rest(run)  # nothing else will tell that it waits for nothing here
+                self.leases.want_more()
 
     def find_function(self, step: Step[..., Any]) -> Callable[..., Any]:
         return self.mocks.get(step.id, step.func) if self.mocks else step.func
