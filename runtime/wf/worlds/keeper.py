@@ -77,7 +77,8 @@ class Home:
         self.idle_since = self.since
         self.file_id = identify(world.path)
         self.tenants: weakref.WeakSet[Tenant] = weakref.WeakSet()
-        self.gone = asyncio.Event()
+        self.turned = asyncio.Event()
+        """Rings when a worker moved in, and stays rung once this home is given up."""
         self.timer: asyncio.TimerHandle | None = None
         self.guard = threading.Lock()  # of the counts, `is_lost` and `tenants`: visitors come from any thread
 
@@ -204,6 +205,8 @@ class Keeper:
                     home.enter()
                     return home
                 home.move_in()
+                home.turned.set()
+                home.turned.clear()
                 try:
                     if home.server is None:
                         await self._serve(home)
@@ -281,13 +284,14 @@ class Keeper:
             await home.world.close()
         finally:
             home.lock.release()
-            home.gone.set()
+            home.turned.set()
 
     # -- resting
 
     async def _see_off(self, home: Home) -> None:
+        """Wait until a home is given back, or a worker moved in: he may stay for ever."""
         self._look(home)
-        await home.gone.wait()
+        await home.turned.wait()
 
     def _rest(self, home: Home) -> None:
         home.idle_since = time.monotonic()

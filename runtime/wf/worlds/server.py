@@ -27,6 +27,7 @@ import socket
 import sys
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Final
 
 from wf.errors import WorldError
@@ -251,16 +252,29 @@ class WorldServer:
             return claims
         run_ids = [found.run.run_id for lost in orphans for found in (*lost.claimed, *lost.unregistered)]
         inboxes: dict[str, list[InboxMessage]] = {}
+        leases: set[tuple[str, int]] = set()
         try:
+            for run_id in run_ids:
+                row = await self.world.get_run(run_id)
+                if row is not None and row.owner == worker_id:  # else it was silent for too long meanwhile
+                    leases.add((run_id, row.epoch))
             for message in await self.world.read_inbox(worker_id, run_ids, 0):
                 inboxes.setdefault(message.run_id, []).append(message)
         except BaseException:
             self._orphans[worker_id] = orphans + self._orphans.get(worker_id, [])
             raise
-        # Only the worker could have appended to their logs; its inboxes may have grown.
+
+        def refresh(lost: Sequence[Claimed]) -> list[Claimed]:
+            # Only the worker could have appended to their logs; its inboxes may have grown.
+            return [
+                Claimed(found.run, found.events, inboxes.get(found.run.run_id, []))
+                for found in lost
+                if (found.run.run_id, found.run.epoch) in leases
+            ]
+
         return Claims(
-            [_refresh(found, inboxes) for lost in orphans for found in lost.claimed] + claims.claimed,
-            [_refresh(found, inboxes) for lost in orphans for found in lost.unregistered] + claims.unregistered,
+            [found for lost in orphans for found in refresh(lost.claimed)] + claims.claimed,
+            [found for lost in orphans for found in refresh(lost.unregistered)] + claims.unregistered,
             claims.next_due_at,
         )
 
@@ -272,10 +286,6 @@ class WorldServer:
 
 _servers: Final[weakref.WeakSet[WorldServer]] = weakref.WeakSet()
 _inherited: Final[list[object]] = []
-
-
-def _refresh(found: Claimed, inboxes: dict[str, list[InboxMessage]]) -> Claimed:
-    return Claimed(found.run, found.events, inboxes.get(found.run.run_id, []))
 
 
 def _bind_unix(path: str) -> socket.socket:

@@ -62,7 +62,7 @@ PAGE: Final = 1000
 
 _SEND: Final = METHOD["send"]
 _UNBOUND: Final = frozenset({"open_worker", "close_worker"})
-"""Methods that always pass through here, since a new owner must hear of them."""
+"""Methods that always pass through here, since a new owner must hear of them. So does `claim` after a lost answer."""
 
 
 class SharedWorld(ForwardingWorld):
@@ -97,6 +97,7 @@ class SharedWorld(ForwardingWorld):
         self._was_settled = False
         self._hellos: dict[str, WorkerHello] = {}
         self._leases: dict[str, int] = {}
+        self._unheard: set[str] = set()  # workers whose claims may have been made without anybody here hearing of it
         self._benches: dict[asyncio.AbstractEventLoop, Bench] = {}
         self._borrowing: set[asyncio.Task[Any]] = set()  # on the keeper's loop, as the next
         self._gate = asyncio.Lock()  # one election at a time; used on the keeper's loop only
@@ -167,11 +168,13 @@ class SharedWorld(ForwardingWorld):
             except ConnectionLost as error:
                 self.lose(backend)
                 was_tried = was_tried or error.was_sent
+                if was_tried and method is wire.CLAIM:
+                    self._doubt_claims(arguments[0])
                 losses += 1
                 if losses == MOST_LOSSES:
                     raise
                 continue
-            if was_tried:
+            if was_tried or (method is wire.CLAIM and arguments[0] in self._unheard):
                 result = await self._reconcile(method, arguments, result, is_own_id)
             self._note(method, arguments, result)
             return result
@@ -197,23 +200,35 @@ class SharedWorld(ForwardingWorld):
                 self._hellos[arguments[0].worker_id] = arguments[0]
             case "close_worker":
                 self._hellos.pop(arguments[0], None)
+                self._unheard.discard(arguments[0])
                 if not self._hellos:
                     self._leases.clear()
             case "claim":
+                self._unheard.discard(arguments[0])
                 claims: Claims = result
                 for found in (*claims.claimed, *claims.unregistered):
                     self._leases[found.run.run_id] = found.run.epoch
             case "commit":
                 for append, outcome in zip(arguments[0], result, strict=True):
                     if outcome == "fenced" or any(isinstance(effect, EndRun) for effect in append.effects):
-                        self._leases.pop(append.run_id, None)
+                        self._forget_lease(append.run_id, append.epoch)
             case "release":
                 for release in arguments[1]:
-                    self._leases.pop(release.run_id, None)
+                    self._forget_lease(release.run_id, release.epoch)
             case "set_attention" if arguments[3] is not None:
-                self._leases.pop(arguments[1], None)
+                self._forget_lease(arguments[1], arguments[2])
             case _:
                 pass
+
+    def _forget_lease(self, run_id: str, epoch: int) -> None:
+        if self._leases.get(run_id) == epoch:  # else it ended before, and a later one of the same run is in hand
+            del self._leases[run_id]
+
+    def _doubt_claims(self, worker_id: str) -> None:
+        """Have the worker's next claim that is answered look for leases that nobody heard of, whenever that is."""
+        with self._guard:
+            self._unheard.add(worker_id)
+            self.__dict__.pop("claim", None)
 
     # -- repeated calls
 
@@ -287,7 +302,7 @@ class SharedWorld(ForwardingWorld):
                 home = await keeper().take(self.path, self._wanted_durability, as_worker=True)
                 if home is not None:
                     try:
-                        for hello in self._hellos.values():
+                        for hello in list(self._hellos.values()):
                             await home.world.open_worker(hello)
                     except BaseException:
                         await keeper().part(home)
@@ -342,7 +357,7 @@ class SharedWorld(ForwardingWorld):
             await remote.open()
             if remote.process != holder.process:
                 raise ConnectionLost("another process answers than the one that holds the lock", was_sent=False)
-            for hello in self._hellos.values():
+            for hello in list(self._hellos.values()):
                 await remote.open_worker(hello)
         except ConnectionLost:
             await remote.close()
@@ -371,7 +386,7 @@ class SharedWorld(ForwardingWorld):
                 self.durability = backend.world.durability
                 if self._failure is None:  # else it was closed meanwhile
                     for method in METHODS:
-                        if method.name not in _UNBOUND:
+                        if method.name not in _UNBOUND and not (method is wire.CLAIM and self._unheard):
                             setattr(self, method.name, getattr(backend.world, method.name))
             else:
                 self.durability = backend.durability
@@ -424,6 +439,7 @@ class SharedWorld(ForwardingWorld):
         self._opened_on = None
         self._hellos = {}
         self._leases = {}
+        self._unheard = set()
         self._benches = {}
         self._borrowing = set()
         self._gate = asyncio.Lock()

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.wf.worlds.acts import T0, Bell, claim, hello, new_run, own
+from tests.wf.worlds.acts import T0, Bell, ManualTime, claim, hello, new_run, own
 from wf import errors
 from wf.errors import (
     HookConflictError,
@@ -35,7 +35,7 @@ from wf.errors import (
     WorldBusy,
     WorldError,
 )
-from wf.world import Claims, DeploymentRow, Message, RunFilter, World
+from wf.world import LEASE_SECONDS, Claims, DeploymentRow, Message, RunFilter, World
 from wf.worlds import lockfile, wire
 from wf.worlds.memory import MemoryWorld
 from wf.worlds.process import process_token
@@ -784,6 +784,27 @@ async def test_a_claim_whose_connection_was_lost_comes_with_the_next(folder: Pat
             raw.sock.recv(wire.HEADER.size, socket.MSG_WAITALL)  # answered, but not said to be received
         await eventually(lambda: len(server.peers) == 1)
         assert await claim(world, "w1") == ["r1"]
+
+
+async def test_a_lost_claim_whose_leases_are_lost_too_does_not_come_with_the_next(folder: Path) -> None:
+    """Or a worker would have the same run twice in one claim, or one that is another's."""
+    time = ManualTime()
+    async with serve(MemoryWorld(monotonic=time), folder) as server, connect(server) as world:
+        await world.open_worker(hello("w1"))
+        await world.create_run(new_run("r1"))
+        await world.create_run(new_run("r2"))
+        with Raw(server) as raw:
+            raw.greet()
+            raw.send(wire.frame(wire.REQUEST, 1, wire.encode_body(("w1", T0, 10)), wire.CLAIM.number))
+            raw.sock.recv(wire.HEADER.size, socket.MSG_WAITALL)  # answered, but not said to be received
+        await eventually(lambda: len(server.peers) == 1)
+        time.pass_by(LEASE_SECONDS)
+        await world.open_worker(hello("w2"))
+        assert len((await world.claim("w2", T0, 1)).claimed) == 1
+        assert await world.heartbeat("w1") is False
+        await world.open_worker(hello("w1"))
+        [claimed] = (await world.claim("w1", T0, 10)).claimed
+        assert claimed.run.epoch == 2
 
 
 # -- who may connect ----------------------------------------------------------------------------------------

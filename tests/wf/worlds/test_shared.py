@@ -21,7 +21,7 @@ import pytest
 
 from tests.wf.worlds.acts import T0, Bell, Owner, claim, claim_all, event, hello, new_run, own, send
 from wf.errors import WorldBusy, WorldError
-from wf.world import Attention, Created, RunFilter, World
+from wf.world import Attention, Created, RunFilter, WorkerHello, World
 from wf.worlds import keeper as keeping
 from wf.worlds import lockfile, shared, wire
 from wf.worlds.keeper import keeper
@@ -451,6 +451,23 @@ async def test_clients_that_never_rest_let_a_worker_in(path: str, monkeypatch: p
         await asyncio.wait(restless)
 
 
+async def test_who_waits_for_a_home_to_be_given_back_goes_on_if_a_worker_moves_in_who_stays(path: str) -> None:
+    async with join(path, "client") as client:
+        await client.get_run("r1")
+        home = keeper().homes[path]
+        assert home.enter()  # another call, which goes on
+        home.since -= keeping.HOLD_SECONDS
+        power = SharedWorld(path, "power", "worker")
+        waiting = [asyncio.create_task(work) for work in (client.get_run("r1"), power.open())]
+        await asyncio.sleep(0)
+        async with join(path):
+            home.leave()
+            async with asyncio.timeout(DEADLINE):
+                await asyncio.gather(*waiting)
+            assert keeper().homes[path] is home
+            await power.close()
+
+
 async def test_a_cancelled_call_of_a_client_is_done_all_the_same_and_lets_go(path: str) -> None:
     async with join(path, "client") as client:
         creating = asyncio.create_task(client.create_run(new_run("r1")))
@@ -771,6 +788,64 @@ async def test_a_claim_that_the_owner_made_and_could_not_tell_is_found_again(pat
             assert worker.is_owner is False
 
 
+async def test_a_claim_that_failed_after_its_reply_was_lost_is_found_again_by_the_next(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody would have that run: the worker does not know of it, and its heartbeats keep the lease."""
+    async with actors(path) as start:
+        owner = await start()
+        assert await owner.ask("open")
+        async with join(path) as worker:
+            await worker.open_worker(hello("w1"))
+            await worker.create_run(new_run("r1"))
+            assert await owner.ask("claim", "w1", T0, 1) == ["r1"]
+            _lose_reply_of(worker, "claim")
+            owner.stop()
+            with monkeypatch.context() as impatient, pytest.raises(WorldBusy):
+                impatient.setattr(shared, "ELECTION_SECONDS", 0.2)
+                impatient.setattr(wire, "HANDSHAKE_SECONDS", 0.1)
+                await worker.claim("w1", T0, 10)
+            os.kill(owner.pid, signal.SIGCONT)
+            assert await claim(worker, "w1") == ["r1"]
+            assert await claim(worker, "w1") == []
+
+
+async def test_a_claim_that_failed_is_found_again_by_who_owns_the_world_then(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with actors(path) as start:
+        owner = await start()
+        assert await owner.ask("open")
+        async with join(path) as worker:
+            await worker.open_worker(hello("w1"))
+            await worker.create_run(new_run("r1"))
+            assert await owner.ask("claim", "w1", T0, 1) == ["r1"]
+            _lose_reply_of(worker, "claim")
+            owner.stop()
+            with monkeypatch.context() as impatient, pytest.raises(WorldBusy):
+                impatient.setattr(shared, "ELECTION_SECONDS", 0.2)
+                impatient.setattr(wire, "HANDSHAKE_SECONDS", 0.1)
+                await worker.claim("w1", T0, 10)
+            owner.kill()
+            assert await worker.heartbeat("w1")
+            assert worker.is_owner
+            assert await claim(worker, "w1") == ["r1"]
+            assert await claim(worker, "w1") == []
+
+
+async def test_a_run_in_hand_is_not_claimed_again_though_an_earlier_lease_of_it_was_fenced(path: str) -> None:
+    async with actors(path) as start:
+        assert await (await start()).ask("open")
+        async with join(path) as worker:
+            earlier = await own(worker, "r1")
+            await earlier.release()
+            later = (await claim_all(worker))["r1"]
+            assert await earlier.try_commit() == "fenced"
+            _lose_reply_of(worker, "claim")
+            assert await claim(worker, "w1") == []
+            await later.commit()
+
+
 def _lose_reply_of(world: SharedWorld, name: str) -> threading.Event:
     """Let the next reply to a call be lost with its connection, after the call was carried out."""
     remote = world._backend
@@ -789,6 +864,29 @@ def _lose_reply_of(world: SharedWorld, name: str) -> threading.Event:
 
     remote.call = carry_out_and_lose  # type: ignore[method-assign]
     return lost
+
+
+async def test_a_worker_that_takes_its_leave_during_an_election_disturbs_no_other_call(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with actors(path) as start:
+        assert await (await start()).ask("open")
+        async with join(path) as worker:
+            await worker.open_worker(hello("w1"))
+            announce, is_announcing, has_left = RemoteWorld.open_worker, threading.Event(), threading.Event()
+
+            async def announce_slowly(self: RemoteWorld, hello: WorkerHello) -> None:
+                await announce(self, hello)
+                is_announcing.set()
+                await asyncio.to_thread(has_left.wait, DEADLINE)
+
+            monkeypatch.setattr(RemoteWorld, "open_worker", announce_slowly)
+            _lose_reply_of(worker, "get_run")
+            reading = asyncio.create_task(worker.get_run("r1"))
+            await eventually(is_announcing.is_set)
+            worker._note(wire.CLOSE_WORKER, ("w1",), None)  # the answer of the owner that was lost
+            has_left.set()
+            assert await reading is None
 
 
 async def test_repeated_calls_answer_as_their_first_try_would_have(path: str) -> None:
