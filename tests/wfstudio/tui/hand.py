@@ -62,5 +62,6 @@ async def open_tui(
     """Open the application over a client's world."""
     attachment = Attachment(client, client.session.settings, **attached)
     app = StudioApp(attachment, preferences or Preferences())
+    app.NOTIFICATION_TIMEOUT = 2 * PATIENCE_SECONDS  # who waits for something else first must still find what was said
     async with app.run_test(size=size) as pilot:
         yield Tui(app, pilot)

@@ -125,7 +125,7 @@ async def test_marked_runs_are_cancelled_together_once_it_is_agreed() -> None:
         assert {(await client.get_run(run_id)).status for run_id in ids} == {"running"}
         await tui.press("c", "y")
         await tui.until(lambda: sorted(rows(tui)) == ["nap cancelled", "nap cancelled", "nap running"])
-        await tui.until(lambda: tui.said[-1] == f"2 runs\nwf cancel {ids[1]} {ids[2]}")
+        await tui.until(lambda: tui.said[-1:] == [f"2 runs\nwf cancel {ids[1]} {ids[2]}"])
         await tui.press("escape")  # takes the marks back
         assert screen(tui).grid.marked == set()
 
@@ -145,7 +145,7 @@ async def test_a_sleep_is_ended_and_a_failed_run_tried_again() -> None:
         await tui.press("enter")
         await tui.until(lambda: len(screen(tui).runs) == 3)
         again = screen(tui).runs[0].run_id
-        await tui.until(lambda: tui.said[-1] == f"it goes on as {again}\nwf retry {failed.id}")
+        await tui.until(lambda: tui.said[-1:] == [f"it goes on as {again}\nwf retry {failed.id}"])
 
 
 async def test_what_refuses_is_shown_and_the_others_are_done_all_the_same() -> None:
