@@ -46,7 +46,7 @@ class ServerLink:
 
     async def ask(self, method: str, path: str, body: Any = msgspec.UNSET) -> Any:
         """Ask the API and give the answer's JSON. Raises `AskedError` for a refusal, `LinkLost` without an answer."""
-        async with self._request(method, path, body) as (status, reader):
+        async with self._request(method, path, body) as (status, length, reader):
             try:
                 async with asyncio.timeout(SILENCE_SECONDS):
                     data = await reader.read(_LARGEST_ANSWER)
@@ -54,6 +54,8 @@ class ServerLink:
                         data += piece
             except (TimeoutError, OSError) as error:
                 raise LinkLost(str(error)) from None
+        if len(data) < length:
+            raise LinkLost("the server closed the connection")
         if status >= 400:
             raise _read_refusal(status, data)
         return msgspec.json.decode(data) if data else None
@@ -61,7 +63,7 @@ class ServerLink:
     async def follow(self, last_id: int | None = None) -> AsyncGenerator[LiveEvent, None]:
         """Give what happens, after the event `last_id` or from now on, until the server says goodbye."""
         path = "/api/live" if last_id is None else f"/api/live?last_id={last_id}"
-        async with self._request("GET", path) as (status, reader):
+        async with self._request("GET", path) as (status, _, reader):
             if status != 200:
                 raise _read_refusal(status, await reader.read(_LONGEST_LINE))
             fields: dict[str, str] = {}
@@ -91,7 +93,8 @@ class ServerLink:
     @asynccontextmanager
     async def _request(
         self, method: str, path: str, body: Any = msgspec.UNSET
-    ) -> AsyncGenerator[tuple[int, asyncio.StreamReader], None]:
+    ) -> AsyncGenerator[tuple[int, int, asyncio.StreamReader], None]:
+        """Ask, and give the status, how long the answer is (0 where nobody says), and who reads it."""
         place = urlsplit(self.server.url)
         host, port = place.hostname or "127.0.0.1", place.port or 80
         try:
@@ -111,9 +114,12 @@ class ServerLink:
                 raise LinkLost(str(error)) from None
             words = (await self._read_line(reader)).split()
             status = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
-            while await self._read_line(reader):
-                pass
-            yield status, reader
+            length = 0
+            while line := await self._read_line(reader):
+                name, _, value = line.partition(":")
+                if name.lower() == "content-length" and value.strip().isdecimal():
+                    length = int(value)
+            yield status, length, reader
         finally:
             writer.close()
 

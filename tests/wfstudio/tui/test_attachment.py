@@ -75,6 +75,19 @@ async def test_a_server_that_says_goodbye_ends_the_feed_and_one_that_is_gone_is_
             await link.ask("GET", "/api/dev")
 
 
+@pytest.mark.parametrize("body", [b"", b'{"status": {"depl'])
+async def test_an_answer_that_breaks_off_is_lost_as_one_that_does_not_come(body: bytes) -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 60\r\n\r\n" + body)
+        writer.close()
+
+    async with await asyncio.start_server(break_off, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(LinkLost):
+            await ServerLink(described(url)).ask("GET", "/api/dev")
+
+
 # -- the attachment -----------------------------------------------------------------------------
 
 
