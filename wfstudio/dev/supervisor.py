@@ -82,6 +82,8 @@ class Supervisor:
         self._publish = publish
         self._changes: set[str] = set()
         self._waiting: list[asyncio.Future[Reload]] = []
+        self._asked: list[asyncio.Future[Reload]] = []
+        """Those who wait for the reload that is under way: who asked later wants the code of later."""
         self._changed = asyncio.Event()
         self._settling = asyncio.Lock()  # guards the moves of runs between deployments
         self._look = asyncio.Event()
@@ -133,6 +135,7 @@ class Supervisor:
             await self._changed.wait()
             self._changed.clear()
             files, self._changes = sorted(self._changes), set()
+            self._asked, self._waiting = [*self._asked, *self._waiting], []
             reload = asyncio.get_running_loop().create_task(self._try_reload(files))
             again = asyncio.get_running_loop().create_task(self._changed.wait())
             try:
@@ -158,8 +161,8 @@ class Supervisor:
         hint = error.hint if isinstance(error, WorkflowError) else None
         text = str(error) if isinstance(error, WorkflowError) else f"{type(error).__name__}: {error}"
         self._publish("error", {"message": f"the reload could not be finished: {text}", "hint": hint})
-        waiting, self._waiting = self._waiting, []
-        for came in waiting:
+        asked, self._asked = self._asked, []
+        for came in asked:
             if not came.done():
                 came.set_exception(error)
 
@@ -201,8 +204,8 @@ class Supervisor:
 
     def _tell(self, reload: Reload) -> Reload:
         self.last = reload
-        waiting, self._waiting = self._waiting, []
-        for came in waiting:
+        asked, self._asked = self._asked, []
+        for came in asked:
             if not came.done():
                 came.set_result(reload)
         self._publish("reload", msgspec.to_builtins(reload))

@@ -220,6 +220,30 @@ def test_nothing_is_reloaded_while_it_is_paused_and_once_afterwards(project: Pro
     play(project, scene)
 
 
+def test_who_asks_for_a_reload_while_one_is_finished_is_told_of_the_next(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(dev: Dev) -> None:
+        settle, goes_on = dev.supervisor.settle, asyncio.Event()
+
+        async def settle_slowly() -> Any:
+            await goes_on.wait()
+            return await settle()
+
+        monkeypatch.setattr(dev.supervisor, "settle", settle_slowly)
+        current = dev.supervisor.fleet.current
+        saving = asyncio.create_task(dev.save("flow.py", CLEAN))
+        await until(lambda: dev.supervisor.fleet.current is not current, "the code of the save serves")
+        project.write("flow.py", DIVERGING)
+        asking = asyncio.create_task(dev.supervisor.reload_now())
+        await asyncio.sleep(0)
+        goes_on.set()
+        first, told = await saving, await asking
+        assert (told.outcome, told.deployment_id != first["deployment_id"]) == ("loaded", True)
+
+    play(project, scene)
+
+
 # -- the runs in flight
 
 
