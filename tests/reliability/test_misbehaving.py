@@ -101,6 +101,25 @@ async def test_an_async_step_that_blocks_the_loop_is_named_in_the_log_with_its_l
     assert "make the step a plain `def`" in record.getMessage()
 
 
+async def test_no_code_is_blamed_when_the_watch_comes_late_itself(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """As when the process was stopped for a while, or the machine had no time for it: the loop turns all the same."""
+    monkeypatch.setattr(guard, "BLOCKED_SECONDS", 0.1)
+    watch = guard._Watch(asyncio.get_running_loop())
+    looks: list[int] = []
+
+    def wait(seconds: float) -> bool:
+        time.sleep(0.15)
+        looks.append(1)
+        return len(looks) > 4
+
+    monkeypatch.setattr(watch._stopped, "wait", wait)
+    watch.start()
+    await until(lambda: not watch.is_alive(), "it has looked")
+    assert "blocks it" not in caplog.text
+
+
 async def test_an_async_step_that_never_returns_is_cancelled_at_its_timeout_and_retried(wf_env: Any):
     ended: list[int] = []
 

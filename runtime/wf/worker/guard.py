@@ -17,7 +17,6 @@ import asyncio
 import logging
 import sys
 import threading
-import time
 import traceback
 from asyncio import events as asyncio_events
 from typing import Any
@@ -111,7 +110,8 @@ class _Watch(threading.Thread):
         self.loop = loop
         self._thread_id = threading.get_ident()
         self._stopped = threading.Event()
-        self._seen = time.monotonic()
+        self._looks = 0
+        self._turned_at = 0  # the look after which the loop turned last; in looks, as of bodies (watching.py, law 3)
         self._is_reported = False
 
     def stop(self) -> None:
@@ -120,15 +120,16 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         while not self._stopped.wait(BLOCKED_SECONDS / LOOKS):
             stuck = self.bodies.look()
-            if time.monotonic() - self._seen > BLOCKED_SECONDS and (stuck or not self.bodies.is_running):
+            self._looks += 1
+            if self._looks - self._turned_at > LOOKS and (stuck or not self.bodies.is_running):
                 self._report()
             try:
-                self.loop.call_soon_threadsafe(self._mark)
+                self.loop.call_soon_threadsafe(self._mark, self._looks)
             except RuntimeError:  # the loop was closed
                 return
 
-    def _mark(self) -> None:
-        self._seen = time.monotonic()
+    def _mark(self, look: int) -> None:
+        self._turned_at = look
         self._is_reported = False
 
     def _report(self) -> None:
