@@ -2,7 +2,7 @@
 
 A name is `<pid>:<start time>`, so that a pid which was given to another program since does not
 keep a dead worker's leases alive. The start time is field 22 of /proc/<pid>/stat (clock ticks
-since boot); where there is no /proc it is left empty, and the pid's mere existence decides.
+since boot); where it cannot be read it is left empty, and the pid's mere existence decides.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ def is_process_alive(token: str) -> bool:
     if stat is not None:
         # A zombie has a pid, but nobody is at home: its parent has only not asked yet.
         return stat[0] not in "ZX" and started in ("", stat[1])
-    if os.path.exists("/proc/self/stat"):
-        return False
-    try:
+    try:  # there is no such process, or no /proc, or no descriptor left to read it with
         os.kill(pid, 0)
     except PermissionError:  # somebody else's, but there
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -47,6 +48,19 @@ def test_a_zombie_is_gone() -> None:
     assert not is_process_alive(token)
     child.stdout.close()
     child.wait()
+
+
+def test_a_process_lives_though_no_descriptor_is_left_to_look_at_it_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a worker's leases would be taken from it, because somebody else has too many files open."""
+    token = process_token()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as poor:
+        poor.setattr("builtins.open", refuse)
+        assert is_process_alive(token)
+        assert not is_process_alive("4194305:7")
 
 
 @pytest.mark.parametrize("token", ["", ":", "0:1", "-1:5", "x:1", "99999999999999999999:1", "4194305:7"])
