@@ -328,6 +328,7 @@ async def test_a_client_borrows_an_unowned_world_and_lets_go(path: str) -> None:
 
 async def test_a_burst_of_a_clients_calls_opens_the_world_once(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "IDLE_SECONDS", 30.0)
+    monkeypatch.setattr(keeping, "HOLD_SECONDS", 30.0)
     async with join(path, "client") as client:
         homes = set()
         for n in range(50):
@@ -451,7 +452,10 @@ async def test_clients_that_never_rest_let_a_worker_in(path: str, monkeypatch: p
         await asyncio.wait(restless)
 
 
-async def test_who_waits_for_a_home_to_be_given_back_goes_on_if_a_worker_moves_in_who_stays(path: str) -> None:
+async def test_who_waits_for_a_home_to_be_given_back_goes_on_if_a_worker_moves_in_who_stays(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "IDLE_SECONDS", 30.0)
     async with join(path, "client") as client:
         await client.get_run("r1")
         home = keeper().homes[path]
