@@ -40,6 +40,8 @@ HEAD: Final = 200
 """Newest runs that are read again where nobody knows what changed."""
 AT_ONCE: Final = 200
 """Changed runs that are read at a time."""
+AGAIN_SECONDS: Final = 1.0
+"""After this a page is asked for again, of a world that did not answer."""
 PREVIEW_SECONDS: Final = 0.08
 NEWS_SECONDS: Final = 0.3
 TICK_SECONDS: Final = 1.0
@@ -174,7 +176,11 @@ class RunsScreen(StudioScreen):
         cursor: str | None = None
         while self.runs.loaded < MOST:
             limit = FIRST_PAGE if cursor is None else PAGE
-            rows = await self.client.session.world.list_runs(RunFilter(limit=limit, cursor=cursor))
+            try:
+                rows = await self.client.session.world.list_runs(RunFilter(limit=limit, cursor=cursor))
+            except WorkflowError:  # the headline says what is wrong with the world
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
             self.runs.load(rows)
             self.refresh_rows()
             if len(rows) < limit:

@@ -15,6 +15,7 @@ from tests.wfstudio.tui.hand import Tui, open_tui
 from tests.wfstudio.tui.pictures import check_picture
 from tests.wfstudio.tui.stage import LARGE, SMALL
 from tests.wfstudio.tui.written import CREATED_US, HOUR_MS, RUN, open_written
+from wf.errors import WorldError
 from wfstudio.core.client import Client
 from wfstudio.core.forks import ForkRequest
 from wfstudio.core.views import RunQuery
@@ -248,6 +249,21 @@ async def test_logs_and_streams_have_what_was_written() -> None:
         async with open_run(client, poured.id) as tui:
             await tui.press("5")
             await tui.until_shown("default  3 chunks, closed", '{"n":2}')
+
+
+async def test_a_world_that_does_not_answer_is_said_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise WorldError("its owner hangs")
+
+    async with open_studio() as client:
+        greeted = await run(client, "greet", "ada")
+        async with open_run(client, greeted.id) as tui:
+            monkeypatch.setattr(client, "read_logs", fail)
+            await tui.press("4")
+            await tui.until(lambda: "its owner hangs" in tui.said)
+            monkeypatch.undo()
+            await tui.press("3", "4")
+            await tui.until_shown("2:1  greeting ada")
 
 
 async def test_of_a_childs_span_the_childs_events_and_logs_are_shown() -> None:

@@ -17,6 +17,7 @@ from tests.wfstudio.tui.hand import Tui, open_tui
 from tests.wfstudio.tui.pictures import check_picture
 from tests.wfstudio.tui.stage import LARGE, SMALL
 from wf.clock import ManualClock
+from wf.errors import WorldError
 from wf.keys import Keyring
 from wf.session import Session
 from wf.settings import load_settings
@@ -71,6 +72,24 @@ async def test_what_was_read_before_a_run_ended_does_not_take_its_end_back(monke
         monkeypatch.setattr(world, "list_runs", list_late)
         await screen(tui).on_changed([])
         assert rows(tui) == ["approve completed"]
+
+
+async def test_all_runs_are_listed_once_the_world_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_studio() as client:
+        await run(client, "greet", "ada")
+        read, is_well = client.session.world.list_runs, False
+
+        async def list_if_well(*arguments: Any) -> Any:
+            if not is_well:
+                raise WorldError("its owner hangs")
+            return await read(*arguments)
+
+        monkeypatch.setattr(client.session.world, "list_runs", list_if_well)
+        async with open_tui(client) as tui:
+            await tui.until(lambda: "its owner hangs" in tui.said)
+            is_well = True
+            await tui.until(lambda: rows(tui) == ["greet completed"])
+            await tui.until(lambda: not screen(tui)._is_loading)
 
 
 async def test_what_one_looks_at_stays_while_others_come() -> None:
