@@ -253,7 +253,12 @@ class Keeper:
 
     async def _serve(self, home: Home) -> None:
         server = WorldServer(home.world, lockfile.socket_paths(home.path))
-        home.lock.publish(await server.start())
+        endpoint = await server.start()
+        try:
+            home.lock.publish(endpoint)
+        except BaseException:  # a full disk: nobody can find it
+            await server.stop()
+            raise
         home.server = server
         if self._patrol_timer is None:
             self._patrol_timer = self._loop.call_later(PATROL_SECONDS, self._patrol)

@@ -335,10 +335,9 @@ class _Link(asyncio.Protocol):
 
     def _accept(self, frame: wire.Frame) -> None:
         if frame.kind == wire.RING:
-            ring = self._rings.get(frame.id)
-            if ring is not None:
+            if frame.id in self._rings:
                 # By way of the loop, so that what a subscriber raises is not taken for the peer's fault.
-                self.loop.call_soon(ring, wire.decode_text(frame.body))
+                self.loop.call_soon(self._ring, frame.id, wire.decode_text(frame.body))
             return
         if frame.kind not in (wire.RESULT, wire.ERROR):
             raise wire.GarbledError(f"{frame.kind} is not for a client")
@@ -356,6 +355,11 @@ class _Link(asyncio.Protocol):
             answer.set_exception(wire.decode_error(frame.body))
         else:
             answer.set_result(method.result.decode(frame.body) if method is not None else None)
+
+    def _ring(self, id: int, detail: str) -> None:
+        ring = self._rings.get(id)
+        if ring is not None:  # else it was undone since the frame came
+            ring(detail)
 
     # -- ending
 

@@ -521,6 +521,17 @@ async def test_doorbells_ring_on_the_subscribers_loop(folder: Path) -> None:
         assert bell.rings == ["r1"]
 
 
+async def test_a_ring_that_has_arrived_when_it_is_undone_is_not_rung(folder: Path) -> None:
+    async with serve(MemoryWorld(), folder) as server, connect(server) as world:
+        first, second = await Bell.at(world, "runs"), await Bell.at(world, "runs")
+        [link] = world._links.values()
+        for id in list(link._rings):
+            link.data_received(wire.frame(wire.RING, id, wire.encode_body("r1")))
+        first.undo()
+        assert await second.heard() == ["r1"]
+        assert first.rings == []
+
+
 async def test_a_ring_that_raises_ends_no_connection(folder: Path) -> None:
     async with serve(MemoryWorld(), folder) as server, connect(server) as world:
         heard = []

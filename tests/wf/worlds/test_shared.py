@@ -20,7 +20,7 @@ import msgspec
 import pytest
 
 from tests.wf.worlds.acts import T0, Bell, Owner, claim, claim_all, event, hello, new_run, own, send
-from wf.errors import WorldBusy, WorldError
+from wf.errors import StorageFull, WorldBusy, WorldError
 from wf.world import Attention, Created, RunFilter, WorkerHello, World
 from wf.worlds import keeper as keeping
 from wf.worlds import lockfile, shared, wire
@@ -301,6 +301,28 @@ async def test_a_file_that_is_no_world_is_refused_and_its_lock_let_go(path: str)
             await world.get_run("r1")
         await world.close()
         assert is_free(path)
+
+
+async def test_a_worker_that_cannot_say_where_it_answers_leaves_no_server_behind(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds the disk full tries again and again: every server is a thread and some descriptors."""
+    publish = lockfile.WorldLock.publish
+
+    def find_no_room(self: lockfile.WorldLock, endpoint: str | None) -> None:
+        if endpoint is not None:
+            raise StorageFull("no space left")
+        publish(self, endpoint)
+
+    monkeypatch.setattr(lockfile.WorldLock, "publish", find_no_room)
+    before = {thread for thread in threading.enumerate() if thread.name == "wf-world-server"}
+    world = SharedWorld(path, "process", "worker")
+    with pytest.raises(StorageFull):
+        await world.open()
+    await world.close()
+    await eventually(lambda: {t for t in threading.enumerate() if t.name == "wf-world-server"} <= before)
+    assert is_free(path)
+    assert not os.path.exists(f"{path}.sock")
 
 
 async def test_a_worker_is_cancelled_while_it_opens_and_leaves_nothing_behind(path: str) -> None:
