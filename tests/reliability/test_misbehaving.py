@@ -147,7 +147,7 @@ async def test_a_plain_step_that_overruns_its_timeout_is_retried_and_its_late_re
     release = threading.Event()
     returned: list[int] = []
 
-    @wf.step(timeout="250ms", max_retries=1)  # the second attempt has this long on a busy machine
+    @wf.step(timeout="250ms", max_retries=20)  # on a busy machine the second attempt may overrun it, too
     def overruns() -> str:
         attempt = wf.get_step_metadata().attempt
         if attempt == 1:
@@ -164,11 +164,13 @@ async def test_a_plain_step_that_overruns_its_timeout_is_retried_and_its_late_re
     run = await wf_env.start(waits)
     await wf_env.wait_for_hook(run)
     release.set()
-    await until(lambda: sorted(returned) == [1, 2], "the overrun attempt returned")
+    await until(lambda: 1 in returned, "the overrun attempt returned")
     await wf.resume_hook("go")
-    assert await run.return_value() == "attempt 2"
+    value = await run.return_value()
     events = await wf_env.session.world.read_events(run.run_id)
-    assert [e.attempt for e in events if e.type == "step_completed"] == [2]
+    (completed,) = [e.attempt for e in events if e.type == "step_completed"]
+    assert completed > 1
+    assert value == f"attempt {completed}"
     assert wf_env._embedded.worker._free_slots == wf_env._embedded.worker.concurrency
 
 
