@@ -136,8 +136,9 @@ class Leases:
         rung, self._rung = self._rung, set()
         for run_id in rung:
             self._worker.on_mail(run_id)
-        leaving, self._leaving = self._leaving, set()
-        self.hand_over(leaving)
+        if self._worker.is_open:  # who leaves hands over all
+            leaving, self._leaving = self._leaving, set()
+            self.hand_over(leaving)
 
     async def _adopt(self, claimed: Claimed) -> None:
         """Take up a run that was just leased, and hand it what waits in its inbox.
