@@ -904,7 +904,7 @@ async def test_a_worker_that_takes_its_leave_during_an_election_disturbs_no_othe
             async def announce_slowly(self: RemoteWorld, hello: WorkerHello) -> None:
                 await announce(self, hello)
                 is_announcing.set()
-                await asyncio.to_thread(has_left.wait, DEADLINE)
+                await eventually(has_left.is_set)
 
             monkeypatch.setattr(RemoteWorld, "open_worker", announce_slowly)
             _lose_reply_of(worker, "get_run")
