@@ -168,16 +168,28 @@ async def forward_runs(client: Client, feed: Feed) -> None:
     while True:
         try:
             async for run_ids in client.watch_changes(LIVE_SECONDS):
-                if len(run_ids) > MANY:
-                    feed.publish("runs", {"changed": len(run_ids)})
-                    continue
-                for run_id in run_ids:
-                    view = await client.find_run(run_id)
-                    if view is not None:
-                        feed.publish("run", msgspec.to_builtins(view))
+                await _forward(client, feed, run_ids)
         except WorkflowError as error:  # the world's owner went, or its disk is full
-            feed.publish("error", msgspec.to_builtins(show_error(error)))
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await _tell_trouble(feed, error)
+
+
+async def _forward(client: Client, feed: Feed, run_ids: list[str]) -> None:
+    if len(run_ids) > MANY:
+        feed.publish("runs", {"changed": len(run_ids)})
+        return
+    try:
+        for run_id in run_ids:
+            view = await client.find_run(run_id)
+            if view is not None:
+                feed.publish("run", msgspec.to_builtins(view))
+    except WorkflowError as error:  # nobody rings for these again
+        await _tell_trouble(feed, error)
+        feed.publish("runs", {"changed": len(run_ids)})
+
+
+async def _tell_trouble(feed: Feed, error: WorkflowError) -> None:
+    feed.publish("error", msgspec.to_builtins(show_error(error)))
+    await asyncio.sleep(_AGAIN_SECONDS)
 
 
 # -- wf dev -------------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ import pytest
 
 from tests.wfstudio.site import TOKEN, Wire, open_site, serving
 from tests.wfstudio.studio import rest
+from wf.errors import WorldError
 from wfstudio.core import reading
 from wfstudio.core.errors import UsageError
+from wfstudio.server import studio
 from wfstudio.server.serving import bind
 
 
@@ -110,7 +112,8 @@ async def test_live_events_tell_of_runs_and_of_what_is_published() -> None:
         await wire.close()
 
 
-async def test_when_many_runs_change_at_once_it_is_said_once() -> None:
+async def test_when_many_runs_change_at_once_it_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio, "LIVE_SECONDS", 1.0)  # at once, on a slow machine too
     async with open_site() as site, serving(site) as server:
         wire = await listen(server.port, "/api/live")
         for _ in range(300):
@@ -119,6 +122,29 @@ async def test_when_many_runs_change_at_once_it_is_said_once() -> None:
         while event["event"] == "run":  # those that changed before the first look
             event = await read_chunked(wire)
         assert (event["event"], json.loads(event["data"])["changed"] > 100) == ("runs", True)
+        await wire.close()
+
+
+async def test_what_could_not_be_read_when_it_changed_is_said_to_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio, "_AGAIN_SECONDS", 0.0)
+    async with open_site() as site, serving(site) as server:
+        wire = await listen(server.port, "/api/live")
+        find = site.client.find_run
+
+        async def fail(run_id: str) -> None:
+            monkeypatch.setattr(site.client, "find_run", find)
+            raise WorldError("its owner went")
+
+        monkeypatch.setattr(site.client, "find_run", fail)
+        await site.client.start("nap", delay="1h")
+        told = [await read_chunked(wire) for _ in range(2)]
+        assert [(event["event"], json.loads(event["data"])) for event in told] == [
+            ("error", {"slug": "world", "message": "its owner went", "where": None, "hint": None}),
+            ("runs", {"changed": 1}),
+        ]
+        again = await site.client.start("nap", delay="1h")
+        event = await read_chunked(wire)
+        assert (event["event"], json.loads(event["data"])["id"]) == ("run", again.id)
         await wire.close()
 
 
