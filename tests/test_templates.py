@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -19,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from tests.programs import PYTEST
+from tests.pages import save
+from tests.programs import PYTEST, find_port
 from tests.test_hygiene import imports_of
 from wfstudio.core.check.checking import check_files
 from wfstudio.core.check.targets import find_scopes
@@ -238,12 +238,6 @@ def start() -> Iterator[Callable[..., Started]]:
         process.close()
 
 
-def find_port() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
-
-
 def call(url: str, body: bytes | None = None) -> str:
     with urllib.request.urlopen(url, body, timeout=SECONDS) as answer:
         return str(answer.read().decode())
@@ -261,7 +255,7 @@ def wait_until_answers(url: str, process: Started) -> str:
 
 @pytest.mark.acceptance
 def test_approval_is_given_in_its_web_form(copy: Callable[[str], Path], start: Callable[..., Started]) -> None:
-    folder, port = copy("approval"), find_port()
+    folder, port = copy("approval"), str(find_port())
     flow = start(folder, "-m", "wfstudio", "run", "my_approval.py:publish", '"On looms"')
     token = flow.wait_for(r"/review/(\S+)")
     form = start(folder, "-m", "uvicorn", "my_approval_form:app", "--port", port)
@@ -276,7 +270,7 @@ def test_approval_is_given_in_its_web_form(copy: Callable[[str], Path], start: C
 def test_an_order_of_the_webhook_app_waits_over_a_restart_and_is_paid(
     copy: Callable[[str], Path], start: Callable[..., Started]
 ) -> None:
-    folder, port = copy("webhook"), find_port()
+    folder, port = copy("webhook"), str(find_port())
     app = start(folder, "my_webhook_app.py", PORT=port)
     app.wait_for(r"(Uvicorn running on)")
     orders = f"http://127.0.0.1:{port}/orders"
@@ -339,7 +333,7 @@ def test_a_newcomers_first_project_is_made_served_approved_edited_and_judged(
     wait("/api/hooks", lambda told: told["items"])
     code = folder / "my_approval.py"
     text = code.read_text("utf-8")
-    code.write_text(text.replace("everything that", "all that"), "utf-8")
+    save(code, text.replace("everything that", "all that"))
     dev.wait_for(r'"outcome": "loaded", "files": \["my_approval.py"\].*"(clean": 1, "diverging": \[\])')
-    code.write_text(text.replace("    post = await", "    await wf.sleep(1)\n    post = await"), "utf-8")
+    save(code, text.replace("    post = await", "    await wf.sleep(1)\n    post = await"))
     dev.wait_for(r'"outcome": "loaded", "files": \["my_approval.py"\].*"(clean": 0, "diverging": \[\{)')

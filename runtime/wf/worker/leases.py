@@ -110,12 +110,12 @@ class Leases:
             if any(registry.find_workflow(claimed.run.workflow) for claimed in claims.unregistered):
                 await worker.announce()  # some were registered after we came
             for claimed in claims.unregistered:
-                del left[claimed.run.run_id]
+                left.pop(claimed.run.run_id, None)
                 await self._adopt(claimed)
             suspects = self._find_suspects(claims.claimed)
             for claimed in claims.claimed:
                 if claimed.run.run_id not in suspects:
-                    del left[claimed.run.run_id]
+                    left.pop(claimed.run.run_id, None)
                     await self._adopt(claimed)
             if suspects:
                 worker.spawn(
