@@ -822,15 +822,7 @@ async def test_a_claim_that_failed_after_its_reply_was_lost_is_found_again_by_th
         owner = await start()
         assert await owner.ask("open")
         async with join(path) as worker:
-            await worker.open_worker(hello("w1"))
-            await worker.create_run(new_run("r1"))
-            assert await owner.ask("claim", "w1", T0, 1) == ["r1"]
-            _lose_reply_of(worker, "claim")
-            owner.stop()
-            with monkeypatch.context() as impatient, pytest.raises(WorldBusy):
-                impatient.setattr(shared, "ELECTION_SECONDS", 0.2)
-                impatient.setattr(wire, "HANDSHAKE_SECONDS", 0.1)
-                await worker.claim("w1", T0, 10)
+            await _claim_in_vain(worker, owner, monkeypatch)
             os.kill(owner.pid, signal.SIGCONT)
             assert await claim(worker, "w1") == ["r1"]
             assert await claim(worker, "w1") == []
@@ -843,15 +835,7 @@ async def test_a_claim_that_failed_is_found_again_by_who_owns_the_world_then(
         owner = await start()
         assert await owner.ask("open")
         async with join(path) as worker:
-            await worker.open_worker(hello("w1"))
-            await worker.create_run(new_run("r1"))
-            assert await owner.ask("claim", "w1", T0, 1) == ["r1"]
-            _lose_reply_of(worker, "claim")
-            owner.stop()
-            with monkeypatch.context() as impatient, pytest.raises(WorldBusy):
-                impatient.setattr(shared, "ELECTION_SECONDS", 0.2)
-                impatient.setattr(wire, "HANDSHAKE_SECONDS", 0.1)
-                await worker.claim("w1", T0, 10)
+            await _claim_in_vain(worker, owner, monkeypatch)
             owner.kill()
             assert await worker.heartbeat("w1")
             assert worker.is_owner
@@ -870,6 +854,19 @@ async def test_a_run_in_hand_is_not_claimed_again_though_an_earlier_lease_of_it_
             _lose_reply_of(worker, "claim")
             assert await claim(worker, "w1") == []
             await later.commit()
+
+
+async def _claim_in_vain(worker: SharedWorld, owner: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a run leased to a worker that is not told so, and stop the owner of its world."""
+    await worker.open_worker(hello("w1"))
+    await worker.create_run(new_run("r1"))
+    assert await owner.ask("claim", "w1", T0, 1) == ["r1"]
+    _lose_reply_of(worker, "claim")
+    owner.stop()
+    with monkeypatch.context() as impatient, pytest.raises(WorldBusy):
+        impatient.setattr(shared, "ELECTION_SECONDS", 0.2)
+        impatient.setattr(wire, "HANDSHAKE_SECONDS", 0.1)
+        await worker.claim("w1", T0, 10)
 
 
 def _lose_reply_of(world: SharedWorld, name: str) -> threading.Event:
