@@ -8,6 +8,13 @@ import pytest
 
 from tests.wfstudio.cli.conftest import Serving, Wf
 from tests.wfstudio.studio import rest, run
+from wf import operations
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a forced end be waited for as long as a busy machine takes, which may be more than a moment."""
+    monkeypatch.setattr(operations, "ENDING_SECONDS", 20.0)
 
 
 @pytest.fixture
