@@ -130,8 +130,11 @@ class ListedRuns:
         """Take a run as it is now; one that is older than all that are loaded waits for its page."""
         run = list_row(row)
         known = self.get(run.run_id)
-        if known is not None and known.seq > run.seq:
-            return
+        if known is not None:
+            if (known.created_at, known.seq) > (run.created_at, run.seq):
+                return
+            if known.created_at != run.created_at:  # that one was forgotten, and its id is another run's now
+                self.drop(run.run_id)
         before = self._created.get(run.run_id)
         if before is not None or len(self._all) < MOST or run.created_at > self._all[-1].created_at:
             self._note_life(run)

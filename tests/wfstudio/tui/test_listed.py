@@ -62,6 +62,15 @@ def test_a_row_that_was_read_before_another_is_not_put_behind_it() -> None:
     assert runs.live == set()
 
 
+def test_a_run_that_has_the_id_of_a_forgotten_one_takes_its_place() -> None:
+    runs = ListedRuns()
+    runs.load([row("b", 2), row("a", 1, "completed", seq=9)])
+    runs.put(row("a", 3, "running", seq=2))
+    runs.put(row("a", 1, "completed", seq=9))
+    assert [(run.run_id, run.status) for run in runs] == [("a", "running"), ("b", "completed")]
+    assert runs.live == {"a"}
+
+
 def test_of_one_instant_the_last_created_is_first() -> None:
     runs = ListedRuns()
     runs.load([row("a", 1)])

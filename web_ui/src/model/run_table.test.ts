@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RunView } from "../api_types";
-import { append, begin, EMPTY, settle, take } from "./run_table";
+import { append, begin, EMPTY, newerOf, settle, take } from "./run_table";
 
 const run = (id: number, status = "running"): RunView =>
   ({ id: `wrun_${id}`, status, created_at: `2026-01-02T03:04:0${id}.000000Z` }) as RunView;
@@ -17,6 +17,13 @@ test("a run that changes changes in its place", () => {
   const table = take(begin([run(3), run(2), run(1)], null), [run(2, "completed")], all);
   expect(ids(table.runs)).toEqual([3, 2, 1]);
   expect(table.runs[1]!.status).toBe("completed");
+});
+
+test("of two views the one with more events is newer, and that of a run which was given a forgotten one's id", () => {
+  const [few, many] = [1, 2].map((events) => ({ ...run(1), events })) as [RunView, RunView];
+  const again = { ...run(2), events: 1 };
+  expect([newerOf(undefined, few), newerOf(few, many), newerOf(many, few)]).toEqual([few, many, many]);
+  expect([newerOf(many, again), newerOf(again, many)]).toEqual([again, again]);
 });
 
 describe("while it is held", () => {

@@ -20,7 +20,9 @@ export interface RunTable {
 export const EMPTY: RunTable = { runs: [], aside: [], misfits: new Set(), cursor: null };
 
 export function newerOf(known: RunView | undefined, now: RunView): RunView {
-  return known && known.events > now.events ? known : now;
+  if (!known) return now;
+  const isAnother = known.created_at !== now.created_at; // of a run that was forgotten, and whose id was given again
+  return (isAnother ? known.created_at > now.created_at : known.events > now.events) ? known : now;
 }
 
 export function begin(runs: readonly RunView[], cursor: string | null): RunTable {
