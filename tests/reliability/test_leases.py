@@ -549,8 +549,8 @@ async def test_a_cancelled_call_whose_start_is_being_committed_gives_its_slot_ba
         world.commit = commit
 
 
-async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(tmp_path: Path):
-    release = asyncio.Event()
+def _make_queue(release: asyncio.Event) -> tuple[Any, Any]:
+    """Make a workflow that holds a slot until it is released, and a step that waits for one meanwhile."""
 
     @wf.step(name="hold")
     async def hold() -> None:
@@ -562,6 +562,13 @@ async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(t
     @wf.workflow(name="holder")
     async def holder() -> None:
         await hold()
+
+    return holder, queued
+
+
+async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(tmp_path: Path):
+    release = asyncio.Event()
+    holder, queued = _make_queue(release)
 
     @wf.workflow(name="ends-with-queued-calls")
     async def ends_with_queued_calls() -> str:
@@ -601,17 +608,7 @@ async def test_runs_whose_last_calls_never_got_a_slot_leave_the_worker_at_rest(t
 async def test_a_place_that_becomes_free_without_a_commit_is_offered(tmp_path: Path):
     """As that of a run whose last call, given up long ago, waited for the slot of a run that was lost."""
     release = asyncio.Event()
-
-    @wf.step(name="hold")
-    async def hold() -> None:
-        await release.wait()
-
-    @wf.step(name="queued", cancellable=True)
-    async def queued() -> None: ...
-
-    @wf.workflow(name="holder")
-    async def holder() -> None:
-        await hold()
+    holder, queued = _make_queue(release)
 
     @wf.workflow(name="drops-a-queued-call")
     async def drops_a_queued_call() -> str:
